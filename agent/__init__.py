@@ -1,0 +1,1 @@
+"""Decides and does: a message becomes a plan, a plan becomes revisions. Knows no face."""

@@ -1,0 +1,123 @@
+"""The plan: what a planner returns and what a face shows, as frozen pydantic models with the public JSON form.
+
+A plan is untrusted until `agent.turns` has checked its tools, arguments and references. Nothing here runs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sessions.errors import PlanError
+from sessions.values import Asset, Json, Revision
+
+PREV = "prev"
+MAX_STEPS = 8
+
+CommandName = Literal[
+    "undo", "redo", "switch", "branch", "rename", "merge", "compare", "reset", "replay", "export"
+]
+
+
+class Wire(BaseModel):
+    """Frozen, and strict about names; what every model of the plan shares."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlanStep(Wire):
+    """One tool call. `base` None = the branch head for step 1, the step before for later ones.
+
+    `region`: None, {"words": …}, {"box": [x0, y0, x1, y1]} or {"mask": asset}. `confirmed`: the person has seen the
+    mask of an unsure region and accepted it.
+    """
+
+    tool: str
+    args: Json = Field(default_factory=dict)
+    base: str | None = None
+    subjects: tuple[str, ...] = ()
+    region: Json | None = None
+    confirmed: bool = False
+
+
+class Command(Wire):
+    """A session command; runs before the steps. `target`/`other`: id, `#7`, branch name or `original`."""
+
+    name: CommandName
+    target: str | None = None
+    other: str | None = None
+    count: int = Field(default=1, ge=1, le=1000)
+
+
+class Candidate(Wire):
+    """One answer to a question: a value for the slot, or a revision id; `label` is what the person reads."""
+
+    label: str
+    value: Any = None
+    revision: str | None = None
+
+
+class Ask(Wire):
+    """A question back. `slot` is the place of the plan that the answer fills, e.g. `steps.0.args.aspect`,
+    `steps.1.base`, `steps.0.region`, `command.target`; `free`: the answer's own words may fill it."""
+
+    question: str
+    candidates: tuple[Candidate, ...] = ()
+    slot: str | None = None
+    free: bool = False
+
+
+class Plan(Wire):
+    """Steps (perhaps after a command), or a question, or a reply. `notes`: what was understood and set aside."""
+
+    command: Command | None = None
+    steps: tuple[PlanStep, ...] = Field(default=(), max_length=MAX_STEPS)
+    ask: Ask | None = None
+    chat: str | None = None
+    planner: str = ""
+    confidence: float = Field(default=1.0, ge=0, le=1)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        return self.model_dump(mode="json")
+
+    def answered(self, value: Any) -> Plan:
+        """This plan with the question's slot filled by `value` and the question gone."""
+        if self.ask is None or self.ask.slot is None:
+            raise PlanError("this plan waits for no answer")
+        data = self.to_json()
+        *path, last = self.ask.slot.split(".")
+        place: Any = data
+        for key in path:
+            place = place[int(key)] if isinstance(place, list) else place[key]
+        place[last] = value
+        return Plan.model_validate(data | {"ask": None, "confidence": 1.0})
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a planner may know: the whole revision graph of the session, where we stand, and what was attached.
+
+    `revisions` in order of `seq`, all branches, undone lines included. `words`: revision id → the message that made
+    it. `branches`: name → head id. `head` is None in an empty session. `undone`: the revision that redo would return
+    to, if any. `attachments`: assets that came with this message, in order.
+    """
+
+    branch: str
+    head: str | None
+    branches: Mapping[str, str] = field(default_factory=dict)
+    revisions: tuple[Revision, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
+    undone: str | None = None
+    attachments: tuple[Asset, ...] = ()
+
+
+class Planner(Protocol):
+    """Implemented by `planners.rules` now; by token heads and chat models later. (Tests bring scripted ones.)"""
+
+    name: str
+
+    def plan(self, text: str, context: Context) -> Plan: ...

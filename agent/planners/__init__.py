@@ -1,0 +1,1 @@
+"""Planners: each turns a message and its context into a `Plan`."""

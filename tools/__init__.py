@@ -1,0 +1,1 @@
+"""What can be done: editing tools, regions, geometry. Knows pictures, not sessions, plans or faces."""

@@ -1,0 +1,113 @@
+"""What a tool is: a pydantic `Args`, one decorated generator function, and nothing about ids, paths or sessions.
+
+A tool's function receives an `EditContext` and its checked `Args`, yields `Progress` at least every 200 ms and at every
+place where it may be stopped, and returns an `EditResult`. It does not composite: what it changed outside `ctx.mask` is
+put back, bit for bit, by the executor. It does not write into `ctx.image.pixels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sessions.errors import EditError
+from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels
+
+RegionUse = Literal["none", "optional", "required"]
+
+
+class ToolArgs(BaseModel):
+    """Base of every tool's `Args`: unknown names are errors, values are checked, instances are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step is: `fraction` 0…1, and perhaps a small picture of where it stands."""
+
+    fraction: float
+    preview: Picture | None = None
+
+
+@dataclass(frozen=True)
+class EditContext:
+    """All a tool may see.
+
+    `mask` is the grounded region, uint8 (H, W) of the image's size, 0 = leave alone … 255 = change fully (soft edges
+    between), or None for the whole picture. `subjects` are the other pictures of the step, in order.
+    """
+
+    image: Picture
+    mask: Pixels | None = None
+    subjects: tuple[Picture, ...] = ()
+    seed: int = 0
+
+    def rng(self) -> np.random.Generator:
+        """The only source of randomness a tool may use."""
+        return np.random.default_rng(self.seed)
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What a tool returns. `mask`: where it meant to change something (None: everywhere, or as `ctx.mask` says)."""
+
+    image: Picture
+    mask: Pixels | None = None
+    geometry: Geometry = IDENTITY
+    facts: Json = field(default_factory=dict)
+
+
+Edit = Generator[Progress, None, EditResult]
+"""The type of every tool's generator: yields `Progress`, returns `EditResult`."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One registered tool. Grammar, CLI help, page form, MCP tool and docs derive from this."""
+
+    name: str
+    version: str
+    summary: str
+    args: type[ToolArgs]
+    run: Callable[[EditContext, Any], Edit]
+    region: RegionUse = "none"
+    subjects: tuple[int, int] = (0, 0)
+    weights: tuple[str, ...] = ()
+
+    def schema(self) -> Json:
+        """JSON Schema of the arguments."""
+        return self.args.model_json_schema()
+
+
+def tool(
+    name: str,
+    *,
+    args: type[ToolArgs],
+    version: str = "1",
+    region: RegionUse = "none",
+    subjects: tuple[int, int] = (0, 0),
+) -> Callable[[Callable[[EditContext, Any], Edit]], Tool]:
+    """Make a `Tool` of a generator function; the first line of its docstring is what users are told."""
+
+    def register(run: Callable[[EditContext, Any], Edit]) -> Tool:
+        summary = (run.__doc__ or "").strip().splitlines()
+        if not summary:
+            raise EditError(f"the tool {name} has no docstring")
+        return Tool(name, version, summary[0], args, run, region, subjects)
+
+    return register
+
+
+def drain(edit: Edit) -> EditResult:
+    """Run a tool to its end and return its result, for callers that do not watch."""
+    try:
+        while True:
+            next(edit)
+    except StopIteration as end:
+        result: EditResult = end.value
+        return result

@@ -1,0 +1,1 @@
+"""The editing tools, one file each; `tools.registry` finds them by scanning this folder."""

@@ -1,0 +1,1 @@
+"""Everyday photo work without weights and without a GPU: one file per tool."""

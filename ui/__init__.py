@@ -1,0 +1,1 @@
+"""The faces: they show what `agent` does and hold no state of their own."""
