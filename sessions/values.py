@@ -131,7 +131,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Asset:
-    """Something that came through the door. `sha256` is of the pixels (image, mask) or of the bytes (audio, original)."""
+    """What came through the door. `sha256` is of the pixels (image, mask) or of the bytes (audio, original)."""
 
     sha256: str
     owner: str
@@ -148,7 +148,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Revision:
-    """One step's result, immutable. `image` and `mask` are pixel hashes; `geometry` maps the first parent's pixels here."""
+    """One step's result, immutable. `image`, `mask`: pixel hashes; `geometry` maps the first parent's pixels here."""
 
     id: str
     session: str

@@ -1,0 +1,206 @@
+"""Appending revisions: one transaction that inserts the revision, moves the head and ticks off the turn's step.
+
+Compare-and-set on the branch's head: a head that has moved is `HeadMoved`, never a fork and never an overwrite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from sessions import schema
+from sessions.errors import HeadMoved, TurnBusy
+from sessions.identity import revision_id
+from sessions.rows import BRANCH, REVISION, dumps, insert_new, no_branch, now, revision_of, touch
+from sessions.store import Kept, Store
+from sessions.values import IDENTITY, Geometry, Json, MoveKind, Revision, Source, Step
+
+_NEXT_SEQ = (
+    update(schema.sessions)
+    .where(schema.sessions.c.id == bindparam("session_id"))
+    .values(seq=schema.sessions.c.seq + 1)
+    .returning(schema.sessions.c.seq)
+)
+_NAMES_LIKE = select(schema.branches.c.name).where(
+    schema.branches.c.session == bindparam("session_id"),
+    schema.branches.c.name.startswith(bindparam("wanted")),
+)
+_ADVANCE = (
+    update(schema.branches)
+    .where(
+        schema.branches.c.session == bindparam("session_id"),
+        schema.branches.c.name == bindparam("branch"),
+        schema.branches.c.head == bindparam("expect"),
+    )
+    .values(head=bindparam("new_head"), version=schema.branches.c.version + 1)
+)
+_PROGRESS = (
+    update(schema.turns)
+    .where(
+        schema.turns.c.session == bindparam("session_id"),
+        schema.turns.c.request_id == bindparam("turn_id"),
+        schema.turns.c.lease == bindparam("held"),
+        schema.turns.c.next_step == bindparam("index"),
+    )
+    .values(next_step=schema.turns.c.next_step + 1, branch=bindparam("branch_name"))
+    .returning(schema.turns.c.message)
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Which step of which turn a revision fulfils, and the lease that proves who may say so."""
+
+    turn: str
+    index: int
+    lease: str
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A revision before it has an id, a place on a branch and a number."""
+
+    kept: Kept
+    parents: tuple[str, ...] = ()
+    step: Step | None = None
+    geometry: Geometry = IDENTITY
+    source: Source = "edit"
+    name: str = ""
+    claim: Claim | None = None
+    turn: str | None = None
+    made_with: Json = field(default_factory=dict)
+    facts: Json = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        mask = self.kept.mask.hash if self.kept.mask else None
+        return revision_id(self.parents, self.step, self.geometry, self.kept.image.hash, mask)
+
+
+def append(store: Store, session: str, branch: str, draft: Draft, expect: str) -> Revision:
+    """Add a revision on a branch whose head is `expect`; HeadMoved if it is not. Never forks."""
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        revision = _insert(connection, store, session, draft)
+        advance(connection, store, (session, branch), expect, revision.id)
+        record(connection, (session, branch), "append", (expect, revision.id), turn=draft.turn)
+        _tick(connection, session, branch, draft, revision.id)
+    return revision
+
+
+def append_on_new_branch(store: Store, session: str, wanted: str, draft: Draft) -> tuple[Revision, str]:
+    """Open a branch (`wanted`, or `wanted-2` …) at the draft's first parent, or as a root, and append to it."""
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        revision = _insert(connection, store, session, draft)
+        branch = open_branch(connection, session, wanted, revision.id)
+        place = (session, branch)
+        if draft.parents:
+            record(connection, place, "branch", (None, draft.parents[0]), turn=draft.turn)
+            record(connection, place, "append", (draft.parents[0], revision.id), turn=draft.turn)
+        else:
+            record(connection, place, "root", (None, revision.id), turn=draft.turn)
+        _tick(connection, session, branch, draft, revision.id)
+    return revision, branch
+
+
+def open_branch(connection: Connection, session: str, wanted: str, head: str) -> str:
+    """Insert a branch under the first free name; the caller holds the session by `touch`."""
+    taken = set(connection.execute(_NAMES_LIKE, {"session_id": session, "wanted": wanted}).scalars())
+    names = (wanted if i == 1 else f"{wanted}-{i}" for i in range(1, len(taken) + 2))
+    name = next(name for name in names if name not in taken)
+    connection.execute(schema.branches.insert(), {"session": session, "name": name, "head": head, "version": 1})
+    return name
+
+
+def advance(connection: Connection, store: Store, place: tuple[str, str], expect: str, head: str) -> None:
+    """Compare-and-set of the head of the branch `place` = (session, name)."""
+    session, branch = place
+    values = {"session_id": session, "branch": branch, "expect": expect, "new_head": head}
+    if connection.execute(_ADVANCE, values).rowcount == 1:
+        return
+    if connection.execute(BRANCH, store.mine(session) | {"branch": branch}).first() is None:
+        raise no_branch(branch)
+    raise HeadMoved(f"The branch {branch!r} has moved on in the meantime.", "Look at the log and try again.")
+
+
+def record(
+    connection: Connection,
+    place: tuple[str, str],
+    kind: MoveKind,
+    heads: tuple[str | None, str],
+    turn: str | None = None,
+    inverts: int | None = None,
+) -> None:
+    """One row of the reflog: the branch `place` = (session, name) went from heads[0] to heads[1]."""
+    row = {
+        "session": place[0],
+        "branch": place[1],
+        "kind": kind,
+        "before": heads[0],
+        "after": heads[1],
+        "turn": turn,
+        "inverts": inverts,
+        "created_at": now(),
+    }
+    connection.execute(schema.moves.insert(), row)
+
+
+def _insert(connection: Connection, store: Store, session: str, draft: Draft) -> Revision:
+    """The draft's row; where the same revision exists already (a replay, a resent upload) that one."""
+    old = connection.execute(REVISION, store.mine(session) | {"id": draft.id}).first()
+    if old is not None:
+        return revision_of(old)
+    store.insert_pixels(connection, session, draft.kept)
+    seq = connection.execute(_NEXT_SEQ, {"session_id": session}).scalar_one()
+    row = _row(session, draft, seq)
+    connection.execute(schema.revisions.insert(), row)
+    return Revision(
+        **{name: row[name] for name in ("id", "session", "image", "mask", "source", "width", "height", "seq", "turn")},
+        parents=draft.parents,
+        step=draft.step,
+        geometry=draft.geometry,
+        created_at=row["created_at"],
+        name=draft.name,
+        made_with=draft.made_with,
+        facts=draft.facts,
+    )
+
+
+def _row(session: str, draft: Draft, seq: int) -> dict[str, Any]:
+    image, mask = draft.kept.image, draft.kept.mask
+    parent, parent2 = (*draft.parents, None, None)[:2]
+    return {
+        "session": session,
+        "id": draft.id,
+        "seq": seq,
+        "parent": parent,
+        "parent2": parent2,
+        "step": dumps(draft.step.to_json()) if draft.step else None,
+        "image": image.hash,
+        "mask": mask.hash if mask else None,
+        "geometry": dumps(list(draft.geometry)) if draft.geometry != IDENTITY else None,
+        "source": draft.source,
+        "width": image.width,
+        "height": image.height,
+        "turn": draft.turn,
+        "name": draft.name,
+        "made_with": dumps(draft.made_with),
+        "facts": dumps(draft.facts),
+        "created_at": now(),
+    }
+
+
+def _tick(connection: Connection, session: str, branch: str, draft: Draft, revision: str) -> None:
+    """Tick off the turn's step in the same transaction: each step exactly once, whoever retries."""
+    claim = draft.claim
+    if claim is None:
+        return
+    values = {"session_id": session, "turn_id": claim.turn, "held": claim.lease, "index": claim.index}
+    message = connection.execute(_PROGRESS, values | {"branch_name": branch}).scalar()
+    if message is None:
+        raise TurnBusy("Another process is continuing this turn.", "Wait for it, or look at the log.")
+    row = {"session": session, "message": message, "position": claim.index, "revision": revision}
+    insert_new(connection, schema.message_revisions, [row])

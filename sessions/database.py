@@ -1,0 +1,110 @@
+"""The database: one engine, short transactions, and a schema that is checked at every opening and upgraded when old.
+
+SQLite in WAL mode with `synchronous=FULL` by default; PostgreSQL by its URL. A write transaction takes SQLite's write
+lock at its start, so that it waits for others instead of failing half-way. Knows no tables but Alembic's own.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+
+from sessions.errors import SchemaTooNew, StorageError, StorageFull
+from sessions.files import storage_errors
+
+SCHEMA = "0001"
+"""The newest migration this code knows."""
+
+KNOWN_SCHEMAS = ("0001",)
+BUSY_SECONDS = 60
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves; the driver's own habit starts transactions too late
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = "IMMEDIATE" if connection.get_execution_options().get("writes") else ""
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Failures of the database → one of our errors, with a sentence."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = str(error.orig)
+        if "full" in cause or getattr(error.orig, "errno", None) == errno.ENOSPC:
+            raise StorageFull("The disk is full; nothing was changed.", "Free some space and send it again.") from error
+        raise StorageError(f"The session database failed ({cause}); nothing was changed.") from error
+
+
+class Database:
+    """Short read and write transactions on the session database."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = self._engine()
+        self._writer = self.engine.execution_options(writes=True)
+        self.sqlite = self.engine.dialect.name == "sqlite"
+        with translated():
+            self._check_schema()
+
+    def _engine(self) -> Engine:
+        engine = create_engine(self.url)
+        if engine.dialect.name == "sqlite":
+            if engine.url.database:
+                with storage_errors():
+                    Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            event.listen(engine, "connect", _configure_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view."""
+        with translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """All or nothing; durable when the block has been left without an exception."""
+        with translated(), self._writer.begin() as connection:
+            yield connection
+
+    def schema(self) -> str | None:
+        """The schema version the database is at, None when it is new."""
+        with self.engine.connect() as connection:
+            try:
+                return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            except (OperationalError, ProgrammingError) as error:
+                if "alembic_version" not in str(error.orig):
+                    raise
+                return None
+
+    def _check_schema(self) -> None:
+        version = self.schema()
+        if version == SCHEMA:
+            return
+        if version is not None and version not in KNOWN_SCHEMAS:
+            raise SchemaTooNew(
+                "These sessions were written by a newer Pentimento.", "Update Pentimento; nothing was changed."
+            )
+        from sessions.migrations.run import upgrade
+
+        with self._writer.begin() as connection:
+            upgrade(connection)
+
+    def close(self) -> None:
+        self.engine.dispose()

@@ -1,0 +1,180 @@
+"""Moving heads without making anything: undo, redo, reset, switch, branch. Every move is a row; nothing is recomputed.
+
+All moves are compare-and-set inside one transaction. What a move leaves behind stays in the tree.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, select
+from sqlalchemy.orm import aliased
+
+from sessions import schema
+from sessions.commits import advance, open_branch, record
+from sessions.errors import NameTaken, NotFound, NothingToUndo
+from sessions.rows import BRANCH, OWNED, REVISION, branch_of, no_branch, no_revision, touch
+from sessions.store import Store
+from sessions.values import Branch, MoveKind
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_RESERVED = {"original", "head", "prev"}
+
+_r, _m = schema.revisions.c, schema.moves.c
+_AT: BindParameter[str] = bindparam("session_id")
+
+_HEAD = (
+    select(_r.id, _r.seq, _r.parent, _r.turn)
+    .join(schema.branches, (schema.branches.c.session == _r.session) & (schema.branches.c.head == _r.id))
+    .where(schema.branches.c.session == bindparam("session"), schema.branches.c.name == bindparam("branch"), OWNED)
+)
+_TURN_START = (
+    select(_r.parent)
+    .where(_r.session == _AT, _r.turn == bindparam("turn"), _r.parent.is_not(None), _r.seq <= bindparam("seq"))
+    .order_by(_r.seq)
+    .limit(1)
+)
+_later = schema.moves.alias()
+_redone = aliased(schema.moves)
+_LAST_APPEND = select(func.coalesce(func.max(_later.c.id), 0)).where(
+    _later.c.session == _AT,
+    _later.c.branch == bindparam("branch"),
+    _later.c.kind.in_(("append", "merge", "root")),
+)
+_UNDONE = (
+    select(_m.id, _m.before, _m.after)
+    .where(
+        _m.session == _AT,
+        _m.branch == bindparam("branch"),
+        _m.kind.in_(("undo", "reset")),
+        _m.id > _LAST_APPEND.scalar_subquery(),
+        ~select(_redone.c.id).where(_redone.c.inverts == _m.id).exists(),
+    )
+    .order_by(_m.id.desc())
+    .limit(1)
+)
+
+
+def undo(store: Store, session: str, branch: str, *, step: bool = False) -> Branch:
+    """Head to the parent of the oldest non-root revision of the head's turn; with `step`, one revision back."""
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        head = _head(connection, store, session, branch)
+        if head.parent is None:
+            raise NothingToUndo("This is the original photo; there is nothing to undo.", "pentimento graph shows all.")
+        target: str = head.parent
+        if not step and head.turn is not None:
+            start = {"session_id": session, "turn": head.turn, "seq": head.seq}
+            target = connection.execute(_TURN_START, start).scalar() or target
+        return _go(connection, store, (session, branch), "undo", (head.id, target))
+
+
+def redo(store: Store, session: str, branch: str) -> Branch:
+    """Invert the newest undo or reset of this branch that is not yet inverted and that no append has followed."""
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        head = _head(connection, store, session, branch)
+        undone = connection.execute(_UNDONE, {"session_id": session, "branch": branch}).first()
+        if undone is None:
+            raise NothingToUndo("There is nothing to redo on this branch.", "pentimento graph shows all revisions.")
+        return _go(connection, store, (session, branch), "redo", (head.id, undone.before), undone.id)
+
+
+def reset(store: Store, session: str, branch: str) -> Branch:
+    """Head to the root of its first-parent line."""
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        head = _head(connection, store, session, branch)
+        root = _root(connection, session, head.id)
+        if root == head.id:
+            raise NothingToUndo("This is the original photo already.", "pentimento graph shows all revisions.")
+        return _go(connection, store, (session, branch), "reset", (head.id, root))
+
+
+def switch(store: Store, session: str, branch: str) -> Branch:
+    """Make a branch the session's current one, by a row of the reflog."""
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        row = connection.execute(BRANCH, store.mine(session) | {"branch": branch}).first()
+        if row is None:
+            raise no_branch(branch)
+        record(connection, (session, branch), "switch", (row.head, row.head))
+        return branch_of(row)
+
+
+def create_branch(store: Store, session: str, name: str, at: str, *, exact: bool = True) -> Branch:
+    """A new branch at a revision, which becomes the current one. `exact`: a taken name is NameTaken, else `name-2`."""
+    check_name(name)
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        if connection.execute(REVISION, store.mine(session) | {"id": at}).first() is None:
+            raise no_revision()
+        taken = connection.execute(BRANCH, store.mine(session) | {"branch": name}).first()
+        if exact and taken is not None:
+            raise NameTaken(f"There is a branch called {name!r} already.", "Choose another name.")
+        opened = open_branch(connection, session, name, at)
+        record(connection, (session, opened), "branch", (None, at))
+        return Branch(session, opened, at, 1)
+
+
+def undone_statement() -> Select[Any]:
+    """The newest undo or reset of a branch that redo would invert; parameters `session_id`, `branch`."""
+    return _UNDONE
+
+
+def branch(store: Store, session: str, name: str) -> Branch:
+    """One branch by name."""
+    with store.database.read() as connection:
+        row = connection.execute(BRANCH, store.mine(session) | {"branch": name}).first()
+    if row is None:
+        raise no_branch(name)
+    return branch_of(row)
+
+
+def check_name(name: str) -> str:
+    """Branch names: a letter or digit, then letters, digits, `.`, `_`, `-`; not a word that means something else."""
+    if not _NAME.fullmatch(name) or name.lower() in _RESERVED or set(name) <= set("0123456789"):
+        raise NameTaken(
+            f"{name!r} cannot be a branch name.", "Use letters, digits, dots and dashes, such as warm-version."
+        )
+    return name
+
+
+def branch_name(words: str, fallback: str = "try") -> str:
+    """A legal branch name made of free words or a file name: `My Dog.jpg` → `my-dog`."""
+    stem = re.sub(r"\.[A-Za-z0-9]{2,5}$", "", words)
+    name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:40].strip("-")
+    return name if name and name not in _RESERVED and not name.isdigit() else fallback
+
+
+def _head(connection: Connection, store: Store, session: str, branch: str) -> Row[Any, Any, Any, Any]:
+    head = connection.execute(_HEAD, store.mine(session) | {"branch": branch}).first()
+    if head is None:
+        raise no_branch(branch)
+    return head
+
+
+def _root(connection: Connection, session: str, revision: str) -> str:
+    line = select(_r.id, _r.parent).where(_r.session == session, _r.id == revision).cte("line", recursive=True)
+    older = aliased(schema.revisions)
+    line = line.union_all(
+        select(older.c.id, older.c.parent).where(older.c.session == session, older.c.id == line.c.parent)
+    )
+    root = connection.execute(select(line.c.id).where(line.c.parent.is_(None))).scalar()
+    if root is None:
+        raise NotFound("This line of history has no beginning.", "Run: python -m sessions fsck")
+    return str(root)
+
+
+def _go(
+    connection: Connection,
+    store: Store,
+    place: tuple[str, str],
+    kind: MoveKind,
+    heads: tuple[str, str],
+    inverts: int | None = None,
+) -> Branch:
+    advance(connection, store, place, *heads)
+    record(connection, place, kind, heads, inverts=inverts)
+    return branch_of(connection.execute(BRANCH, store.mine(place[0]) | {"branch": place[1]}).one())

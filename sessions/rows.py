@@ -1,0 +1,142 @@
+"""Rows ↔ values, and the statements that more than one module needs. No transactions here."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, bindparam, exists, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sessions import schema
+from sessions.errors import NotFound
+from sessions.identity import canonical
+from sessions.values import IDENTITY, Asset, Branch, Geometry, Message, Move, Revision, Session, Step, Turn
+
+OWNED = exists().where(schema.sessions.c.id == bindparam("session"), schema.sessions.c.owner == bindparam("owner"))
+"""Part of every reading statement's WHERE: the session named is the caller's own."""
+
+TOUCH = (
+    update(schema.sessions)
+    .where(schema.sessions.c.id == bindparam("session_id"), schema.sessions.c.owner == bindparam("owner_name"))
+    .values(touched_at=bindparam("now"))
+    .returning(schema.sessions.c.seq)
+)
+
+BRANCH = select(schema.branches).where(
+    schema.branches.c.session == bindparam("session"), schema.branches.c.name == bindparam("branch"), OWNED
+)
+
+REVISION = select(schema.revisions).where(
+    schema.revisions.c.session == bindparam("session"), schema.revisions.c.id == bindparam("id"), OWNED
+)
+
+
+def now() -> str:
+    """UTC, ISO 8601 with microseconds: sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def dumps(value: Any) -> str:
+    return canonical(value).decode()
+
+
+def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows; those whose key exists stay as they are (rows of one key always say the same)."""
+    if rows:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+def touch(connection: Connection, session: str, owner: str) -> None:
+    """The first statement of every write: proves ownership, and makes writers of one session take turns."""
+    if connection.execute(TOUCH, {"session_id": session, "owner_name": owner, "now": now()}).first() is None:
+        raise no_session()
+
+
+def no_session() -> NotFound:
+    return NotFound("There is no such session.", "pentimento sessions lists yours.")
+
+
+def no_revision() -> NotFound:
+    return NotFound("There is no such revision in this session.", "pentimento log lists them.")
+
+
+def no_branch(name: str) -> NotFound:
+    return NotFound(f"There is no branch called {name!r}.", "pentimento branch lists them.")
+
+
+def session_of(row: Row[Any]) -> Session:
+    return Session(row.id, row.owner, row.name, row.seq, row.created_at, row.touched_at)
+
+
+def revision_of(row: Row[Any]) -> Revision:
+    parents = tuple(p for p in (row.parent, row.parent2) if p)
+    step = Step.from_json(json.loads(row.step)) if row.step else None
+    geometry: Geometry = tuple(json.loads(row.geometry)) if row.geometry else IDENTITY
+    return Revision(
+        id=row.id,
+        session=row.session,
+        parents=parents,
+        step=step,
+        image=row.image,
+        mask=row.mask,
+        geometry=geometry,
+        source=row.source,
+        width=row.width,
+        height=row.height,
+        seq=row.seq,
+        created_at=row.created_at,
+        turn=row.turn,
+        name=row.name,
+        made_with=json.loads(row.made_with),
+        facts=json.loads(row.facts),
+    )
+
+
+def branch_of(row: Row[Any]) -> Branch:
+    return Branch(row.session, row.name, row.head, row.version)
+
+
+def move_of(row: Row[Any]) -> Move:
+    return Move(row.id, row.session, row.branch, row.kind, row.before, row.after, row.turn, row.inverts, row.created_at)
+
+
+def message_of(row: Row[Any], revisions: tuple[str, ...] = ()) -> Message:
+    attachments = tuple(json.loads(row.attachments))
+    return Message(row.id, row.session, row.branch, row.role, row.text, attachments, row.created_at, revisions)
+
+
+def asset_of(row: Row[Any], owner: str) -> Asset:
+    return Asset(
+        sha256=row.sha256,
+        owner=owner,
+        kind=row.kind,
+        media_type=row.media_type,
+        width=row.width,
+        height=row.height,
+        seconds=row.seconds,
+        bytes=row.bytes,
+        name=row.name,
+        original=row.original,
+        notices=tuple(json.loads(row.notices)),
+    )
+
+
+def turn_of(row: Row[Any]) -> Turn:
+    return Turn(
+        session=row.session,
+        request_id=row.request_id,
+        message=row.message,
+        branch=row.branch,
+        planned_head=row.planned_head,
+        plan=json.loads(row.plan),
+        state=row.state,
+        next_step=row.next_step,
+        cancel=bool(row.cancel),
+        lease=row.lease,
+        heartbeat=row.heartbeat,
+        outcome=json.loads(row.outcome),
+        created_at=row.created_at,
+    )

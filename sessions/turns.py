@@ -1,0 +1,201 @@
+"""Turns and messages: the durable unit of work, from its plan to its outcome, seen and cancelled from any process.
+
+A request_id is unique in its session: sending it again finds the stored turn, which goes on at its first step without a
+revision. Who runs a turn holds its lease and beats; a lease that has not beaten for a while may be taken over.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from sqlalchemy import Connection, bindparam, or_, select, update
+
+from sessions import schema
+from sessions.errors import NotFound, TurnBusy
+from sessions.identity import new_id
+from sessions.rows import OWNED, dumps, insert_new, message_of, now, touch, turn_of
+from sessions.store import Store
+from sessions.values import Json, Message, Turn, TurnState
+
+LEASE_SECONDS = 20.0
+"""A runner that has not beaten for so long is taken for dead."""
+
+OPEN_STATES = ("planned", "waiting", "running")
+
+_t = schema.turns.c
+_TURN = select(schema.turns).where(_t.session == bindparam("session"), _t.request_id == bindparam("request_id"), OWNED)
+_MINE = (_t.session == bindparam("session_id"), _t.request_id == bindparam("turn_id"))
+_TAKE = (
+    update(schema.turns)
+    .where(
+        *_MINE,
+        _t.state.in_(("planned", "running")),
+        or_(_t.lease.is_(None), _t.lease == bindparam("holder"), _t.heartbeat < bindparam("stale")),
+    )
+    .values(state="running", lease=bindparam("holder"), heartbeat=bindparam("beat"))
+)
+_BEAT = update(schema.turns).where(*_MINE, _t.lease == bindparam("holder")).values(heartbeat=bindparam("beat"))
+_FINISH = (
+    update(schema.turns)
+    .where(*_MINE, _t.state.in_(OPEN_STATES))
+    .values(state=bindparam("new_state"), outcome=bindparam("result"), lease=None)
+)
+
+
+def find(store: Store, session: str, request_id: str) -> Turn | None:
+    """The turn of a request, if it was ever begun."""
+    with store.database.read() as connection:
+        row = connection.execute(_TURN, store.mine(session) | {"request_id": request_id}).first()
+    return turn_of(row) if row is not None else None
+
+
+def get(store: Store, session: str, request_id: str) -> Turn:
+    """The turn of a request; NotFound if there is none."""
+    turn = find(store, session, request_id)
+    if turn is None:
+        raise NotFound("There is no such turn in this session.")
+    return turn
+
+
+def begin(store: Store, turn: Turn, text: str, attachments: tuple[str, ...] = ()) -> Turn:
+    """Store a planned turn together with the message that asked for it; one that exists is returned as it is.
+
+    `turn.message` is ignored on the way in: the message gets its id here.
+    """
+    with store.database.write() as connection:
+        touch(connection, turn.session, store.owner)
+        old = connection.execute(_TURN, store.mine(turn.session) | {"request_id": turn.request_id}).first()
+        if old is not None:
+            return turn_of(old)
+        message = _say(connection, (turn.session, turn.branch), "user", text, attachments)
+        row = {
+            "session": turn.session,
+            "request_id": turn.request_id,
+            "message": message,
+            "branch": turn.branch,
+            "planned_head": turn.planned_head,
+            "plan": dumps(turn.plan),
+            "state": turn.state,
+            "next_step": turn.next_step,
+            "cancel": False,
+            "lease": None,
+            "heartbeat": None,
+            "outcome": dumps(turn.outcome),
+            "created_at": now(),
+        }
+        connection.execute(schema.turns.insert(), row)
+    return get(store, turn.session, turn.request_id)
+
+
+def take(store: Store, session: str, request_id: str, holder: str) -> Turn:
+    """Take the lease of a planned turn, or of a running one whose holder no longer beats; TurnBusy otherwise."""
+    values = _key(session, request_id) | {"holder": holder, "beat": time.time(), "stale": time.time() - LEASE_SECONDS}
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        taken = connection.execute(_TAKE, values).rowcount
+    turn = get(store, session, request_id)
+    if not taken:
+        raise TurnBusy(f"This turn is {turn.state}.", "Wait for it, or look at the log.")
+    return turn
+
+
+def beat(store: Store, session: str, request_id: str, holder: str) -> bool:
+    """Say that the holder lives. True: go on. False: the turn was cancelled, or the lease is lost: stop."""
+    values = _key(session, request_id) | {"holder": holder, "beat": time.time()}
+    with store.database.write() as connection:
+        held = connection.execute(_BEAT, values).rowcount == 1
+    return held and not cancel_asked(store, session, request_id)
+
+
+def cancel_asked(store: Store, session: str, request_id: str) -> bool:
+    """The cancel flag of a turn; cheap enough to be read at every yield."""
+    with store.database.read() as connection:
+        statement = select(_t.cancel).where(*_MINE)
+        return bool(connection.execute(statement, _key(session, request_id)).scalar())
+
+
+def cancel(store: Store, session: str, request_id: str) -> Turn:
+    """Ask a running turn to stop; end a planned or waiting one at once. A finished turn stays as it is."""
+    key = _key(session, request_id)
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        connection.execute(update(schema.turns).where(*_MINE, _t.state == "running").values(cancel=True), key)
+        idle = update(schema.turns).where(*_MINE, _t.state.in_(("planned", "waiting")))
+        connection.execute(idle.values(state="cancelled", cancel=True), key)
+    return get(store, session, request_id)
+
+
+def finish(store: Store, turn: Turn, state: TurnState, outcome: Json, reply: str) -> Turn:
+    """Close a turn (or leave it `waiting` for an answer) and say the reply. Closed turns stay closed."""
+    values = _key(turn.session, turn.request_id) | {"new_state": state, "result": dumps(outcome)}
+    with store.database.write() as connection:
+        touch(connection, turn.session, store.owner)
+        if connection.execute(_FINISH, values).rowcount == 1 and reply:
+            _say(connection, (turn.session, turn.branch), "assistant", reply, ())
+    return get(store, turn.session, turn.request_id)
+
+
+def resume(store: Store, turn: Turn, plan: Json) -> Turn:
+    """Give a waiting turn the plan with its answer filled in, ready to be taken."""
+    filled = update(schema.turns).where(*_MINE, _t.state == "waiting").values(plan=dumps(plan), state="planned")
+    with store.database.write() as connection:
+        touch(connection, turn.session, store.owner)
+        changed = connection.execute(filled, _key(turn.session, turn.request_id)).rowcount
+    if not changed:
+        raise TurnBusy("That question has been answered already.")
+    return get(store, turn.session, turn.request_id)
+
+
+def open_turns(store: Store, session: str, branch: str | None = None) -> list[Turn]:
+    """Planned, waiting and running turns, newest first."""
+    statement = select(schema.turns).where(_t.session == session, _t.state.in_(OPEN_STATES), OWNED)
+    if branch is not None:
+        statement = statement.where(_t.branch == branch)
+    with store.database.read() as connection:
+        rows = connection.execute(statement.order_by(_t.created_at.desc()), store.mine(session)).all()
+    return [turn_of(row) for row in rows]
+
+
+def say(store: Store, session: str, branch: str, text: str) -> None:
+    """A sentence of the assistant outside any turn."""
+    with store.database.write() as connection:
+        touch(connection, session, store.owner)
+        _say(connection, (session, branch), "assistant", text, ())
+
+
+def messages(store: Store, session: str, limit: int = 50) -> list[Message]:
+    """The newest messages, oldest first, each with the revisions that came of it."""
+    m, link = schema.messages, schema.message_revisions
+    newest = select(m).where(m.c.session == session, OWNED).order_by(m.c.created_at.desc()).limit(limit)
+    with store.database.read() as connection:
+        rows = connection.execute(newest, store.mine(session)).all()[::-1]
+        linked = select(link).where(link.c.session == session, link.c.message.in_([row.id for row in rows]))
+        made: dict[str, list[str]] = {}
+        for row in connection.execute(linked.order_by(link.c.message, link.c.position)):
+            made.setdefault(row.message, []).append(row.revision)
+    return [message_of(row, tuple(made.get(row.id, ()))) for row in rows]
+
+
+def _key(session: str, request_id: str) -> dict[str, Any]:
+    return {"session_id": session, "turn_id": request_id}
+
+
+def _say(
+    connection: Connection,
+    place: tuple[str, str],
+    role: Literal["user", "assistant"],
+    text: str,
+    attachments: tuple[str, ...],
+) -> str:
+    row = {
+        "session": place[0],
+        "id": new_id(),
+        "branch": place[1],
+        "role": role,
+        "text": text,
+        "attachments": dumps(list(attachments)),
+        "created_at": now(),
+    }
+    insert_new(connection, schema.messages, [row])
+    return str(row["id"])
