@@ -17,9 +17,7 @@ from sessions.values import Asset, Json, Revision
 PREV = "prev"
 MAX_STEPS = 8
 
-CommandName = Literal[
-    "undo", "redo", "switch", "branch", "rename", "merge", "compare", "reset", "replay", "export"
-]
+CommandName = Literal["undo", "redo", "switch", "branch", "rename", "merge", "compare", "reset", "replay", "export"]
 
 
 class Wire(BaseModel):

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, bindparam, select, update
 from sessions import schema
 from sessions.errors import HeadMoved, TurnBusy
 from sessions.identity import revision_id
-from sessions.rows import BRANCH, REVISION, dumps, insert_new, no_branch, now, revision_of, touch
+from sessions.rows import REVISION, dumps, insert_new, no_branch, now, revision_of, touch
 from sessions.store import Kept, Store
-from sessions.values import IDENTITY, Geometry, Json, MoveKind, Revision, Source, Step
+from sessions.values import IDENTITY, Branch, Geometry, Json, MoveKind, Revision, Source, Step
 
 _NEXT_SEQ = (
     update(schema.sessions)
@@ -35,6 +35,7 @@ _ADVANCE = (
         schema.branches.c.head == bindparam("expect"),
     )
     .values(head=bindparam("new_head"), version=schema.branches.c.version + 1)
+    .returning(schema.branches.c.version)
 )
 _PROGRESS = (
     update(schema.turns)
@@ -84,7 +85,7 @@ def append(store: Store, session: str, branch: str, draft: Draft, expect: str) -
     with store.database.write() as connection:
         touch(connection, session, store.owner)
         revision = _insert(connection, store, session, draft)
-        advance(connection, store, (session, branch), expect, revision.id)
+        advance(connection, (session, branch), expect, revision.id)
         record(connection, (session, branch), "append", (expect, revision.id), turn=draft.turn)
         _tick(connection, session, branch, draft, revision.id)
     return revision
@@ -115,13 +116,17 @@ def open_branch(connection: Connection, session: str, wanted: str, head: str) ->
     return name
 
 
-def advance(connection: Connection, store: Store, place: tuple[str, str], expect: str, head: str) -> None:
-    """Compare-and-set of the head of the branch `place` = (session, name)."""
+def advance(connection: Connection, place: tuple[str, str], expect: str, head: str) -> Branch:
+    """Compare-and-set of the head of the branch `place` = (session, name), after `touch`; HeadMoved where it lost."""
     session, branch = place
     values = {"session_id": session, "branch": branch, "expect": expect, "new_head": head}
-    if connection.execute(_ADVANCE, values).rowcount == 1:
-        return
-    if connection.execute(BRANCH, store.mine(session) | {"branch": branch}).first() is None:
+    version = connection.execute(_ADVANCE, values).scalar()
+    if version is not None:
+        return Branch(session, branch, head, version)
+    exists = select(schema.branches.c.name).where(
+        schema.branches.c.session == session, schema.branches.c.name == branch
+    )
+    if connection.execute(exists).first() is None:
         raise no_branch(branch)
     raise HeadMoved(f"The branch {branch!r} has moved on in the meantime.", "Look at the log and try again.")
 

@@ -29,12 +29,21 @@ _HEAD = (
     .join(schema.branches, (schema.branches.c.session == _r.session) & (schema.branches.c.head == _r.id))
     .where(schema.branches.c.session == bindparam("session"), schema.branches.c.name == bindparam("branch"), OWNED)
 )
-_TURN_START = (
-    select(_r.parent)
-    .where(_r.session == _AT, _r.turn == bindparam("turn"), _r.parent.is_not(None), _r.seq <= bindparam("seq"))
-    .order_by(_r.seq)
-    .limit(1)
+_same = (
+    select(_r.session, _r.seq, _r.parent, _r.turn)
+    .where(_r.session == _AT, _r.id == bindparam("head"))
+    .cte("same_turn", recursive=True)
 )
+_older = aliased(schema.revisions)
+_same = _same.union_all(
+    select(_older.c.session, _older.c.seq, _older.c.parent, _older.c.turn).where(
+        _older.c.session == _same.c.session,
+        _older.c.id == _same.c.parent,
+        _older.c.turn == _same.c.turn,
+        _older.c.parent.is_not(None),
+    )
+)
+_TURN_START = select(_same.c.parent).order_by(_same.c.seq).limit(1)
 _later = schema.moves.alias()
 _redone = aliased(schema.moves)
 _LAST_APPEND = select(func.coalesce(func.max(_later.c.id), 0)).where(
@@ -56,7 +65,7 @@ _UNDONE = (
 )
 
 
-def undo(store: Store, session: str, branch: str, *, step: bool = False) -> Branch:
+def undo(store: Store, session: str, branch: str, *, step: bool = False, turn: str | None = None) -> Branch:
     """Head to the parent of the oldest non-root revision of the head's turn; with `step`, one revision back."""
     with store.database.write() as connection:
         touch(connection, session, store.owner)
@@ -64,13 +73,12 @@ def undo(store: Store, session: str, branch: str, *, step: bool = False) -> Bran
         if head.parent is None:
             raise NothingToUndo("This is the original photo; there is nothing to undo.", "pentimento graph shows all.")
         target: str = head.parent
-        if not step and head.turn is not None:
-            start = {"session_id": session, "turn": head.turn, "seq": head.seq}
-            target = connection.execute(_TURN_START, start).scalar() or target
-        return _go(connection, store, (session, branch), "undo", (head.id, target))
+        if not step:
+            target = connection.execute(_TURN_START, {"session_id": session, "head": head.id}).scalar() or target
+        return _go(connection, (session, branch), "undo", (head.id, target), turn)
 
 
-def redo(store: Store, session: str, branch: str) -> Branch:
+def redo(store: Store, session: str, branch: str, *, turn: str | None = None) -> Branch:
     """Invert the newest undo or reset of this branch that is not yet inverted and that no append has followed."""
     with store.database.write() as connection:
         touch(connection, session, store.owner)
@@ -78,10 +86,10 @@ def redo(store: Store, session: str, branch: str) -> Branch:
         undone = connection.execute(_UNDONE, {"session_id": session, "branch": branch}).first()
         if undone is None:
             raise NothingToUndo("There is nothing to redo on this branch.", "pentimento graph shows all revisions.")
-        return _go(connection, store, (session, branch), "redo", (head.id, undone.before), undone.id)
+        return _go(connection, (session, branch), "redo", (head.id, undone.before), turn, undone.id)
 
 
-def reset(store: Store, session: str, branch: str) -> Branch:
+def reset(store: Store, session: str, branch: str, *, turn: str | None = None) -> Branch:
     """Head to the root of its first-parent line."""
     with store.database.write() as connection:
         touch(connection, session, store.owner)
@@ -89,21 +97,23 @@ def reset(store: Store, session: str, branch: str) -> Branch:
         root = _root(connection, session, head.id)
         if root == head.id:
             raise NothingToUndo("This is the original photo already.", "pentimento graph shows all revisions.")
-        return _go(connection, store, (session, branch), "reset", (head.id, root))
+        return _go(connection, (session, branch), "reset", (head.id, root), turn)
 
 
-def switch(store: Store, session: str, branch: str) -> Branch:
+def switch(store: Store, session: str, branch: str, *, turn: str | None = None) -> Branch:
     """Make a branch the session's current one, by a row of the reflog."""
     with store.database.write() as connection:
         touch(connection, session, store.owner)
         row = connection.execute(BRANCH, store.mine(session) | {"branch": branch}).first()
         if row is None:
             raise no_branch(branch)
-        record(connection, (session, branch), "switch", (row.head, row.head))
+        record(connection, (session, branch), "switch", (row.head, row.head), turn=turn)
         return branch_of(row)
 
 
-def create_branch(store: Store, session: str, name: str, at: str, *, exact: bool = True) -> Branch:
+def create_branch(
+    store: Store, session: str, name: str, at: str, *, exact: bool = True, turn: str | None = None
+) -> Branch:
     """A new branch at a revision, which becomes the current one. `exact`: a taken name is NameTaken, else `name-2`."""
     check_name(name)
     with store.database.write() as connection:
@@ -114,8 +124,15 @@ def create_branch(store: Store, session: str, name: str, at: str, *, exact: bool
         if exact and taken is not None:
             raise NameTaken(f"There is a branch called {name!r} already.", "Choose another name.")
         opened = open_branch(connection, session, name, at)
-        record(connection, (session, opened), "branch", (None, at))
+        record(connection, (session, opened), "branch", (None, at), turn=turn)
         return Branch(session, opened, at, 1)
+
+
+def made_by(store: Store, session: str, turn: str) -> int:
+    """How many moves a turn has made: a resent command goes on after them."""
+    statement = select(func.count()).where(_m.session == session, _m.turn == turn, OWNED)
+    with store.database.read() as connection:
+        return connection.execute(statement, store.mine(session)).scalar_one()
 
 
 def undone_statement() -> Select[Any]:
@@ -169,12 +186,12 @@ def _root(connection: Connection, session: str, revision: str) -> str:
 
 def _go(
     connection: Connection,
-    store: Store,
     place: tuple[str, str],
     kind: MoveKind,
     heads: tuple[str, str],
+    turn: str | None,
     inverts: int | None = None,
 ) -> Branch:
-    advance(connection, store, place, *heads)
-    record(connection, place, kind, heads, inverts=inverts)
-    return branch_of(connection.execute(BRANCH, store.mine(place[0]) | {"branch": place[1]}).one())
+    moved = advance(connection, place, *heads)
+    record(connection, place, kind, heads, turn, inverts)
+    return moved

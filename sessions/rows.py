@@ -120,7 +120,7 @@ def asset_of(row: Row[Any], owner: str) -> Asset:
         bytes=row.bytes,
         name=row.name,
         original=row.original,
-        notices=tuple(json.loads(row.notices)),
+        facts=json.loads(row.facts),
     )
 
 

@@ -56,7 +56,7 @@ assets = Table(
     Column("bytes", Integer, nullable=False),
     Column("name", Text, nullable=False),
     Column("original", String(64)),
-    Column("notices", Text, nullable=False),
+    Column("facts", Text, nullable=False),
     Column("created_at", Text, nullable=False),
 )
 

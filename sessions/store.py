@@ -176,7 +176,7 @@ class Store:
         name = self.blobs.put(session, original)
         if audio is not None:
             self.blobs.put(session, audio)
-        common = {"session": session, "name": asset.name, "notices": dumps(list(asset.notices)), "created_at": now()}
+        common = {"session": session, "name": asset.name, "facts": dumps(asset.facts), "created_at": now()}
         shape = {"width": asset.width, "height": asset.height, "seconds": asset.seconds}
         rows = [
             common

@@ -31,7 +31,11 @@ _TAKE = (
     .where(
         *_MINE,
         _t.state.in_(("planned", "running")),
-        or_(_t.lease.is_(None), _t.lease == bindparam("holder"), _t.heartbeat < bindparam("stale")),
+        or_(
+            _t.lease.is_(None),
+            _t.lease.in_((bindparam("holder"), bindparam("dead"))),
+            _t.heartbeat < bindparam("stale"),
+        ),
     )
     .values(state="running", lease=bindparam("holder"), heartbeat=bindparam("beat"))
 )
@@ -88,9 +92,13 @@ def begin(store: Store, turn: Turn, text: str, attachments: tuple[str, ...] = ()
     return get(store, turn.session, turn.request_id)
 
 
-def take(store: Store, session: str, request_id: str, holder: str) -> Turn:
-    """Take the lease of a planned turn, or of a running one whose holder no longer beats; TurnBusy otherwise."""
-    values = _key(session, request_id) | {"holder": holder, "beat": time.time(), "stale": time.time() - LEASE_SECONDS}
+def take(store: Store, session: str, request_id: str, holder: str, dead: str = "") -> Turn:
+    """Take the lease of a planned turn, or of a running one whose holder no longer beats; TurnBusy otherwise.
+
+    `dead`: a holder known to be gone, so that nobody waits for its lease to run out.
+    """
+    clock = {"beat": time.time(), "stale": time.time() - LEASE_SECONDS}
+    values = _key(session, request_id) | clock | {"holder": holder, "dead": dead}
     with store.database.write() as connection:
         touch(connection, session, store.owner)
         taken = connection.execute(_TAKE, values).rowcount
@@ -127,11 +135,22 @@ def cancel(store: Store, session: str, request_id: str) -> Turn:
 
 
 def finish(store: Store, turn: Turn, state: TurnState, outcome: Json, reply: str) -> Turn:
-    """Close a turn (or leave it `waiting` for an answer) and say the reply. Closed turns stay closed."""
+    """Close a turn and say the reply. Closed turns stay closed."""
     values = _key(turn.session, turn.request_id) | {"new_state": state, "result": dumps(outcome)}
     with store.database.write() as connection:
         touch(connection, turn.session, store.owner)
         if connection.execute(_FINISH, values).rowcount == 1 and reply:
+            _say(connection, (turn.session, turn.branch), "assistant", reply, ())
+    return get(store, turn.session, turn.request_id)
+
+
+def wait(store: Store, turn: Turn, plan: Json, reply: str) -> Turn:
+    """Let a turn wait for an answer: its plan now carries the question; its lease is free."""
+    asking = update(schema.turns).where(*_MINE, _t.state.in_(OPEN_STATES))
+    asking = asking.values(plan=dumps(plan), state="waiting", lease=None)
+    with store.database.write() as connection:
+        touch(connection, turn.session, store.owner)
+        if connection.execute(asking, _key(turn.session, turn.request_id)).rowcount == 1:
             _say(connection, (turn.session, turn.branch), "assistant", reply, ())
     return get(store, turn.session, turn.request_id)
 
@@ -155,6 +174,14 @@ def open_turns(store: Store, session: str, branch: str | None = None) -> list[Tu
     with store.database.read() as connection:
         rows = connection.execute(statement.order_by(_t.created_at.desc()), store.mine(session)).all()
     return [turn_of(row) for row in rows]
+
+
+def revisions(store: Store, turn: Turn) -> list[str]:
+    """The revisions a turn has made so far, in order of its steps."""
+    link = schema.message_revisions
+    statement = select(link.c.revision).where(link.c.session == turn.session, link.c.message == turn.message, OWNED)
+    with store.database.read() as connection:
+        return list(connection.execute(statement.order_by(link.c.position), store.mine(turn.session)).scalars())
 
 
 def say(store: Store, session: str, branch: str, text: str) -> None:

@@ -143,7 +143,7 @@ class Asset:
     bytes: int = 0
     name: str = ""
     original: str | None = None
-    notices: tuple[str, ...] = ()
+    facts: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def _pictures() -> None:
         sa.Column("bytes", sa.Integer, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("original", sa.String(64)),
-        sa.Column("notices", sa.Text, nullable=False),
+        sa.Column("facts", sa.Text, nullable=False),
         sa.Column("created_at", sa.Text, nullable=False),
     )
     op.create_table(

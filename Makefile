@@ -1,0 +1,41 @@
+# Everything a person types. `make demo` needs nothing but Python 3.11–3.13.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup demo check test reliability bench
+
+setup: .venv/ready
+	@echo 'Ready. To have the command on your PATH: export PATH="$(CURDIR)/$(BIN):$$PATH"'
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/ready-test: .venv/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: .venv/ready
+	$(BIN)/python -m ui.demo
+
+check: .venv/ready-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/house
+
+test: .venv/ready-test
+	$(BIN)/pytest -m 'not reliability'
+
+reliability: .venv/ready-test
+	$(BIN)/pytest -m reliability
+
+bench: .venv/ready-test
+	$(BIN)/python -m benchmarks.sessions
+	$(BIN)/python -m benchmarks.darkroom
+	$(BIN)/python -m benchmarks.regions
+	$(BIN)/python -m benchmarks.remove
+	$(BIN)/python -m benchmarks.codec
+	$(BIN)/python -m benchmarks.planner tests/agent/rules/everyday_*.jsonl

@@ -1,0 +1,264 @@
+"""One turn, from a message to its revisions, top to bottom. Every face drives this and nothing else.
+
+Raises a PentimentoError where nothing was stored (a refused file, an unknown session); from the moment a turn is
+stored, what goes wrong is stored with it, yielded as `Refused`, and the next turn works.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from agent import commands, telling, turns
+from agent.events import Asked, Event, Finished, Planned, Refused
+from agent.executor import Run, failure
+from agent.plan import Ask, Candidate, Plan, Planner
+from sessions import history, intake, uploads
+from sessions import turns as stored
+from sessions.errors import Cancelled, PentimentoError, Unsure
+from sessions.history import Graph
+from sessions.identity import new_id
+from sessions.store import Store
+from sessions.values import Asset, Json, Picture, Revision, Session, Turn, TurnState
+from tools.pixels import shrink
+
+Upload = tuple[str, bytes]
+"""A file as a face received it: its name (words for people, nothing more) and its bytes."""
+
+THUMBNAIL = 256
+
+
+class Assistant:
+    """What a message does: plan, store the plan, run it, and say what came of it."""
+
+    def __init__(self, store: Store, planner: Planner) -> None:
+        self.store = store
+        self.planner = planner
+
+    def new(self, upload: Upload, request_id: str | None = None) -> tuple[Session, Revision]:
+        """A session that begins with one photo; its branch is `main`."""
+        name, data = upload
+        admitted = intake.admit(data, name)
+        session = self.store.create_session(name, request_id)
+        asset = uploads.receive(self.store, session.id, admitted, name)
+        graph = history.graph(self.store, session.id)
+        if graph.head is not None:
+            return session, graph.head
+        return session, uploads.root(self.store, session.id, asset, "main")[0]
+
+    def preview(self, session: str, text: str, files: Sequence[Upload] = (), branch: str | None = None) -> Plan:
+        """The plan of a message, checked, with nothing run and no turn stored."""
+        text = self._checked(text, files)
+        graph = history.graph(self.store, session)
+        context = turns.context_of(graph, branch, self._receive(session, files))
+        return turns.check(self.planner.plan(text, context), graph, context)
+
+    def turn(
+        self,
+        session: str,
+        text: str,
+        files: Sequence[Upload] = (),
+        request_id: str | None = None,
+        branch: str | None = None,
+    ) -> Iterator[Event]:
+        """Everything that a message leads to. The same request_id again goes on where it stopped, and never twice."""
+        text = self._checked(text, files)
+        request_id = request_id or new_id()
+        turn = stored.find(self.store, session, request_id) or self._plan(session, text, files, request_id, branch)
+        if "answers" in turn.outcome:
+            turn = self._answered(turn)
+        plan = Plan.model_validate(turn.plan)
+        yield Planned(turn.request_id, plan)
+        if turn.state in ("planned", "running"):
+            yield from self._run(turn, plan)
+        elif turn.state == "waiting":
+            yield from self._asked(turn, plan)
+        else:
+            yield from self._ended(turn)
+
+    # Planning
+
+    def _checked(self, text: str, files: Sequence[Upload]) -> str:
+        intake.check_attachments(len(files))
+        return intake.check_message(text)
+
+    def _receive(self, session: str, files: Sequence[Upload]) -> tuple[Asset, ...]:
+        admitted = [(intake.admit(data, name), name) for name, data in files]
+        return tuple(uploads.receive(self.store, session, one, name) for one, name in admitted)
+
+    def _plan(self, session: str, text: str, files: Sequence[Upload], request_id: str, branch: str | None) -> Turn:
+        """Plan a message and store the turn; or recognise it as the answer to what this branch was asked."""
+        attachments = self._receive(session, files)
+        graph = history.graph(self.store, session)
+        context = turns.context_of(graph, branch, attachments)
+        waiting = [t for t in stored.open_turns(self.store, session, context.branch) if t.state == "waiting"]
+        candidate = self._answer(waiting[0], text, graph) if waiting else None
+        plan = None if candidate else turns.check(self.planner.plan(text, context), graph, context)
+        if plan is not None and waiting and not plan.steps and plan.command is None and plan.ask is None:
+            candidate = _free(waiting[0], text)
+        turn = Turn(
+            session=session,
+            request_id=request_id,
+            message="",
+            branch=context.branch,
+            planned_head=context.head,
+            plan=plan.to_json() if plan else {},
+            state="planned",
+            next_step=0,
+            cancel=False,
+            lease=None,
+            heartbeat=None,
+            outcome={},
+            created_at="",
+        )
+        names = tuple(asset.sha256 for asset in attachments)
+        if candidate is not None:
+            answer = {"answers": waiting[0].request_id, "with": candidate.model_dump(mode="json")}
+            return stored.begin(self.store, _closed(turn, answer), text, names)
+        for old in waiting:
+            stored.cancel(self.store, session, old.request_id)
+        return stored.begin(self.store, turn, text, names)
+
+    def _answer(self, turn: Turn, text: str, graph: Graph) -> Candidate | None:
+        ask = Plan.model_validate(turn.plan).ask
+        return turns.answer(text, ask, graph) if ask else None
+
+    def _answered(self, answer: Turn) -> Turn:
+        """The turn that an answer belongs to, its plan filled in; sent again, the turn as it now is."""
+        asked = stored.get(self.store, answer.session, answer.outcome["answers"])
+        if asked.state != "waiting":
+            return asked
+        candidate = Candidate.model_validate(answer.outcome["with"])
+        if candidate.value is False:
+            return stored.finish(self.store, asked, "cancelled", {"reply": _LEFT_ALONE}, _LEFT_ALONE)
+        plan = Plan.model_validate(asked.plan).answered(candidate.revision or candidate.value)
+        graph = history.graph(self.store, asked.session)
+        try:
+            checked = turns.check(plan, graph, turns.context_of(graph, asked.branch))
+        except PentimentoError as error:
+            return stored.finish(self.store, asked, "refused", {"error": failure(error)}, str(error))
+        return stored.resume(self.store, asked, checked.to_json())
+
+    # Running
+
+    def _run(self, turn: Turn, plan: Plan) -> Iterator[Event]:
+        if plan.ask is not None:
+            turn = stored.wait(self.store, turn, turn.plan, _question(plan.ask))
+            yield from self._asked(turn, plan)
+            return
+        if plan.chat is not None:
+            yield self._finish(turn, "refused", {"reply": plan.chat}, plan.chat, turn.branch)
+            return
+        holder = f"{socket.gethostname()}/{os.getpid()}/{new_id()}"
+        yield from self._hold(self._take(turn, holder), plan, holder)
+
+    def _take(self, turn: Turn, holder: str) -> Turn:
+        """The turn's lease; at once where its holder was a process of this machine that is gone."""
+        dead = turn.lease or ""
+        host, _, rest = dead.partition("/")
+        gone = host == socket.gethostname() and not _alive(int(rest.split("/")[0]))
+        return stored.take(self.store, turn.session, turn.request_id, holder, dead if gone else "")
+
+    def _hold(self, turn: Turn, plan: Plan, holder: str) -> Iterator[Event]:
+        """Run a turn whose lease we hold, and close it whatever happens."""
+        run = Run(self.store, turn, holder)
+        sentences: list[str] = []
+        try:
+            if plan.command is not None and turn.next_step == 0:
+                for moved in commands.run(self.store, turn.session, turn.branch, plan.command, turn.request_id):
+                    run.branch = moved.branch.name
+                    sentences.append(moved.sentence)
+                    yield moved
+            with closing(run.steps(plan.steps)) as steps:
+                yield from steps
+        except Unsure as unsure:
+            yield from self._unsure(turn, plan, run, unsure)
+        except PentimentoError as error:
+            yield from self._stopped(turn, plan, run, error)
+        except (GeneratorExit, KeyboardInterrupt):
+            stored.finish(self.store, turn, "cancelled", {"reply": _STOPPED}, _STOPPED)
+            raise
+        else:
+            if run.made or not sentences:
+                sentences.append(telling.done(run.made, run.branch))
+            yield self._finish(turn, "done", {"reply": " ".join(sentences)}, " ".join(sentences), run.branch)
+
+    def _stopped(self, turn: Turn, plan: Plan, run: Run, error: PentimentoError) -> Iterator[Event]:
+        """A plan that fails at step 3 keeps steps 1 and 2 and says what happened."""
+        yield Refused(error.code, error.message, error.hint)
+        state: TurnState = "cancelled" if isinstance(error, Cancelled) else "failed" if run.made else "refused"
+        kept = f"{telling.done(run.made, run.branch)} Then it stopped: " if run.made else ""
+        yield self._finish(turn, state, {"error": failure(error)}, f"{kept}{error}", run.branch)
+
+    def _unsure(self, turn: Turn, plan: Plan, run: Run, unsure: Unsure) -> Iterator[Event]:
+        """Show the mask and ask; yes goes on at that step with it."""
+        index = stored.get(self.store, turn.session, turn.request_id).next_step
+        candidates = (Candidate(label="yes, use it", value=True), Candidate(label="no", value=False))
+        ask = Ask(question=str(unsure), candidates=candidates, slot=f"steps.{index}.confirmed")
+        asking = plan.model_copy(update={"ask": ask, "confidence": unsure.confidence})
+        turn = stored.wait(self.store, turn, asking.to_json(), _question(ask))
+        yield Asked(ask, mask=unsure.mask)
+        yield Finished("waiting", _question(ask), run.branch, tuple(r.id for r in run.made))
+
+    # What a face is told
+
+    def _asked(self, turn: Turn, plan: Plan) -> Iterator[Event]:
+        ask = plan.ask
+        if ask is not None:
+            yield Asked(ask, dict(self._thumbnails(turn.session, ask)))
+            yield Finished("waiting", _question(ask), turn.branch, tuple(stored.revisions(self.store, turn)))
+
+    def _thumbnails(self, session: str, ask: Ask) -> Iterator[tuple[int, Picture]]:
+        for place, candidate in enumerate(ask.candidates):
+            if candidate.revision is not None:
+                image = self.store.revision(session, candidate.revision).image
+                yield place, Picture(shrink(self.store.picture(session, image).pixels, THUMBNAIL))
+
+    def _finish(self, turn: Turn, state: TurnState, outcome: Json, reply: str, branch: str) -> Finished:
+        made = tuple(stored.revisions(self.store, turn))
+        outcome = outcome | {"reply": reply, "branch": branch}
+        stored.finish(self.store, turn, state, outcome, reply)
+        return Finished(state, reply, branch, made)
+
+    def _ended(self, turn: Turn) -> Iterator[Event]:
+        """A turn that has ended already, told again."""
+        if error := turn.outcome.get("error"):
+            yield Refused(error["code"], error["message"], error["hint"])
+        reply, branch = turn.outcome.get("reply", ""), turn.outcome.get("branch", turn.branch)
+        yield Finished(turn.state, reply, branch, tuple(stored.revisions(self.store, turn)))
+
+
+_LEFT_ALONE = "Nothing was changed. Name the place in other words, or mark it with a box or the brush."
+_STOPPED = "Stopped. Nothing of the step that was running is kept."
+
+
+def _closed(turn: Turn, outcome: Json) -> Turn:
+    """A turn that only answers another one: done from the start."""
+    return Turn(**{**vars(turn), "state": "done", "outcome": outcome})
+
+
+def _free(turn: Turn, text: str) -> Candidate | None:
+    """A message taken as the answer itself, where the question allows free words."""
+    ask = Plan.model_validate(turn.plan).ask
+    if ask is None or not ask.free or ask.slot is None:
+        return None
+    words = text.strip().strip("\"'“”‘’")
+    return Candidate(label=words, value={"words": words} if ask.slot.endswith(".region") else words)
+
+
+def _question(ask: Ask) -> str:
+    """A question as text, its candidates numbered."""
+    choices = "; ".join(f"{place}: {c.label}" for place, c in enumerate(ask.candidates, start=1))
+    return f"{ask.question} ({choices})" if choices else ask.question
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,81 @@
+"""What a face sees while it waits. Frozen values, yielded in order; `Finished` is always the last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.plan import Ask, Plan, PlanStep
+from sessions.values import Branch, Picture, Pixels, Revision, TurnState
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan, stored and about to run."""
+
+    request_id: str
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question; `pictures` are small pictures of the candidates by their place, `mask` what is not sure."""
+
+    ask: Ask
+    pictures: dict[int, Picture] = field(default_factory=dict)
+    mask: Pixels | None = None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A command moved a head, or made another branch the current one."""
+
+    branch: Branch
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Working:
+    """A step is running: `fraction` 0…1 of it is done, and it looks like `preview` so far."""
+
+    index: int
+    step: PlanStep
+    fraction: float
+    preview: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A step's result is durable."""
+
+    revision: Revision
+    branch: str
+
+
+@dataclass(frozen=True)
+class Forked:
+    """The next revision opens a branch, because it does not continue from a head."""
+
+    branch: str
+    base: Revision
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something could not be done; nothing half-done is left. The sentence is for a person."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a turn: where it stands, what it made, what was said."""
+
+    state: TurnState
+    reply: str
+    branch: str
+    revisions: tuple[str, ...] = ()
+
+
+Event = Planned | Asked | Moved | Working | Committed | Forked | Refused | Finished

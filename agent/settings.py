@@ -1,0 +1,19 @@
+"""Settings from the environment (`PENTIMENTO_…`) with defaults that need none. Read once, at the start of a face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where the data lies and whose it is."""
+
+    model_config = SettingsConfigDict(env_prefix="PENTIMENTO_", extra="ignore")
+
+    home: Path = Field(default_factory=lambda: user_data_path("pentimento"))
+    database_url: str = ""
+    owner: str = "local"

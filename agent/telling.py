@@ -1,0 +1,63 @@
+"""How steps and revisions are named in sentences, in logs and as branches. Words only; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sessions.moves import branch_name
+from sessions.values import Json, Region, Revision
+
+
+def branch_for(revision: Revision) -> str:
+    """The name of a branch that starts with, or at, this revision: its tone where it has one, its tool, its photo."""
+    if revision.step is None:
+        return branch_name(revision.name, "photo")
+    return name_for(revision.step.tool, revision.step.args.get("tone"))
+
+
+def name_for(tool: str, tone: object) -> str:
+    """`sepia` for a sepia monochrome, otherwise the tool's name."""
+    return branch_name(tone if isinstance(tone, str) and tone not in ("neutral", "") else tool)
+
+
+def title(revision: Revision) -> str:
+    """`#7 blur background`: how a revision is named in sentences."""
+    if revision.step is None:
+        return f"#{revision.seq} {revision.name or revision.source}"
+    return f"#{revision.seq} {describe(revision.step.tool, revision.step.args, revision.step.region)}"
+
+
+def describe(tool: str, args: Json, region: Region | None) -> str:
+    """A step in a few words: the tool, the arguments that differ from nothing, and where."""
+    parts = [_shown(name, value) for name, value in args.items() if value not in (0, None, "", [])]
+    return " ".join(part for part in (tool, *parts, f"· {place(region)}" if region else "") if part)
+
+
+def place(region: Region) -> str:
+    """A region in a word or two."""
+    return region.words or ("box" if region.box else "brush")
+
+
+_BARE = {"aspect", "tone", "preset", "color", "axis", "amount", "text", "degrees"}
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return name if value else ""
+    if isinstance(value, float | int):
+        number = f"{value:+g}" if name not in _BARE | {"width", "height", "scale", "size"} else f"{value:g}"
+        return number if name in _BARE else f"{name} {number}"
+    if isinstance(value, list):
+        return f"{name} {'×'.join(f'{v:g}' if isinstance(v, float | int) else str(v) for v in value)}"
+    return str(value) if name in _BARE else f"{name} {value}"
+
+
+def done(made: Sequence[Revision], branch: str) -> str:
+    """What a turn came to: `Done in 0.6 s: crop 1:1, blur · background. main is at #4.`"""
+    if not made:
+        return "Nothing was to be done."
+    seconds = sum(r.facts.get("seconds", 0.0) for r in made)
+    steps = ", ".join(title(r).split(" ", 1)[1] for r in made)
+    outside = [r.facts["pixels_changed_outside"] for r in made if "pixels_changed_outside" in r.facts]
+    promise = f" {sum(outside)} pixels changed outside the mask." if outside else ""
+    return f"Done in {seconds:.1f} s: {steps}. {branch} is at #{made[-1].seq}.{promise}"

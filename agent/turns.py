@@ -1,0 +1,159 @@
+"""Between planner and executor: a plan is checked and every reference written out; an answer is fitted to its question.
+
+What leaves here names only registered tools with arguments they accept, and only revisions and assets of this session.
+Nothing here runs a tool or writes to the store.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import ValidationError
+
+from agent.commands import head_after
+from agent.plan import PREV, Ask, Candidate, Context, Plan, PlanStep
+from sessions.errors import Ambiguous, NotFound, PlanError
+from sessions.history import Graph, resolve
+from sessions.values import Asset, Json, Region
+from tools import registry
+from tools.base import Tool
+
+
+def context_of(graph: Graph, branch: str | None, attachments: tuple[Asset, ...] = ()) -> Context:
+    """What the planner may know, seen from `branch` (by default the current one)."""
+    here = branch or graph.current or "main"
+    return Context(
+        branch=here,
+        head=graph.branches.get(here),
+        branches=graph.branches,
+        revisions=graph.revisions,
+        words=graph.words,
+        undone=graph.undone if here == graph.current else None,
+        attachments=attachments,
+    )
+
+
+def check(plan: Plan, graph: Graph, context: Context) -> Plan:
+    """The plan with every base written out (a full id or `prev`); PlanError, NotFound or Ambiguous if it cannot be."""
+    start = _start(plan, graph, context)
+    assets = {asset.sha256: asset for asset in context.attachments if asset.kind == "image"}
+    if plan.steps and plan.ask is None and plan.steps[0].base is None and plan.command is None and assets:
+        if len(assets) > 1:
+            return _which_photo(plan, tuple(assets.values()))
+        start = next(iter(assets))
+    steps = []
+    for index, step in enumerate(plan.steps):
+        if plan.ask is None:
+            _arguments(step)
+        usual = start if index == 0 else PREV
+        steps.append(step.model_copy(update={"base": _base(step.base, usual, index, graph, assets)}))
+    return plan.model_copy(update={"steps": tuple(steps)})
+
+
+def _start(plan: Plan, graph: Graph, context: Context) -> str | None:
+    if plan.command is None:
+        return context.head
+    if plan.command.target is not None and plan.command.name in ("switch", "compare"):
+        resolve(graph, plan.command.target, context.branch)  # what it names must exist, before anything runs
+    return head_after(graph, context.branch, plan.command)
+
+
+def _base(base: str | None, usual: str | None, index: int, graph: Graph, assets: dict[str, Asset]) -> str | None:
+    wanted = base if base is not None else usual
+    if wanted in assets or (wanted == PREV and index > 0):
+        return wanted
+    if wanted is None or wanted == PREV:
+        if graph.current is None and wanted is None:
+            raise NotFound("There is no picture to edit yet.", "Attach a photo, or: pentimento new PHOTO")
+        raise PlanError("the first step has nothing before it")
+    return resolve(graph, wanted).id
+
+
+def _which_photo(plan: Plan, assets: tuple[Asset, ...]) -> Plan:
+    candidates = tuple(Candidate(label=asset.name or asset.sha256[:8], value=asset.sha256) for asset in assets)
+    question = Ask(question="Which of the attached photos shall I edit?", candidates=candidates, slot="steps.0.base")
+    return plan.model_copy(update={"ask": question})
+
+
+def _arguments(step: PlanStep) -> None:
+    """Arguments, region and subjects against the tool's own declaration."""
+    tool = registry.get(step.tool)
+    arguments_of(tool, step.args)
+    low, high = tool.subjects
+    if not low <= len(step.subjects) <= high:
+        raise PlanError(f"{tool.name} works with {low} other pictures, the plan names {len(step.subjects)}")
+    if step.region is not None:
+        if tool.region == "none":
+            raise PlanError(f"{tool.name} always works on the whole picture.", "Say it without a place.")
+        region_of(step.region)
+    elif tool.region == "required":
+        raise PlanError(f"{tool.name} needs to know where.", "Name a place, draw a box or use the brush.")
+
+
+def arguments_of(tool: Tool, args: Json) -> Json:
+    """All arguments of a call with the defaults filled in, as JSON; PlanError in words where one does not fit."""
+    try:
+        checked = tool.args.model_validate(args)
+    except ValidationError as error:
+        said = "; ".join(_sentence(tool.name, dict(detail)) for detail in error.errors())
+        raise PlanError(said, f"pentimento tools {tool.name} lists its arguments.") from None
+    return checked.model_dump(mode="json", exclude_none=True)
+
+
+def _sentence(tool: str, detail: Json) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{tool}{f' {where}' if where else ''}: {str(detail['msg']).removeprefix('Value error, ')}"
+
+
+def region_of(value: Json) -> Region:
+    """A region from its JSON form, checked: exactly one kind, a box inside the picture and not empty."""
+    region = Region.from_json(value) if set(value) <= {"words", "box", "mask"} and len(value) == 1 else None
+    if region is None:
+        raise PlanError("a region is words, or a box, or a mask")
+    if region.box is not None:
+        x0, y0, x1, y1 = (*region.box, 0, 0, 0, 0)[:4]
+        if len(region.box) != 4 or not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+            raise PlanError("a box is four fractions x0 < x1, y0 < y1 between 0 and 1")
+    return region
+
+
+_NUMBER = re.compile(r"(?:(?:number|no\.?|option|answer)\s*)?(\d{1,2})[.)]?")
+_ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1}
+_YES = {"yes", "y", "yep", "yeah", "ok", "okay", "sure", "yes please", "do it", "use it", "go ahead"}
+_NO = {"no", "n", "nope", "no thanks", "cancel", "stop"}
+
+
+def answer(text: str, ask: Ask, graph: Graph) -> Candidate | None:
+    """The one candidate that a message names: by its number, its label, `#7`, or yes and no; None if it names none."""
+    said = re.sub(r"[^\w\s#.:%/-]", "", text.lower()).strip(" .")
+    for article in ("the ", "use ", "take "):
+        said = said.removeprefix(article)
+    said = said.removesuffix(" one").removesuffix(" please").strip()
+    if said.startswith("#"):
+        return _by_revision(said, ask, graph)
+    labels = [c for c in ask.candidates if said in _names(c)]
+    if len(labels) == 1:
+        return labels[0]
+    number = _NUMBER.fullmatch(said)
+    place = int(number[1]) if number else _ORDINALS.get(said)
+    if place is not None and (place == -1 or 1 <= place <= len(ask.candidates)):
+        return ask.candidates[place - 1 if place > 0 else -1]
+    return None
+
+
+def _names(candidate: Candidate) -> set[str]:
+    label = candidate.label.lower().strip()
+    names = {label, label.split(" (")[0]} | set(re.findall(r"[\w:]+", label))
+    if candidate.value is True:
+        names |= _YES
+    if candidate.value is False:
+        names |= _NO
+    return names
+
+
+def _by_revision(said: str, ask: Ask, graph: Graph) -> Candidate | None:
+    try:
+        meant = resolve(graph, said.split()[0]).id
+    except (NotFound, Ambiguous):
+        return None
+    return next((c for c in ask.candidates if c.revision == meant), None)

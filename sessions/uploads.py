@@ -1,0 +1,52 @@
+"""From the door to history: an admitted file becomes an asset, an asset used as a base becomes a root revision."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from sessions import commits, schema
+from sessions.errors import NotFound
+from sessions.identity import bytes_hash
+from sessions.intake import Admitted
+from sessions.store import Kept, Store
+from sessions.tiles import Tiled
+from sessions.values import Asset, Json, Revision
+
+
+def receive(store: Store, session: str, admitted: Admitted, name: str) -> Asset:
+    """Keep what was admitted: its canonical form, and the file as it was uploaded."""
+    kept = store.keep(session, admitted.picture) if admitted.picture is not None else None
+    canonical = kept.image.hash if kept is not None else bytes_hash(admitted.audio or b"")
+    asset = Asset(
+        sha256=canonical,
+        owner=store.owner,
+        kind="image" if kept is not None else "audio",
+        media_type=admitted.media_type,
+        width=kept.image.width if kept is not None else None,
+        height=kept.image.height if kept is not None else None,
+        seconds=admitted.seconds,
+        bytes=len(admitted.original),
+        name=name,
+        facts=_facts(admitted),
+    )
+    return store.add_asset(session, asset, admitted.original, kept, admitted.audio)
+
+
+def root(store: Store, session: str, asset: Asset, branch: str, turn: str | None = None) -> tuple[Revision, str]:
+    """Make an image asset a root revision on a new branch (`branch`, or the first free `branch-2` …)."""
+    p = schema.pictures
+    mine = select(p).where(p.c.session == session, p.c.hash == asset.sha256)
+    with store.database.read() as connection:
+        row = connection.execute(mine).first()
+    if row is None or asset.kind != "image":
+        raise NotFound("Only a picture can be edited.", "Attach a photo.")
+    names = tuple(row.tiles[i : i + 32].hex() for i in range(0, len(row.tiles), 32))
+    kept = Kept(Tiled(row.mode, row.width, row.height, names), None, ())
+    draft = commits.Draft(kept, source="upload", name=asset.name, turn=turn, facts=asset.facts)
+    return commits.append_on_new_branch(store, session, branch, draft)
+
+
+def _facts(admitted: Admitted) -> Json:
+    """What is worth knowing beyond the pixels: notices for the person, and what an export may be asked to keep."""
+    facts = {"notices": list(admitted.notices), "taken_at": admitted.taken_at, "copyright": admitted.copyright}
+    return {name: value for name, value in facts.items() if value}

@@ -1,0 +1,41 @@
+"""`pentimento doctor`: cheap checks of what the product stands on, each a name, a verdict and a sentence."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+from agent.runtime import open_store
+from agent.settings import Settings
+from sessions import history
+from sessions.database import SCHEMA
+from sessions.errors import PentimentoError
+from tools import registry
+
+Check = tuple[str, bool, str]
+LEAST_FREE = 1_000_000_000
+
+
+def run() -> list[Check]:
+    """All checks, in order; a failing one does not stop the others."""
+    return list(_checks())
+
+
+def _checks() -> Iterator[Check]:
+    settings = Settings()
+    yield "data folder", True, str(settings.home)
+    try:
+        store = open_store(settings)
+        yield "database", store.database.schema() == SCHEMA, f"{store.database.engine.dialect.name}, schema {SCHEMA}"
+    except PentimentoError as failure:
+        yield "database", False, str(failure)
+        return
+    free = shutil.disk_usage(settings.home).free
+    yield "free space", free > LEAST_FREE, f"{free / 1e9:.1f} GB"
+    sessions = store.sessions(limit=1)
+    if sessions:
+        newest = history.page(store, sessions[0].id, limit=1)
+        for revision in newest:
+            store.picture(revision.session, revision.image)
+        yield "last picture", True, "reads back and matches its hash"
+    yield "tools", True, ", ".join(registry.registered())

@@ -1,0 +1,84 @@
+"""`make demo`: the main job without a screen. A conversation over a real photo through the command line itself.
+
+Every command is printed as a person would type it and run in a process of its own; the pictures, the tree and a contact
+sheet land in `demo-out/`. The photo is scikit-image's coffee cup.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+OUT = Path("demo-out")
+TALK = (
+    ("say", "please straighten it by 2 degrees, brighten it a bit and make the colours warmer"),
+    ("say", "blur the background"),
+    ("say", "black and white please"),
+    ("say", "undo"),
+    ("say", "crop it"),
+    ("say", "square"),
+    ("say", "add some dark corners and a thin white border"),
+    ("say", "try #1 in sepia instead"),
+    ("say", "sharpen it a little, then write 'Coffee, 8 am' at the bottom"),
+    ("say", "put a hat on the cup"),
+    ("say", "go back to main"),
+    ("graph",),
+)
+
+
+def main() -> None:
+    """Hold the conversation, then gather what came of it."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    photo = OUT / "coffee.png"
+    shutil.copy(_bundled("coffee.png"), photo)
+    environment = os.environ | {"PENTIMENTO_HOME": str(OUT / "data")}
+    for words in (("new", str(photo)), *TALK):
+        print(f"\n$ pentimento {shlex.join(words)}", flush=True)
+        subprocess.run([sys.executable, "-m", "ui.cli", *words], env=environment, check=False)
+    history = _json(environment, "log", "--all", "--json")["revisions"]
+    for revision in history:
+        name = f"{revision['seq']:02d}-{revision['tool']}.png"
+        _json(environment, "show", f"#{revision['seq']}", "--out", str(OUT / name), "--json")
+    sheet(sorted(OUT.glob("[0-9]*.png"))).save(OUT / "contact-sheet.png")
+    print(f"\n{len(history)} pictures and contact-sheet.png are in {OUT}/")
+
+
+def _bundled(name: str) -> Path:
+    import skimage
+
+    return Path(skimage.__file__).parent / "data" / name
+
+
+def _json(environment: dict[str, str], *words: str) -> dict[str, list[dict[str, object]]]:
+    done = subprocess.run([sys.executable, "-m", "ui.cli", *words], env=environment, check=True, capture_output=True)
+    answer: dict[str, list[dict[str, object]]] = json.loads(done.stdout)
+    return answer
+
+
+def sheet(paths: list[Path], columns: int = 4, side: int = 300) -> Image.Image:
+    """All pictures side by side, each with its name below."""
+    margin, caption = 16, 24
+    rows = -(-len(paths) // columns)
+    page = Image.new("RGB", (columns * (side + margin) + margin, rows * (side + caption + margin) + margin), "#f4f2ee")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(15)
+    for place, path in enumerate(paths):
+        left = margin + place % columns * (side + margin)
+        top = margin + place // columns * (side + caption + margin)
+        with Image.open(path) as picture:
+            small = picture.convert("RGB")
+        small.thumbnail((side, side))
+        page.paste(small, (left + (side - small.width) // 2, top + (side - small.height) // 2))
+        draw.text((left, top + side + 4), f"#{path.stem.replace('-', '  ', 1).lstrip('0')}", "#444444", font)
+    return page
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""What the command line prints: plans, steps, trees, errors. Colours only on a terminal; results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from agent.events import Asked, Committed, Event, Finished, Forked, Moved, Planned, Refused, Working
+from agent.plan import Plan, PlanStep
+from agent.telling import describe, title
+from sessions.errors import PentimentoError
+from sessions.history import Graph
+from sessions.values import Region, Revision
+from ui.tree import tree
+
+_DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
+
+
+def style(text: str, code: str, stream: Any = None) -> str:
+    """The text in a style where the stream is a terminal."""
+    stream = stream or sys.stdout
+    return f"{code}{text}{_RESET}" if text and stream.isatty() else text
+
+
+def out(line: str = "") -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def log(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def out_json(value: Any) -> None:
+    out(json.dumps(value, ensure_ascii=False))
+
+
+def error(failure: PentimentoError) -> None:
+    log(style(failure.message, _RED, sys.stderr) + (f"\n{failure.hint}" if failure.hint else ""))
+
+
+def revision_json(revision: Revision) -> dict[str, Any]:
+    """A revision as `log --json` gives it."""
+    return {
+        "id": revision.id,
+        "seq": revision.seq,
+        "parents": list(revision.parents),
+        "tool": revision.tool,
+        "step": revision.step.to_json() if revision.step else None,
+        "image": revision.image,
+        "mask": revision.mask,
+        "geometry": list(revision.geometry),
+        "source": revision.source,
+        "width": revision.width,
+        "height": revision.height,
+        "name": revision.name,
+        "turn": revision.turn,
+        "made_with": revision.made_with,
+        "facts": revision.facts,
+        "created_at": revision.created_at,
+    }
+
+
+def plan_line(plan: Plan) -> str:
+    """`plan   1 crop 1:1    2 adjust temperature +0.2`"""
+    steps = [f"{i} {_step(step)}" for i, step in enumerate(plan.steps, start=1)]
+    if plan.command is not None:
+        named = " ".join(str(part) for part in (plan.command.name, plan.command.target) if part)
+        steps.insert(0, named + (f" ×{plan.command.count}" if plan.command.count > 1 else ""))
+    return "plan   " + "    ".join(steps) if steps else ""
+
+
+def _step(step: PlanStep) -> str:
+    return describe(step.tool, step.args, Region.from_json(step.region))
+
+
+def step_line(revision: Revision) -> str:
+    """`#4 blur      background (mask 62 %, sure)   240 ms   0 pixels changed outside the mask`"""
+    facts = revision.facts
+    milliseconds = f"{facts['seconds'] * 1000:.0f} ms" if "seconds" in facts else ""
+    line = f" #{revision.seq:<3} {revision.tool:<12} {_where(revision):<32} {milliseconds:>8}"
+    if "pixels_changed_outside" in facts:
+        line += f"   {facts['pixels_changed_outside']} pixels changed outside the mask"
+    return line.rstrip()
+
+
+def _where(revision: Revision) -> str:
+    facts = revision.facts
+    if "region" in facts:
+        return f"{facts['region']} (mask {facts.get('mask_fraction', 0):.0%}, {facts['confidence']:.0%} sure)"
+    if revision.geometry != (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0):
+        return f"{revision.width}×{revision.height}"
+    return "whole picture" if revision.mask is None else f"mask {facts.get('mask_fraction', 0):.0%}"
+
+
+def follow(events: Iterator[Event], picture: Callable[[Revision], Path] | None = None) -> Finished:
+    """Print a turn as it happens; the end of it comes back. `picture` writes the result's file and names it."""
+    last: Revision | None = None
+    for event in events:
+        match event:
+            case Planned(plan=plan) if plan_line(plan):
+                out(plan_line(plan))
+            case Working():
+                _progress(event)
+            case Forked(branch=branch, base=base):
+                _clear()
+                out(f"branch {style(branch, _BOLD)} from {title(base)}")
+            case Committed(revision=revision):
+                _clear()
+                out(step_line(revision))
+                last = revision
+            case Moved(sentence=sentence):
+                out(sentence)
+            case Asked(ask=ask):
+                out(ask.question)
+                for place, candidate in enumerate(ask.candidates, start=1):
+                    out(f"  {place}  {candidate.label}")
+            case Refused(message=message, hint=hint):
+                _clear()
+                log(style(message, _RED, sys.stderr) + (f"\n{hint}" if hint else ""))
+            case Finished():
+                _clear()
+                _finished(event, last, picture)
+                return event
+            case _:
+                pass
+    raise RuntimeError("a turn ended without saying so")
+
+
+def _finished(event: Finished, last: Revision | None, picture: Callable[[Revision], Path] | None) -> None:
+    if last is not None:
+        where = f"     {picture(last)}" if picture else ""
+        out(f"{style(event.branch, _BOLD)} → #{last.seq}{where}")
+    elif event.state == "refused":
+        out(event.reply)
+
+
+def _progress(event: Working) -> None:
+    if sys.stderr.isatty():
+        filled = round(event.fraction * 20)
+        sys.stderr.write(f"\r {event.step.tool:<12} {'█' * filled}{'░' * (20 - filled)}")
+        sys.stderr.flush()
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def show_tree(graph: Graph) -> None:
+    """The whole history, newest first."""
+    rows = list(tree(graph))
+    lanes = max((len(row.lanes) for row in rows), default=0)
+    names = max((len(", ".join(row.branches)) for row in rows), default=0) + 2
+    titles = max((len(row.title) for row in rows), default=0)
+    for row in rows:
+        if row.revision is None:
+            out(row.lanes)
+            continue
+        number = f"#{row.revision.seq}"
+        heads = ", ".join(row.branches) + (" ◀" if row.current else "")
+        words = f'"{row.words[:48]}{"…" if len(row.words) > 48 else ""}"' if row.words else ""
+        undone = "" if row.live else " (undone)"
+        line = f"{row.lanes:<{lanes}} {number:<5} {heads:<{names}} {row.title + undone:<{titles}}  {words}".rstrip()
+        out(style(line, _DIM) if not row.live else line)
