@@ -92,8 +92,11 @@ class Run:
                 landing = self._writer.submit(self._commit, index, result, start)
                 pending.append(landing)
                 before = Start(result.edit.image, landing)
-            while pending:
-                yield from self._settle(pending.pop(0))
+        except PentimentoError:
+            yield from self._settle_all(pending)
+            raise
+        else:
+            yield from self._settle_all(pending)
         finally:
             self._writer.shutdown(wait=True, cancel_futures=True)
 
@@ -220,6 +223,11 @@ class Run:
                     continue
         revision, branch = commits.append_on_new_branch(self.store, session, wanted, draft)
         return revision, branch, (Forked(branch, here),)
+
+    def _settle_all(self, pending: list[Future[Landed]]) -> Iterator[Event]:
+        """Wait for what is on its way to the disk: steps that were finished count, whatever comes after."""
+        while pending:
+            yield from self._settle(pending.pop(0))
 
     def _settle(self, landing: Future[Landed]) -> Iterator[Event]:
         landed = landing.result()

@@ -1,0 +1,80 @@
+"""A store in a temporary folder, an assistant whose planner does as it is told, and small real photos."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from agent.assistant import Assistant
+from agent.events import Finished
+from agent.plan import Context, Plan
+from sessions.store import Store
+
+
+class ScriptedPlanner:
+    """Takes the message itself for the plan's JSON; words that are not JSON are not understood."""
+
+    name = "scripted@1"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def plan(self, text: str, context: Context) -> Plan:
+        self.asked.append(text)
+        try:
+            return Plan.model_validate(json.loads(text))
+        except ValueError:
+            return Plan(chat="I did not understand that.")
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def cat() -> bytes:
+    return png(data.chelsea()[:200, :240])
+
+
+@pytest.fixture(scope="session")
+def cup() -> bytes:
+    return png(data.coffee()[:160, :160])
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "home")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def assistant(store: Store) -> Assistant:
+    return Assistant(store, ScriptedPlanner())
+
+
+@pytest.fixture
+def session(assistant: Assistant, cat: bytes) -> str:
+    return assistant.new(("cat.png", cat))[0].id
+
+
+@pytest.fixture
+def say(assistant: Assistant, session: str):
+    """Send a plan as a message; gives the events."""
+
+    def send(*steps: dict, **kwargs) -> list:
+        plan = {"steps": list(steps)} | {k: kwargs.pop(k) for k in ("command", "ask", "chat") if k in kwargs}
+        return list(assistant.turn(kwargs.pop("session", session), json.dumps(plan), **kwargs))
+
+    return send
+
+
+def end(events: list) -> Finished:
+    assert isinstance(events[-1], Finished)
+    return events[-1]
