@@ -28,6 +28,16 @@ _PNG = [
     cv2.IMWRITE_PNG_FILTER,
     cv2.IMWRITE_PNG_FILTER_AVG,
 ]
+_PNG_MASK = [
+    cv2.IMWRITE_PNG_COMPRESSION,
+    1,
+    cv2.IMWRITE_PNG_STRATEGY,
+    cv2.IMWRITE_PNG_STRATEGY_RLE,
+    cv2.IMWRITE_PNG_FILTER,
+    cv2.IMWRITE_PNG_FILTER_NONE,
+]
+"""Masks are mostly flat: runs, not single symbols, are what makes them small."""
+
 _CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 
 
@@ -79,7 +89,7 @@ def measure(picture: Picture, like: tuple[Picture, Tiled] | None = None) -> Tile
 
 def encode(tile: Pixels) -> bytes:
     """One tile as an ordinary PNG file, lossless."""
-    return cv2.imencode(".png", _swapped(tile), _PNG)[1].tobytes()
+    return cv2.imencode(".png", _swapped(tile), _PNG if tile.ndim == 3 else _PNG_MASK)[1].tobytes()
 
 
 def decode(data: bytes, name: str) -> Pixels:

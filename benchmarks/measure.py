@@ -1,0 +1,77 @@
+"""What the benchmarks share: a 12-megapixel photo, medians, the clock of the disk, and one way to print and write."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sessions.values import Picture, Pixels
+
+
+def photo(width: int = 4000, height: int = 3000, seed: int = 0) -> Picture:
+    """A photo of any size: scikit-image's astronaut enlarged, with the grain that a real sensor leaves (σ = 3)."""
+    from skimage import data
+
+    large = cv2.resize(np.asarray(data.astronaut()), (width, height), interpolation=cv2.INTER_CUBIC)
+    grain = np.random.default_rng(seed).normal(0, 3, large.shape)
+    pixels: Pixels = np.clip(large + grain, 0, 255).astype(np.uint8)
+    return Picture(pixels)
+
+
+def seconds(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+    """How long one call takes."""
+    began = clock()
+    call()
+    return clock() - began
+
+
+def p50(call: Callable[[], Any], times: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """The median over `times` calls, in seconds."""
+    return statistics.median(seconds(call, clock) for _ in range(times))
+
+
+def fsync_p50(folder: Path, times: int = 200) -> float:
+    """Median seconds of a 4 kB write and fsync in a folder."""
+    path = folder / "fsync.probe"
+    with path.open("wb", buffering=0) as file:
+
+        def once() -> float:
+            file.write(b"x" * 4096)
+            return seconds(lambda: os.fsync(file.fileno()))
+
+        median = statistics.median(once() for _ in range(times))
+    path.unlink()
+    return median
+
+
+def file_system(folder: Path) -> str:
+    """The type of the file system a folder lies on, `ext4`, as the kernel names it."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    inside = [m for m in mounts if folder.resolve().is_relative_to(m[1])]
+    return max(inside, key=lambda m: len(m[1]))[2]
+
+
+def report(description: str, run: Callable[[], dict[str, Any]]) -> None:
+    """Parse `--json [PATH]`, run, print a table, write the figures."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", nargs="?", const="-", help="print JSON, or write it to a file")
+    chosen = parser.parse_args().json
+    figures = {"python": platform.python_version(), "cpus": os.cpu_count(), **run()}
+    text = json.dumps(figures, indent=2)
+    if chosen == "-":
+        print(text)
+        return
+    for name, value in figures.items():
+        print(f"{name:<32} {value}")
+    if chosen:
+        Path(chosen).write_text(text + "\n")
