@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from agent import telling
@@ -142,8 +143,7 @@ class Run:
                 self._check_in()
         edit = finished(base, progress, mask)
         yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
-        facts |= measured(base, edit) | {"seconds": round(time.perf_counter() - began, 3)}
-        return Result(step, args, region, tool, edit, facts)
+        return Result(step, args, region, tool, edit, facts | {"seconds": round(time.perf_counter() - began, 3)})
 
     def _ground(self, step: PlanStep, picture: Picture, region: Region | None) -> tuple[Pixels | None, Json]:
         """The mask of a region; Unsure, with the mask to show, when it is not certain and nobody has confirmed it."""
@@ -204,7 +204,7 @@ class Run:
             claim=Claim(self.turn.request_id, index, self.holder),
             turn=self.turn.request_id,
             made_with={"device": "cpu", "weights": list(result.tool.weights)},
-            facts=result.facts | {"bytes": kept.bytes},
+            facts=result.facts | measured(start.picture, result.edit) | {"bytes": kept.bytes},
         )
         wanted = telling.name_for(step.tool, step.args.get("tone"))
         revision, branch, forked = self._place(draft, base, wanted)
@@ -272,12 +272,13 @@ def measured(base: Picture, edit: EditResult) -> Json:
     if edit.mask is None or edit.image.size != base.size:
         return {}
     before, after = with_mode(base, edit.image.mode).pixels, edit.image.pixels
-    changed = np.any(before != after, axis=-1)
-    inside = edit.mask > 0
+    same = cv2.inRange(cv2.absdiff(before, after), (0,) * 4, (0,) * 4)
+    outside = (edit.mask == 0).view(np.uint8)
+    beyond = cv2.countNonZero(outside)
     return {
-        "mask_fraction": round(float(np.count_nonzero(inside)) / inside.size, 4),
-        "pixels_changed": int(np.count_nonzero(changed)),
-        "pixels_changed_outside": int(np.count_nonzero(changed & ~inside)),
+        "mask_fraction": round(1 - beyond / outside.size, 4),
+        "pixels_changed": same.size - cv2.countNonZero(same),
+        "pixels_changed_outside": beyond - cv2.countNonZero(cv2.bitwise_and(same, outside)),
     }
 
 
