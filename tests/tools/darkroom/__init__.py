@@ -1,0 +1,1 @@
+"""Tests of the tools that need no weights, a file for each. Nothing to run here."""

@@ -1,0 +1,179 @@
+"""The verbs that look at history and at what there is: log, graph, branch, switch, show, sessions, tools, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ui.shell import BranchOption, JsonOption, SessionOption, command, open_store, picture_file, session_of
+
+
+@command
+def log(
+    all_: Annotated[bool, typer.Option("--all", help="All branches, undone lines included.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 1000,
+    session: SessionOption = "",
+    branch: BranchOption = "",
+    json_: JsonOption = False,
+) -> None:
+    """The revisions of the branch, newest first."""
+    from sessions import history, moves
+    from ui import terminal
+
+    store = open_store()
+    where = session_of(store, session)
+    name = branch or history.current_branch(store, where.id)
+    head = moves.branch(store, where.id, name).head
+    found = history.page(store, where.id, limit) if all_ else history.log(store, where.id, head, limit)
+    if json_:
+        terminal.out_json(
+            {"session": where.id, "branch": name, "revisions": [terminal.revision_json(r) for r in found]}
+        )
+        return
+    for revision in found:
+        terminal.out(terminal.step_line(revision))
+
+
+@command
+def graph(session: SessionOption = "", json_: JsonOption = False) -> None:
+    """The whole history as a tree."""
+    from sessions import history
+    from ui import terminal
+
+    store = open_store()
+    found = history.graph(store, session_of(store, session).id)
+    if json_:
+        revisions = [terminal.revision_json(r) for r in found.revisions]
+        terminal.out_json({"branches": dict(found.branches), "current": found.current, "revisions": revisions})
+    else:
+        terminal.show_tree(found)
+
+
+@command
+def branch_(
+    name: Annotated[str, typer.Argument(help="Name of a new branch; without it, the branches are listed.")] = "",
+    at: Annotated[str, typer.Option("--at", help="Where it starts: #7, an id, a branch; default: here.")] = "head",
+    session: SessionOption = "",
+    json_: JsonOption = False,
+) -> None:
+    """List the branches, or open one."""
+    from sessions import history, moves
+    from ui import terminal
+
+    store = open_store()
+    where = session_of(store, session)
+    if name:
+        start = history.resolve(history.graph(store, where.id), at)
+        moves.create_branch(store, where.id, name, start.id)
+    found = history.graph(store, where.id)
+    if json_:
+        terminal.out_json({"branches": dict(found.branches), "current": found.current})
+        return
+    for head_name, head in sorted(found.branches.items()):
+        mark = "*" if head_name == found.current else " "
+        terminal.out(f"{mark} {head_name:<20} #{found.by_id[head].seq}")
+
+
+@command
+def switch(
+    target: Annotated[str, typer.Argument(help="A branch, or a revision: #7, an id, head~2, original.")],
+    session: SessionOption = "",
+    json_: JsonOption = False,
+) -> None:
+    """Continue from a branch or a revision."""
+    from agent import commands
+    from agent.plan import Command
+    from sessions import history
+    from sessions.identity import new_id
+    from ui import terminal
+
+    store = open_store()
+    where = session_of(store, session)
+    here = history.current_branch(store, where.id)
+    [moved] = commands.run(store, where.id, here, Command(name="switch", target=target), new_id())
+    if json_:
+        terminal.out_json({"branch": moved.branch.name, "head": moved.branch.head, "revisions": []})
+    else:
+        terminal.out(moved.sentence)
+
+
+@command
+def show(
+    what: Annotated[str, typer.Argument(help="A revision: #7, an id, a branch, head~2, original.")] = "head",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the picture here (PNG, JPEG, WebP, TIFF).")
+    ] = None,
+    session: SessionOption = "",
+    branch: BranchOption = "",
+    json_: JsonOption = False,
+) -> None:
+    """Everything about one revision, and its picture as a file."""
+    from agent.telling import title
+    from sessions import history
+    from ui import pictures, terminal
+
+    store = open_store()
+    found = history.graph(store, session_of(store, session).id)
+    revision = history.resolve(found, what, branch or None)
+    path = pictures.write(store, revision, out) if out else picture_file(store, revision)
+    if json_:
+        terminal.out_json(terminal.revision_json(revision) | {"file": str(path)})
+        return
+    terminal.out(f"{title(revision)}   {revision.width}×{revision.height}   {path}")
+    terminal.out(f"id      {revision.id}")
+    for parent in revision.parents:
+        terminal.out(f"from    {title(found.by_id[parent])}")
+    if words := found.words.get(revision.id):
+        terminal.out(f'said    "{words}"')
+    for name, value in revision.facts.items():
+        terminal.out(f"{name:<24} {value}")
+
+
+@command
+def sessions(json_: JsonOption = False, limit: Annotated[int, typer.Option("--limit", "-n", min=1)] = 50) -> None:
+    """Your sessions, last touched first."""
+    from ui import terminal
+
+    found = open_store().sessions(limit)
+    if json_:
+        rows = [{"id": s.id, "name": s.name, "revisions": s.seq, "touched_at": s.touched_at} for s in found]
+        terminal.out_json({"sessions": rows})
+        return
+    for number, one in enumerate(found):
+        terminal.out(
+            f"{'*' if number == 0 else ' '} {one.id[:8]}  {one.name:<28} {one.seq:>4} revisions   {one.touched_at[:16]}"
+        )
+
+
+@command
+def tools(
+    name: Annotated[str, typer.Argument(help="One tool, with its arguments.")] = "", json_: JsonOption = False
+) -> None:
+    """What can be done."""
+    from tools import registry
+    from ui import terminal
+
+    found = [registry.get(name)] if name else list(registry.registered().values())
+    if json_:
+        rows = [{"name": t.name, "version": t.version, "summary": t.summary, "region": t.region} for t in found]
+        terminal.out_json({"tools": [row | {"args": t.schema()} for row, t in zip(rows, found, strict=True)]})
+        return
+    for tool in found:
+        terminal.out(f"{tool.name:<20} {tool.summary}")
+        for argument, field in tool.args.model_fields.items() if name else ():
+            terminal.out(f"    {argument:<16} {field.description or ''}")
+
+
+@command
+def doctor(json_: JsonOption = False) -> None:
+    """Is everything in order? The data folder, the database, free space, the tools."""
+    from ui import checkup, terminal
+
+    found = checkup.run()
+    if json_:
+        terminal.out_json({"ok": all(ok for _, ok, _ in found), "checks": [list(row) for row in found]})
+    for name, ok, words in () if json_ else found:
+        terminal.out(f"{'ok ' if ok else 'NOT'}  {name:<14} {words}")
+    raise typer.Exit(0 if all(ok for _, ok, _ in found) else 1)

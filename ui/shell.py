@@ -1,0 +1,89 @@
+"""What the commands share: the Typer app, errors as sentences, the options, the session that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sessions.errors import NotFound, PentimentoError
+
+if TYPE_CHECKING:
+    from agent.assistant import Assistant
+    from sessions.store import Store
+    from sessions.values import Revision, Session
+
+app = typer.Typer(
+    help="Edit photos by conversation; nothing is ever lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+SessionOption = Annotated[
+    str, typer.Option("--session", "-s", help="Session (id or its beginning); default: the last.")
+]
+BranchOption = Annotated[str, typer.Option("--branch", "-b", help="Branch; default: the session's current one.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+AttachOption = Annotated[list[Path], typer.Option("--attach", "-a", help="A photo or sound; may be repeated.")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Register a command whose known failures are one sentence, the next step, and exit code 1."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        from ui import terminal
+
+        try:
+            function(*args, **kwargs)
+        except PentimentoError as failure:
+            if kwargs.get("json_"):
+                terminal.out_json({"error": {"code": failure.code, "message": failure.message, "hint": failure.hint}})
+            terminal.error(failure)
+            raise typer.Exit(1) from None
+
+    app.command(function.__name__.rstrip("_"))(run)
+    return run
+
+
+def open_assistant() -> Assistant:
+    from agent import runtime
+
+    return runtime.open_assistant()
+
+
+def open_store() -> Store:
+    from agent import runtime
+
+    return runtime.open_store()
+
+
+def session_of(store: Store, prefix: str) -> Session:
+    if prefix:
+        return store.session(prefix)
+    latest = store.sessions(limit=1)
+    if not latest:
+        raise NotFound("There is no session yet.", "pentimento new PHOTO starts one.")
+    return latest[0]
+
+
+def read_files(paths: list[Path]) -> list[tuple[str, bytes]]:
+    from sessions import intake
+
+    return [(path.name, intake.read_file(path)) for path in paths]
+
+
+def picture_file(store: Store, revision: Revision) -> Path:
+    """The revision as an ordinary PNG in the data folder, for people who want to open it now."""
+    from sessions.tiles import encode
+
+    path = store.home / "pictures" / revision.session[:8] / f"{revision.seq}.png"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(store.picture(revision.session, revision.image).pixels))
+    return path
