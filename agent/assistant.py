@@ -14,10 +14,10 @@ from contextlib import closing
 from agent import commands, telling, turns
 from agent.events import Asked, Event, Finished, Planned, Refused
 from agent.executor import Run, failure
-from agent.plan import Ask, Candidate, Plan, Planner
+from agent.plan import Ask, Candidate, Context, Plan, Planner
 from sessions import history, intake, uploads
 from sessions import turns as stored
-from sessions.errors import Cancelled, PentimentoError, Unsure
+from sessions.errors import Ambiguous, Cancelled, NotFound, NothingToUndo, PentimentoError, PlanError, Unsure
 from sessions.history import Graph
 from sessions.identity import new_id
 from sessions.store import Store
@@ -95,7 +95,7 @@ class Assistant:
         context = turns.context_of(graph, branch, attachments)
         waiting = [t for t in stored.open_turns(self.store, session, context.branch) if t.state == "waiting"]
         candidate = self._answer(waiting[0], text, graph) if waiting else None
-        plan = None if candidate else turns.check(self.planner.plan(text, context), graph, context)
+        plan = None if candidate else self._understand(text, graph, context)
         if plan is not None and waiting and not plan.steps and plan.command is None and plan.ask is None:
             candidate = _free(waiting[0], text)
         turn = Turn(
@@ -120,6 +120,20 @@ class Assistant:
         for old in waiting:
             stored.cancel(self.store, session, old.request_id)
         return stored.begin(self.store, turn, text, names)
+
+    def _understand(self, text: str, graph: Graph, context: Context) -> Plan:
+        """The planner's plan, checked; one that does not fit this session becomes a refusal that says why."""
+        if not text:
+            return self._added(context)
+        try:
+            return turns.check(self.planner.plan(text, context), graph, context)
+        except (PlanError, NotFound, Ambiguous, NothingToUndo) as error:
+            return Plan(chat=str(error), refused=error.code, planner=self.planner.name)
+
+    def _added(self, context: Context) -> Plan:
+        """Photos without a word: nothing to do yet, but they are there."""
+        names = " and ".join(asset.name for asset in context.attachments) or "nothing"
+        return Plan(chat=f"You sent {names}. Say what should change.", refused="no_words", planner=self.planner.name)
 
     def _answer(self, turn: Turn, text: str, graph: Graph) -> Candidate | None:
         ask = Plan.model_validate(turn.plan).ask
@@ -149,7 +163,9 @@ class Assistant:
             yield from self._asked(turn, plan)
             return
         if plan.chat is not None:
-            yield self._finish(turn, "refused", {"reply": plan.chat}, plan.chat, turn.branch)
+            if plan.refused is not None:
+                yield Refused(plan.refused, plan.chat)
+            yield self._finish(turn, "refused", {}, plan.chat, turn.branch)
             return
         holder = f"{socket.gethostname()}/{os.getpid()}/{new_id()}"
         yield from self._hold(self._take(turn, holder), plan, holder)

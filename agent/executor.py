@@ -38,6 +38,8 @@ PREVIEW = 1024
 """Longest side of the previews that faces are shown, in pixels."""
 
 BEAT_SECONDS = 5.0
+LOOK_SECONDS = 0.05
+"""How often the runner says that it lives, and how often it looks whether it shall stop."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Run:
         self.holder = holder
         self.made: list[Revision] = []
         self.branch = turn.branch
-        self._beaten = 0.0
+        self._beaten = self._looked = float("-inf")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
 
     def steps(self, steps: tuple[PlanStep, ...]) -> Generator[Event, None, None]:
@@ -171,9 +173,13 @@ class Run:
         return tuple(load(reference) for reference in step.subjects)
 
     def _check_in(self) -> None:
-        """At every yield of a tool: stop if somebody said so, and now and then say that we live."""
-        if time.monotonic() - self._beaten > BEAT_SECONDS:
-            self._beaten = time.monotonic()
+        """At a tool's yields: stop if somebody said so, and now and then say that we live."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        if now - self._beaten > BEAT_SECONDS:
+            self._beaten = now
             go_on = turns.beat(self.store, self.turn.session, self.turn.request_id, self.holder)
         else:
             go_on = not turns.cancel_asked(self.store, self.turn.session, self.turn.request_id)

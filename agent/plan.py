@@ -42,12 +42,16 @@ class PlanStep(Wire):
 
 
 class Command(Wire):
-    """A session command; runs before the steps. `target`/`other`: id, `#7`, branch name or `original`."""
+    """A session command; runs before the steps. `target`/`other`: id, `#7`, branch name or `original`.
+
+    `options`: what else was said of an export: `format` (png, jpeg, webp, tiff), `quality` (1…100).
+    """
 
     name: CommandName
     target: str | None = None
     other: str | None = None
     count: int = Field(default=1, ge=1, le=1000)
+    options: Json = Field(default_factory=dict)
 
 
 class Candidate(Wire):
@@ -69,7 +73,10 @@ class Ask(Wire):
 
 
 class Plan(Wire):
-    """Steps (perhaps after a command), or a question, or a reply. `notes`: what was understood and set aside."""
+    """Steps (perhaps after a command), or a question, or a reply. `notes`: what was understood and set aside.
+
+    `refused`: the error code, where `chat` says why a plan that was made cannot be carried out.
+    """
 
     command: Command | None = None
     steps: tuple[PlanStep, ...] = Field(default=(), max_length=MAX_STEPS)
@@ -78,6 +85,7 @@ class Plan(Wire):
     planner: str = ""
     confidence: float = Field(default=1.0, ge=0, le=1)
     notes: tuple[str, ...] = ()
+    refused: str | None = None
 
     def to_json(self) -> Json:
         return self.model_dump(mode="json")

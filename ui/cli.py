@@ -1,4 +1,4 @@
-"""The command line `pentimento`: results on stdout (`--json`: one object), all else on stderr, exit code ≠ 0 on failure.
+"""The command line `pentimento`: results on stdout (`--json`: one object), all else on stderr, exit code 1 on failure.
 
 Holds no state: the session last touched is the default. Heavy parts are imported by the commands that need them.
 """
@@ -9,9 +9,11 @@ import signal
 import sys
 from typing import Any
 
-import ui.cli_history
-import ui.cli_talk  # noqa: F401 - importing the verbs registers them, in the order of the help
+from ui import cli_conversation, cli_history
 from ui.shell import app
+
+VERBS = (cli_conversation, cli_history)
+"""Importing them has registered their commands, in the order of the help."""
 
 
 def _stop(*_: Any) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -9,11 +10,11 @@ import pytest
 from agent.assistant import Assistant
 from agent.events import Asked, Committed, Forked, Moved, Planned, Refused, Working
 from sessions import history, moves, turns
-from sessions.errors import NotFound, PlanError, TooLarge, TurnBusy
 from sessions.errors import Refused as RefusedAtTheDoor
+from sessions.errors import TooLarge, TurnBusy
 from tests.agent.conftest import end
 from tools import registry
-from tools.base import EditResult, Progress, ToolArgs, tool
+from tools.base import Progress, ToolArgs, tool
 
 CROP = {"tool": "crop", "args": {"aspect": "1:1"}}
 WARM = {"tool": "adjust", "args": {"temperature": 0.3}}
@@ -246,23 +247,33 @@ def test_what_is_not_understood_changes_nothing(assistant, store, session):
 @pytest.mark.parametrize(
     ("step", "error"),
     [
-        ({"tool": "teleport"}, PlanError),
-        ({"tool": "crop", "args": {"aspect": "round"}}, PlanError),
-        ({"tool": "adjust", "args": {"exposure": 7}}, PlanError),
-        ({"tool": "adjust", "args": {"exposure": float("nan")}}, PlanError),
-        ({"tool": "flip", "args": {"axis": "horizontal"}, "region": BOX}, PlanError),
-        ({"tool": "blur", "args": {}, "region": {"box": [0.5, 0, 0.1, 1]}}, PlanError),
-        ({"tool": "blur", "args": {}, "base": "#99"}, NotFound),
-        ({"tool": "blur", "args": {}, "base": "r1:" + "0" * 64}, NotFound),
-        ({"tool": "blur", "args": {}, "base": "prev"}, PlanError),
+        ({"tool": "teleport"}, "plan"),
+        ({"tool": "crop", "args": {"aspect": "round"}}, "plan"),
+        ({"tool": "adjust", "args": {"exposure": 7}}, "plan"),
+        ({"tool": "adjust", "args": {"exposure": float("nan")}}, "plan"),
+        ({"tool": "flip", "args": {"axis": "horizontal"}, "region": BOX}, "plan"),
+        ({"tool": "blur", "args": {}, "region": {"box": [0.5, 0, 0.1, 1]}}, "plan"),
+        ({"tool": "blur", "args": {}, "base": "#99"}, "not_found"),
+        ({"tool": "blur", "args": {}, "base": "r1:" + "0" * 64}, "not_found"),
+        ({"tool": "blur", "args": {}, "base": "prev"}, "plan"),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused_before_anything_runs(say, store, session, step, error):
-    with pytest.raises(error) as caught:
-        say(step)
-    assert caught.value.message
+    events = say(step)
+    [refused] = of(Refused, events)
+    assert refused.code == error
+    assert end(events).state == "refused"
+    assert end(events).reply == refused.message
     assert seqs(store, session) == [1]
     assert end(say(FLIP)).state == "done"
+
+
+def test_photos_without_a_word_are_kept_and_a_word_is_asked_for(assistant, store, session, cup):
+    events = list(assistant.turn(session, "", files=[("cup.png", cup)]))
+    assert end(events).state == "refused"
+    assert "cup.png" in end(events).reply
+    message = turns.messages(store, session)[0]
+    assert store.asset(session, message.attachments[0]).name == "cup.png"
 
 
 def test_bad_files_and_messages_are_refused_at_the_door(assistant, store, session):
@@ -283,9 +294,8 @@ def break_after_one(context, args):
 @tool("endless", args=ToolArgs)
 def endless(context, args):
     """Runs until it is stopped."""
-    for _ in range(10_000):
+    while True:
         yield Progress(0.1)
-    return EditResult(context.image)
 
 
 @pytest.fixture
@@ -314,8 +324,9 @@ def test_cancel_from_elsewhere_stops_at_the_next_yield_and_keeps_nothing_of_the_
         if isinstance(event, Working) and event.step.tool == "endless" and event.fraction > 0:
             turns.cancel(store, session, "r")
             break
+    began = time.monotonic()
     rest = list(running)
-    assert len(of(Working, rest)) <= 1
+    assert time.monotonic() - began < 2
     assert end(rest).state == "cancelled"
     assert [store.revision(session, r).tool for r in end(rest).revisions] == ["crop"]
     assert turns.get(store, session, "r").state == "cancelled"

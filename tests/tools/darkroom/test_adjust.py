@@ -164,6 +164,20 @@ def test_white_stays_white_and_black_black_whatever_happens_locally():
     assert edited(adjust, patch(255, 255, 255), highlights=-1)[0, 0, 0] > 225
 
 
+def test_a_spark_in_the_dark_is_not_lifted_to_white():
+    dark = np.full((400, 600, 3), 12, np.uint8)
+    dark[100:102, 150:152] = 200
+    out = edited(adjust, dark, shadows=1)
+    assert out[101, 151, 0] < 210 and out[20, 20, 0] > 18
+
+
+def test_brighter_highlights_do_not_clip_what_is_above_its_surroundings():
+    wall = np.full((200, 300, 3), 165, np.uint8)
+    wall[::8, ::8] = 225
+    out = edited(adjust, wall, highlights=1)
+    assert out[100, 100, 0] > 185 and out.max() < 254
+
+
 def test_local_light_equals_its_formula_on_a_flat_field():
     flat = patch(51, 51, 51)
     stops = local_stops(flat, base_layer(flat), (0, 0, 24, 24), Args(shadows=0.5))

@@ -102,6 +102,14 @@ def test_statistics_are_those_of_the_region():
     assert np.abs(edited(auto, pixels)[inside].astype(int) - alone).mean() > 6
 
 
+def test_what_lies_in_the_box_but_not_in_the_region_does_not_count():
+    pixels, mask = flat(PHOTOS["coffee"]), 255 - ellipse(400, 600)
+    alone = edited(auto, pixels, mask)
+    disturbed = pixels.copy()
+    disturbed[mask == 0] = 255
+    assert np.abs(edited(auto, disturbed, mask).astype(int) - alone)[mask > 0].mean() < 1.5
+
+
 def test_a_faint_mask_counts_too():
     mask = ellipse(400, 600) // 4
     assert edited(auto, flat(PHOTOS["coffee"]), mask).shape == (400, 600, 3)
