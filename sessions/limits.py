@@ -24,3 +24,5 @@ DECODER_CPU_SECONDS = 10
 DECODER_WALL_SECONDS = 30
 DECODERS = 2
 """Workers at one time in one process, so that a burst of uploads cannot take the whole machine's memory."""
+ANSWER_LINE = 65_536
+"""The longest first line of a worker's answer in bytes; pixels or FLAC follow it."""

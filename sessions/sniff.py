@@ -5,6 +5,8 @@ Looks at magic bytes only, never at names or declared types. Does not decode: a 
 
 from __future__ import annotations
 
+import codecs
+
 from sessions.errors import Damaged, UnsupportedFormat
 
 HEAD = 4096
@@ -29,50 +31,47 @@ _OPENED: tuple[tuple[bytes, str], ...] = (
     (b"ID3", "audio/mpeg"),
 )
 
-_NOT_OPENED: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"GIF8", "a GIF, made for animations and few colours", _PICTURE),
-    (0, b"BM", "a BMP picture", _PICTURE),
-    (0, b"\0\0\1\0", "an icon file", _PICTURE),
-    (0, b"8BPS", "a Photoshop document", _PICTURE),
-    (0, b"gimp xcf", "a GIMP document", _PICTURE),
-    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture", _PICTURE),
-    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture", _PICTURE),
-    (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture", _PICTURE),
-    (0, b"\xff\x0a", "a JPEG XL picture", _PICTURE),
-    (0, b"\x76\x2f\x31\x01", "an OpenEXR picture", _PICTURE),
-    (0, b"#?RADIANCE", "a Radiance HDR picture", _PICTURE),
-    (0, b"DDS ", "a game texture", _PICTURE),
-    (0, b"%!PS", "a PostScript drawing, not a photo", _PICTURE),
-    (0, b"\xc5\xd0\xd3\xc6", "a PostScript drawing, not a photo", _PICTURE),
-    (0, b"AT&TFORM", "a DjVu document", _PICTURE),
-    (8, b"CR", "a camera raw file (CR2)", _RAW),
-    (0, b"FUJIFILMCCD-RAW", "a camera raw file (RAF)", _RAW),
-    (0, b"IIRO", "a camera raw file (ORF)", _RAW),
-    (0, b"IIRS", "a camera raw file (ORF)", _RAW),
-    (0, b"IIU\0", "a camera raw file (RW2)", _RAW),
-    (0, b"\0MRM", "a camera raw file (MRW)", _RAW),
-    (0, b"FOVb", "a camera raw file (X3F)", _RAW),
-    (0, b"\x1aE\xdf\xa3", "a video", _VIDEO),
-    (0, b"FLV\1", "a video", _VIDEO),
-    (0, b"\0\0\1\xba", "a video", _VIDEO),
-    (0, b"\0\0\1\xb3", "a video", _VIDEO),
-    (28, b"\x80theora", "a video", _VIDEO),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file", _VIDEO),
-    (8, b"AIFF", "an AIFF sound", _SOUND),
-    (8, b"AIFC", "an AIFF sound", _SOUND),
-    (0, b"MThd", "a MIDI file: notes, not sound", _SOUND),
-    (0, b"#!AMR", "an AMR sound", _SOUND),
-    (0, b"caff", "a Core Audio sound", _SOUND),
-    (0, b".snd", "an AU sound", _SOUND),
-    (0, b"PK\3\4", "a ZIP archive or an office document", _ARCHIVE),
-    (0, b"\x1f\x8b", "a compressed archive", _ARCHIVE),
-    (0, b"7z\xbc\xaf", "a compressed archive", _ARCHIVE),
-    (0, b"Rar!", "a compressed archive", _ARCHIVE),
-    (0, b"BZh", "a compressed archive", _ARCHIVE),
-    (0, b"\xfd7zXZ", "a compressed archive", _ARCHIVE),
-    (0, b"\x7fELF", "a program", _OTHER),
-    (0, b"MZ", "a program", _OTHER),
+_NOT_OPENED: tuple[tuple[bytes, str, str], ...] = (
+    (b"GIF8", "a GIF, made for animations and few colours", _PICTURE),
+    (b"BM", "a BMP picture", _PICTURE),
+    (b"\0\0\1\0", "an icon file", _PICTURE),
+    (b"8BPS", "a Photoshop document", _PICTURE),
+    (b"gimp xcf", "a GIMP document", _PICTURE),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture", _PICTURE),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture", _PICTURE),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture", _PICTURE),
+    (b"\xff\x0a", "a JPEG XL picture", _PICTURE),
+    (b"\x76\x2f\x31\x01", "an OpenEXR picture", _PICTURE),
+    (b"#?RADIANCE", "a Radiance HDR picture", _PICTURE),
+    (b"DDS ", "a game texture", _PICTURE),
+    (b"%!PS", "a PostScript drawing, not a photo", _PICTURE),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript drawing, not a photo", _PICTURE),
+    (b"AT&TFORM", "a DjVu document", _PICTURE),
+    (b"FUJIFILMCCD-RAW", "a camera raw file (RAF)", _RAW),
+    (b"IIRO", "a camera raw file (ORF)", _RAW),
+    (b"IIRS", "a camera raw file (ORF)", _RAW),
+    (b"IIU\0", "a camera raw file (RW2)", _RAW),
+    (b"\0MRM", "a camera raw file (MRW)", _RAW),
+    (b"FOVb", "a camera raw file (X3F)", _RAW),
+    (b"\x1aE\xdf\xa3", "a video", _VIDEO),
+    (b"FLV\1", "a video", _VIDEO),
+    (b"\0\0\1\xba", "a video", _VIDEO),
+    (b"\0\0\1\xb3", "a video", _VIDEO),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file", _VIDEO),
+    (b"MThd", "a MIDI file: notes, not sound", _SOUND),
+    (b"#!AMR", "an AMR sound", _SOUND),
+    (b"caff", "a Core Audio sound", _SOUND),
+    (b".snd", "an AU sound", _SOUND),
+    (b"PK\3\4", "a ZIP archive or an office document", _ARCHIVE),
+    (b"\x1f\x8b", "a compressed archive", _ARCHIVE),
+    (b"7z\xbc\xaf", "a compressed archive", _ARCHIVE),
+    (b"Rar!", "a compressed archive", _ARCHIVE),
+    (b"BZh", "a compressed archive", _ARCHIVE),
+    (b"\xfd7zXZ", "a compressed archive", _ARCHIVE),
+    (b"\x7fELF", "a program", _OTHER),
+    (b"MZ", "a program", _OTHER),
 )
+
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -86,9 +85,10 @@ def sniff(data: bytes) -> str:
     head = data[:HEAD]
     if not head:
         raise Damaged("This file is empty.", "Choose another one, or copy it again.")
-    for offset, magic, what, hint in _NOT_OPENED:
-        if head.startswith(magic, offset) and (offset == 0 or head[:4] in (b"FORM", b"II*\0", b"OggS")):
+    for magic, what, hint in _NOT_OPENED:
+        if head.startswith(magic):
             raise _refusal(what, hint)
+    _refuse_lookalikes(head)
     for magic, media_type in _OPENED:
         if head.startswith(magic):
             return media_type
@@ -97,6 +97,16 @@ def sniff(data: bytes) -> str:
 
 def _refusal(what: str, hint: str) -> UnsupportedFormat:
     return UnsupportedFormat(f"This is {what}; it cannot be opened here.", hint)
+
+
+def _refuse_lookalikes(head: bytes) -> None:
+    """What begins like a kind that is opened, and says otherwise a little later."""
+    if head.startswith(b"II*\0") and head[8:10] == b"CR":
+        raise _refusal("a camera raw file (CR2)", _RAW)
+    if head.startswith(b"OggS") and b"\x80theora" in head[:64]:
+        raise _refusal("a video", _VIDEO)
+    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
+        raise _refusal("an AIFF sound", _SOUND)
 
 
 def _riff(head: bytes) -> str | None:
@@ -147,6 +157,14 @@ def _stranger(head: bytes) -> str:
         raise _refusal("a PDF document", "Export the page as PNG or JPEG first.")
     if text.startswith((b"<!doctype html", b"<html")):
         raise _refusal("a web page, not a picture", "Save the picture itself and attach that.")
-    if not any(byte < 9 or 13 < byte < 32 for byte in text):
+    if _is_text(text):
         raise _refusal("a text file", "Paste its words into the message instead.")
     raise UnsupportedFormat("This is not a picture or a sound of a kind that can be opened here.", _OTHER)
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        words = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return words != "" and all(letter.isprintable() or letter.isspace() for letter in words)

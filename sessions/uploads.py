@@ -8,6 +8,7 @@ from sessions import commits, schema
 from sessions.errors import NotFound
 from sessions.identity import bytes_hash
 from sessions.intake import Admitted
+from sessions.rows import OWNED
 from sessions.store import Kept, Store
 from sessions.tiles import Tiled
 from sessions.values import Asset, Json, Revision
@@ -33,16 +34,24 @@ def receive(store: Store, session: str, admitted: Admitted, name: str) -> Asset:
 
 
 def root(store: Store, session: str, asset: Asset, branch: str, turn: str | None = None) -> tuple[Revision, str]:
-    """Make an image asset a root revision on a new branch (`branch`, or the first free `branch-2` …)."""
+    """Make an image asset a root revision on a new branch (`branch`, or the first free `branch-2` …).
+
+    Where a branch stands at that very root already, nothing is added: it is where to go on.
+    """
     p = schema.pictures
-    mine = select(p).where(p.c.session == session, p.c.hash == asset.sha256)
+    mine = select(p).where(p.c.session == session, p.c.hash == asset.sha256, OWNED)
     with store.database.read() as connection:
-        row = connection.execute(mine).first()
+        row = connection.execute(mine, store.mine(session)).first()
     if row is None or asset.kind != "image":
         raise NotFound("Only a picture can be edited.", "Attach a photo.")
     names = tuple(row.tiles[i : i + 32].hex() for i in range(0, len(row.tiles), 32))
     kept = Kept(Tiled(row.mode, row.width, row.height, names), None, ())
     draft = commits.Draft(kept, source="upload", name=asset.name, turn=turn, facts=asset.facts)
+    b = schema.branches.c
+    with store.database.read() as connection:
+        here = connection.execute(select(b.name).where(b.session == session, b.head == draft.id)).scalar()
+    if here is not None:
+        return store.revision(session, draft.id), here
     return commits.append_on_new_branch(store, session, branch, draft)
 
 

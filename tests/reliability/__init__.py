@@ -1,0 +1,1 @@
+"""Proofs that hold under faults, load and hostile input. Nothing to run here."""

@@ -1,0 +1,1 @@
+"""Tests of `sessions`: what happened, and the door it comes through. Nothing to run here."""
