@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sessions.errors import BlobDamaged
+from sessions.errors import BlobDamaged, BlobMissing
 from sessions.files import Files
 from sessions.identity import bytes_hash
 from sessions.tiles import decode, encode, workers
@@ -39,7 +39,7 @@ class Blobs:
     def put(self, session: str, data: bytes) -> str:
         """Keep bytes durably; returns their sha256."""
         blob = bytes_hash(data)
-        self.files.put(self.name(session, blob), [data])
+        self.files.put(self.name(session, blob), data)
         return blob
 
     def get(self, session: str, blob: str) -> bytes:
@@ -48,6 +48,11 @@ class Blobs:
         if bytes_hash(data) != blob:
             raise BlobDamaged(f"a stored file does not match its name {blob[:12]}.", "Run: python -m sessions fsck")
         return data
+
+    def must_stand(self, session: str, blob: str) -> None:
+        """Raise BlobMissing for a file that is not there: `gc` may have taken it before anything named it."""
+        if not self.files.path(self.name(session, blob)).is_file():
+            raise BlobMissing("What was written for this has been swept away meanwhile.", "Send it again.")
 
     def put_tiles(self, session: str, tiles: dict[str, Pixels]) -> list[Place]:
         """Encode tiles on two threads into one durable pack; returns where each lies."""

@@ -155,10 +155,10 @@ def record(
 
 def _insert(connection: Connection, store: Store, session: str, draft: Draft) -> Revision:
     """The draft's row; where the same revision exists already (a replay, a resent upload) that one."""
+    store.insert_pixels(connection, session, draft.kept)  # for an old one too: it heals pixels that were lost
     old = connection.execute(REVISION, store.mine(session) | {"id": draft.id}).first()
     if old is not None:
         return revision_of(old)
-    store.insert_pixels(connection, session, draft.kept)
     seq = connection.execute(_NEXT_SEQ, {"session_id": session}).scalar_one()
     row = _row(session, draft, seq)
     connection.execute(schema.revisions.insert(), row)

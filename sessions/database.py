@@ -28,7 +28,7 @@ BUSY_SECONDS = 60
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves; the driver's own habit starts transactions too late
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -58,6 +58,8 @@ class Database:
         self.engine = self._engine()
         self._writer = self.engine.execution_options(writes=True)
         self.sqlite = self.engine.dialect.name == "sqlite"
+        # PostgreSQL would otherwise show each statement of a reading another state
+        self._reader = self.engine.execution_options(**({} if self.sqlite else {"isolation_level": "REPEATABLE READ"}))
         with translated():
             self._check_schema()
 
@@ -74,7 +76,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view."""
-        with translated(), self.engine.begin() as connection:
+        with translated(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -85,7 +87,7 @@ class Database:
 
     def schema(self) -> str | None:
         """The schema version the database is at, None when it is new."""
-        with self.engine.connect() as connection:
+        with translated(), self.engine.connect() as connection:
             try:
                 return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
             except (OperationalError, ProgrammingError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,52 +35,66 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._durable: set[Path] = set()
 
     def path(self, name: str) -> Path:
         return self.root / name
 
-    def put(self, name: str, chunks: Iterable[bytes]) -> None:
-        """Write a file once and make it durable. An existing file of that name already has that content."""
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file once and make it durable; one that stands there with this content becomes young again."""
         final = self.path(name)
-        if final.exists():
-            return
         temporary = final.with_name(f"{final.name}.{new_id()}{TEMP_SUFFIX}")
         with storage_errors():
             self.make_folder(final.parent)
-            try:
-                self.write(temporary, chunks)
-                self.rename(temporary, final)
-            except OSError:
-                with suppress(OSError):
-                    self.remove(temporary)
-                raise
+            if not self._renew(final, data):
+                try:
+                    self.write(temporary, data)
+                    self.rename(temporary, final)
+                except OSError:
+                    with suppress(OSError):
+                        self.remove(temporary)
+                    raise
+            # also where the file stood already: whoever wrote it may not have come as far as this
             self.sync_folder(final.parent)
+
+    def _renew(self, path: Path, data: bytes) -> bool:
+        """Whether the file stands there undamaged; its age begins anew, so that `gc` lets it be."""
+        try:
+            os.utime(path)
+            return path.read_bytes() == data
+        except FileNotFoundError:
+            return False
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a file; a missing or short file is BlobMissing."""
-        try:
-            with self.path(name).open("rb") as file:
-                file.seek(offset)
-                data = file.read(-1 if length is None else length)
-        except FileNotFoundError:
-            raise BlobMissing(f"a stored file is missing: {name}", "Run: python -m sessions fsck") from None
+        with storage_errors():
+            try:
+                with self.path(name).open("rb") as file:
+                    file.seek(offset)
+                    data = file.read(-1 if length is None else length)
+            except (FileNotFoundError, ValueError):  # ValueError: a damaged record asks for a place before the start
+                raise BlobMissing(f"a stored file is missing: {name}", "Run: python -m sessions fsck") from None
         if length is not None and len(data) != length:
             raise BlobMissing(f"a stored file is too short: {name}", "Run: python -m sessions fsck")
         return data
 
     def make_folder(self, folder: Path) -> None:
-        """Create a folder durably: its name is in its parent only after the parent's fsync."""
-        missing = [folder, *folder.parents]
-        for path in reversed(missing[: next(i for i, p in enumerate(missing) if p.exists())]):
-            path.mkdir(exist_ok=True)
-            self.sync_folder(path.parent)
+        """Create a folder durably: its name is in its parent only after the parent's fsync, whoever made it."""
+        if folder in self._durable and folder.is_dir():
+            return
+        inside = self.root in folder.parents
+        if inside or not folder.parent.is_dir():
+            self.make_folder(folder.parent)
+        if inside or not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            self.sync_folder(folder.parent)
+        self._durable.add(folder)
 
-    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
+    def write(self, path: Path, data: bytes) -> None:
         with path.open("xb", buffering=0) as file:
-            for chunk in chunks:
-                view = memoryview(chunk)
-                while view:
-                    view = view[file.write(view) :]
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
             os.fsync(file.fileno())
 
     def rename(self, old: Path, new: Path) -> None:

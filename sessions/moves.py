@@ -49,7 +49,7 @@ _redone = aliased(schema.moves)
 _LAST_APPEND = select(func.coalesce(func.max(_later.c.id), 0)).where(
     _later.c.session == _AT,
     _later.c.branch == bindparam("branch"),
-    _later.c.kind.in_(("append", "merge", "root")),
+    _later.c.kind.in_(("append", "merge", "root", "repair")),
 )
 _UNDONE = (
     select(_m.id, _m.before, _m.after)

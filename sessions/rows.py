@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sessions import schema
-from sessions.errors import NotFound
+from sessions.errors import NotFound, StorageError
 from sessions.identity import canonical
 from sessions.values import IDENTITY, Asset, Branch, Geometry, Message, Move, Revision, Session, Step, Turn
 
@@ -72,6 +72,14 @@ def session_of(row: Row[Any]) -> Session:
 
 
 def revision_of(row: Row[Any]) -> Revision:
+    """A revision from its row; StorageError where the row is damaged."""
+    try:
+        return _revision(row)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(f"The record of revision #{row.seq} is damaged.", "Run: python -m sessions fsck") from error
+
+
+def _revision(row: Row[Any]) -> Revision:
     parents = tuple(p for p in (row.parent, row.parent2) if p)
     step = Step.from_json(json.loads(row.step)) if row.step else None
     geometry: Geometry = tuple(json.loads(row.geometry)) if row.geometry else IDENTITY

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, bindparam, select
 from sessions import schema
 from sessions.blobs import Blobs, Place
 from sessions.database import Database
-from sessions.errors import BlobMissing, NotFound
-from sessions.files import Files
+from sessions.errors import BlobDamaged, BlobMissing, NotFound
+from sessions.files import Files, storage_errors
 from sessions.identity import new_id
 from sessions.rows import (
     OWNED,
@@ -43,6 +43,9 @@ _KNOWN_TILES = select(schema.tiles.c.hash).where(
 )
 _PLACES = select(schema.tiles).where(
     schema.tiles.c.session == bindparam("session"), schema.tiles.c.hash.in_(bindparam("hashes", expanding=True)), OWNED
+)
+_MY_SESSION = select(schema.sessions.c.id).where(
+    schema.sessions.c.id == bindparam("session"), schema.sessions.c.owner == bindparam("owner")
 )
 _PICTURE = select(schema.pictures).where(
     schema.pictures.c.session == bindparam("session"), schema.pictures.c.hash == bindparam("hash"), OWNED
@@ -70,7 +73,8 @@ class Store:
         self.home = home
         self.owner = owner
         self.files = files or Files(home)
-        self.files.make_folder(home)
+        with storage_errors():
+            self.files.make_folder(home)
         self.database = Database(url or f"sqlite:///{home / 'sessions.db'}")
         self.blobs = Blobs(self.files)
 
@@ -136,7 +140,8 @@ class Store:
             name: tile for picture, tiled in pictures for name, tile in zip(tiled.tiles, cut(picture), strict=True)
         }
         with self.database.read() as connection:
-            known = set(self._known(connection, session, list(tiles)))
+            self._must_be_mine(connection, session)
+            known = set(self.known(connection, session, list(tiles)))
         places = self.blobs.put_tiles(session, {name: tile for name, tile in tiles.items() if name not in known})
         return Kept(pictures[0][1], pictures[1][1] if mask is not None else None, tuple(places))
 
@@ -152,12 +157,19 @@ class Store:
                 raise no_revision()
             names = [row.tiles[i : i + 32].hex() for i in range(0, len(row.tiles), 32)]
             places = {place.tile: place for place in self._places(connection, session, names)}
+        tiled = Tiled(row.mode, row.width, row.height, tuple(names))
+        if tiled.hash != image:
+            raise BlobDamaged("the record of a picture does not match its name.", "Run: python -m sessions fsck")
         if missing := set(names) - set(places):
             raise BlobMissing(f"{len(missing)} tiles of a picture are not recorded.", "Run: python -m sessions fsck")
-        tiled = Tiled(row.mode, row.width, row.height, tuple(names))
         return assemble(tiled, self.blobs.get_tiles(session, [places[name] for name in names])), tiled
 
-    def _known(self, connection: Connection, session: str, hashes: list[str]) -> Iterator[str]:
+    def _must_be_mine(self, connection: Connection, session: str) -> None:
+        """Before a file is written: only sessions of one's own, which exist, have folders."""
+        if connection.execute(_MY_SESSION, self.mine(session)).first() is None:
+            raise no_session()
+
+    def known(self, connection: Connection, session: str, hashes: list[str]) -> Iterator[str]:
         for i in range(0, len(hashes), _ROUND):
             part = {"session": session, "hashes": hashes[i : i + _ROUND]}
             yield from connection.execute(_KNOWN_TILES, part).scalars()
@@ -173,6 +185,8 @@ class Store:
 
     def add_asset(self, session: str, asset: Asset, original: bytes, kept: Kept | None, audio: bytes | None) -> Asset:
         """Record what came through the door: its canonical form and the uploaded bytes, kept opaque."""
+        with self.database.read() as connection:
+            self._must_be_mine(connection, session)
         name = self.blobs.put(session, original)
         if audio is not None:
             self.blobs.put(session, audio)
@@ -200,6 +214,8 @@ class Store:
         ]
         with self.database.write() as connection:
             touch(connection, session, self.owner)
+            for blob in (name, *([asset.sha256] if audio is not None else [])):
+                self.blobs.must_stand(session, blob)
             if kept is not None:
                 self.insert_pixels(connection, session, kept)
             insert_new(connection, schema.assets, rows)
@@ -238,11 +254,17 @@ class Store:
         return {"session": session, "owner": self.owner}
 
     def insert_pixels(self, connection: Connection, session: str, kept: Kept) -> None:
+        """Record kept pixels. The caller holds the session by `touch`, as `gc` does while it removes."""
+        for blob in {place.blob for place in kept.places}:
+            self.blobs.must_stand(session, blob)
         places = [
             {"session": session, "hash": p.tile, "blob": p.blob, "offset": p.offset, "length": p.length, "codec": CODEC}
             for p in kept.places
         ]
         insert_new(connection, schema.tiles, places)
+        names = list({tile for tiled in (kept.image, kept.mask) if tiled is not None for tile in tiled.tiles})
+        if set(names) - set(self.known(connection, session, names)):  # forgotten by a repair since they were kept
+            raise BlobMissing("What was written for this is not there any more.", "Send it again.")
         pictures = [
             {
                 "session": session,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
 from sessions import schema
 from sessions.errors import NotFound, TurnBusy
@@ -39,7 +39,8 @@ _TAKE = (
     )
     .values(state="running", lease=bindparam("holder"), heartbeat=bindparam("beat"))
 )
-_BEAT = update(schema.turns).where(*_MINE, _t.lease == bindparam("holder")).values(heartbeat=bindparam("beat"))
+_OWNER = exists().where(schema.sessions.c.id == _t.session, schema.sessions.c.owner == bindparam("owner_name"))
+_BEAT = update(schema.turns).where(*_MINE, _t.lease == bindparam("holder"), _OWNER).values(heartbeat=bindparam("beat"))
 _FINISH = (
     update(schema.turns)
     .where(*_MINE, _t.state.in_(OPEN_STATES))
@@ -110,7 +111,7 @@ def take(store: Store, session: str, request_id: str, holder: str, dead: str = "
 
 def beat(store: Store, session: str, request_id: str, holder: str) -> bool:
     """Say that the holder lives. True: go on. False: the turn was cancelled, or the lease is lost: stop."""
-    values = _key(session, request_id) | {"holder": holder, "beat": time.time()}
+    values = _key(session, request_id) | {"holder": holder, "beat": time.time(), "owner_name": store.owner}
     with store.database.write() as connection:
         held = connection.execute(_BEAT, values).rowcount == 1
     return held and not cancel_asked(store, session, request_id)
@@ -119,8 +120,8 @@ def beat(store: Store, session: str, request_id: str, holder: str) -> bool:
 def cancel_asked(store: Store, session: str, request_id: str) -> bool:
     """The cancel flag of a turn; cheap enough to be read at every yield."""
     with store.database.read() as connection:
-        statement = select(_t.cancel).where(*_MINE)
-        return bool(connection.execute(statement, _key(session, request_id)).scalar())
+        statement = select(_t.cancel).where(*_MINE, _OWNER)
+        return bool(connection.execute(statement, _key(session, request_id) | {"owner_name": store.owner}).scalar())
 
 
 def cancel(store: Store, session: str, request_id: str) -> Turn:

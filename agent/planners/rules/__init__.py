@@ -1,0 +1,150 @@
+"""The `rules` planner: everyday English → `Plan`, by tables of words and small functions, without any model.
+
+Its one rule: every word of a message must be explained before anything changes. What is not understood is refused with a
+sentence that says what is possible; what lacks something, or fits two things, is asked. It never guesses at an edit.
+
+    words → spelling → captions → references → segments → reading (edits, commands, asides) → order → Plan
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from agent.plan import MAX_STEPS, Ask, Candidate, Context, Plan, PlanStep
+from agent.planners.rules import commands, history, languages, mentions, order, reading, references, replies, segments
+from agent.planners.rules.captions import quoted
+from agent.planners.rules.clause import Draft
+from agent.planners.rules.edits import Canvas
+from agent.planners.rules.questions import reply
+from agent.planners.rules.reading import Reading
+from agent.planners.rules.references import Reference
+from agent.planners.rules.typos import corrected
+from agent.planners.rules.words import Word, cut
+
+NAME = "rules@1"
+LONGEST_COMMAND = 16
+"""Words; a longer message says more than one command."""
+
+
+class RulesPlanner:
+    """Implements `agent.plan.Planner`. Stateless; the same message in the same context gives the same plan."""
+
+    name = NAME
+
+    def plan(self, text: str, context: Context) -> Plan:
+        """The plan of one message: steps (perhaps after a command), or a question, or a refusal."""
+        words = quoted(text, cut(text))
+        foreign = languages.refusal(_unquoted(text, words))
+        if foreign is not None:
+            return _chat(foreign)
+        words = corrected(words, context)
+        command = commands.read(commands.stripped(words), context) if len(words) <= LONGEST_COMMAND else None
+        if command is not None:
+            return Plan(command=command.command, ask=command.ask, planner=NAME)
+        said = reply(words)
+        if said is not None:
+            return _chat(said)
+        marked, meant = mentions.mark(words, context)
+        read = reading.read(segments.split(marked), _canvas(context), context)
+        return _planned(read, meant, context)
+
+
+def _unquoted(text: str, words: Sequence[Word]) -> str:
+    for word in words:
+        if word.kind == "quote":
+            text = text[: word.start] + " " * (word.stop - word.start) + text[word.stop :]
+    return text
+
+
+def _canvas(context: Context) -> Canvas:
+    line = references.line(context)
+    if not line:
+        return Canvas()
+    return Canvas((line[0].width, line[0].height), references.plain(line[-1].name.rpartition(".")[0]))
+
+
+def _chat(text: str) -> Plan:
+    return Plan(chat=text, planner=NAME)
+
+
+def _ask(question: str, **more: object) -> Plan:
+    return Plan(ask=Ask(question=question), planner=NAME, **more)  # type: ignore[arg-type]
+
+
+def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) -> Plan:
+    """The plan of what was read; nothing where a word stayed unexplained."""
+    if read.unread:
+        return _chat(replies.refusal(read.unread))
+    if read.vague:
+        return _ask(replies.WHAT_CHANGE)
+    tools = {draft.tool for draft in read.drafts} | ({"crop"} if read.said else set())
+    if any(replies.names_other(segment.words, tools) for segment in read.remarks):
+        return _chat(replies.NOT_UNDERSTOOD)
+    if not read.units:
+        return _without_steps(read)
+    drafts = reading.restricted(order.settled(order.ordered(read.units)), read.bans)
+    if drafts is None:
+        return _ask(replies.CONTRADICTION)
+    if len(drafts) > MAX_STEPS:
+        return _chat(replies.TOO_MANY)
+    drafts, starts = history.settled(drafts, context)
+    meant = {**meant, **starts}
+    if read.instead_of is not None and read.said is None and not drafts[0].base:
+        start = history.replaced(drafts, read.bans, read.instead_of, context)
+        if start is not None:
+            drafts[0] = replace(drafts[0], base=history.START)
+            meant[history.START] = start
+    return _with_steps(read, drafts, meant, context)
+
+
+def _without_steps(read: Reading) -> Plan:
+    """A command, or nothing to do."""
+    notes = _notes(read)
+    if read.said is not None:
+        return Plan(command=read.said.command, ask=read.said.ask, planner=NAME, notes=notes)
+    if read.bans:
+        return Plan(chat=replies.NOTHING_ASKED, planner=NAME, notes=notes)
+    return Plan(chat=replies.small_talk(read.remarks), planner=NAME, notes=notes)
+
+
+def _notes(read: Reading) -> tuple[str, ...]:
+    return tuple(f"set aside: {segment.text}" for segment in [*read.headings, *read.remarks])
+
+
+def _with_steps(read: Reading, drafts: Sequence[Draft], meant: Mapping[str, Reference], context: Context) -> Plan:
+    steps = tuple(_step(draft, meant) for draft in drafts)
+    ask = _question(drafts, meant, context)
+    command = None
+    if read.said is not None:
+        command = read.said.command
+        if command.name in {"export", "compare", "rename", "merge", "replay"} or (read.said.ask and ask):
+            return _chat(replies.ONE_AT_A_TIME)
+        ask = ask or read.said.ask
+    return Plan(command=command, steps=steps, ask=ask, planner=NAME, notes=_notes(read))
+
+
+def _step(draft: Draft, meant: Mapping[str, Reference]) -> PlanStep:
+    region = {"words": draft.region} if draft.region else None
+    base = meant[draft.base].revisions[0].id if draft.base and len(meant[draft.base].revisions) == 1 else None
+    return PlanStep(tool=draft.tool, args=draft.args, region=region, base=base)
+
+
+def _usual(context: Context) -> tuple[Candidate, ...]:
+    """Where nothing fits: the last versions of the line."""
+    return references.candidates(references.line(context)[:3], context)
+
+
+def _question(drafts: Sequence[Draft], meant: Mapping[str, Reference], context: Context) -> Ask | None:
+    """The first thing that is missing or fits twice."""
+    for i, draft in enumerate(drafts):
+        if draft.base and len(meant[draft.base].revisions) != 1:
+            fits = references.candidates(meant[draft.base].revisions, context)
+            return Ask(question="Which version do you mean?", candidates=fits or _usual(context), slot=f"steps.{i}.base")
+        if draft.need is not None:
+            need = draft.need
+            return Ask(question=need.question, candidates=need.candidates, slot=f"steps.{i}.{need.field}", free=need.free)
+    return None
+
+
+__all__ = ["NAME", "Candidate", "RulesPlanner", "replace"]

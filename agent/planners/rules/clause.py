@@ -1,0 +1,165 @@
+"""One clause as a bag of items from which the edits take what they understand; what is left over stops the edit.
+
+`Clause` is the accounting: an item is explained when somebody took it or when it is a word that never changes meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.plan import Candidate
+from agent.planners.rules.items import Item, scan
+from agent.planners.rules.nounphrases import Thing
+from agent.planners.rules.numbers import Quantity
+from agent.planners.rules.words import Word
+from sessions.values import Json
+
+HARMLESS = {"fill", "make", "add", "be", "should", "whole", "again", "instead", "conj", "only", "fix", "mood"}
+_GRAMMATICAL = {"in", "on", "of", "at", "for", "to", "with", "by", "over", "across", "around", "from", "within", "onto", "along", "throughout", "through"}
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a step lacks: the question, the place in the step that the answer fills, and some answers."""
+
+    question: str
+    field: str
+    candidates: tuple[Candidate, ...] = ()
+    free: bool = False
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A step before its place in the plan is known.
+
+    `refers`: its object was "it", which may mean what was just talked about. `complaint`: nobody has asked for it yet.
+    `factor`: how much should be left of what an earlier step of this tool (of any, where the tool is "") did. `more`: as an earlier one of this tool was not enough.
+    """
+
+    tool: str
+    args: Json = field(default_factory=dict)
+    region: str | None = None
+    base: str | None = None
+    need: Need | None = None
+    refers: bool = False
+    complaint: bool = False
+    factor: float | None = None
+    more: bool = False
+
+
+@dataclass
+class Clause:
+    """The items of some words, less those taken."""
+
+    words: Sequence[Word]
+    items: list[Item] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, words: Sequence[Word]) -> Clause:
+        return cls(words, scan(words))
+
+    def copy(self) -> Clause:
+        return Clause(self.words, list(self.items))
+
+    def has(self, *kinds: str) -> bool:
+        return any(item.kind in kinds for item in self.items)
+
+    def says(self, *texts: str) -> bool:
+        """Whether one of the words is there, taken or not."""
+        return any(word.text in texts for word in self.words)
+
+    def all(self, kind: str) -> list[Any]:
+        return [item.value for item in self.items if item.kind == kind]
+
+    def take(self, kind: str) -> Any:
+        """The first value of a kind, which is explained from now on; None where there is none."""
+        for item in self.items:
+            if item.kind == kind:
+                self.items.remove(item)
+                return item.value
+        return None
+
+    def take_all(self, *kinds: str) -> list[Any]:
+        taken = [item for item in self.items if item.kind in kinds]
+        self.items = [item for item in self.items if item.kind not in kinds]
+        return [item.value for item in taken]
+
+    def drop(self, items: Sequence[Item]) -> None:
+        self.items = [item for item in self.items if item not in items]
+
+    def heads(self, *tools: str) -> list[Head]:
+        return [head for head in self.all("head") if not tools or head.tool in tools]
+
+    def tools(self) -> set[str]:
+        return {head.tool for head in self.heads()}
+
+    def unexplained(self) -> list[Item]:
+        return [item for item in self.items if not _harmless(item)]
+
+    # --- what several edits ask for ---
+
+    def region(self) -> str | None:
+        """The part of the picture it is about, taken: one thing, a place, or everything but a thing."""
+        excluded = self._after("except")
+        if excluded is not None:
+            self.take("rest")
+            return f"everything but the {excluded}"
+        found = [item for item in self.items if item.kind in {"thing", "place", "rest"} and not _is_whole(item)]
+        if len(found) == 2 and found[1].kind == "place" and found[0].kind == "thing":
+            self.drop(found)
+            return f"{found[0].value.words} {found[1].value}"
+        if len(found) != 1:
+            return None
+        item = found[0]
+        if item.kind == "thing" and item.value.prep == "for" and item.value.article not in {"", "the"}:
+            return None
+        if item.kind == "thing" and (item.value.vague or item.value.abstract or item.value.is_property):
+            return None
+        self.drop(found)
+        return {"thing": getattr(item.value, "words", ""), "rest": "rest"}.get(item.kind) or str(item.value)
+
+    def _after(self, kind: str) -> str | None:
+        """The words of the thing right after an item of a kind; both are taken."""
+        for one, other in zip(self.items, self.items[1:], strict=False):
+            if one.kind == kind and other.kind in {"thing", "place"}:
+                self.drop([one, other])
+                return str(other.value.words if other.kind == "thing" else other.value)
+        return None
+
+    def quantity(self, *units: str) -> Quantity | None:
+        """A quantity in one of the units (all, where none is named), taken."""
+        for item in self.items:
+            if item.kind == "quantity" and (not units or item.value.unit in units):
+                self.items.remove(item)
+                found: Quantity = item.value
+                return found
+        return None
+
+    def degree(self) -> str | None:
+        """How much in words: tiny, small, medium, big or huge; the smallest of several, as "not too much" limits."""
+        said = self.take_all("degree")
+        return min(said, key=DEGREES.index) if said else None
+
+    def direction(self) -> int:
+        """+1 more, −1 less, 0 not said or both."""
+        said = set(self.take_all("direction"))
+        return said.pop() if len(said) == 1 else 0
+
+    def refers(self) -> bool:
+        """Whether a pronoun is the object."""
+        return any(item.kind == "whole" and item.value == "it" for item in self.items)
+
+
+DEGREES = ("tiny", "small", "medium", "big", "huge")
+
+
+def _is_whole(item: Item) -> bool:
+    return isinstance(item.value, Thing) and item.value.whole
+
+
+def _harmless(item: Item) -> bool:
+    if item.kind == "prep":
+        return item.value in _GRAMMATICAL
+    return item.kind in HARMLESS or item.kind == "det" or _is_whole(item)

@@ -1,0 +1,295 @@
+"""One clause → the steps it asks for, or None where a word of it stays unexplained.
+
+Each rule (in `light`, `effects`, `shapes`, `objects`) gets its own copy of the clause and takes what it understands; the
+first whose copy has nothing left over is right. Before that, phrases that mean something else together are settled here:
+"remove the noise" is no removal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from agent.planners.rules import effects, light, objects, shapes
+from agent.planners.rules.clause import Clause, Draft
+from agent.planners.rules.items import Item
+from agent.planners.rules.lexicon import Head, colors, lexicon
+from agent.planners.rules.nounphrases import Thing
+from agent.planners.rules.words import Word
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What is known of the picture that will be edited: width and height in pixels, and what its file was called."""
+
+    size: tuple[int, int] | None = None
+    subject: str = ""
+
+    @property
+    def shorter(self) -> int | None:
+        return min(self.size) if self.size else None
+
+
+Rule = Callable[[Clause, Canvas], list[Draft] | None]
+
+RULES: tuple[Rule, ...] = (
+    lambda clause, canvas: objects.text(clause),
+    lambda clause, canvas: objects.background(clause),
+    lambda clause, canvas: objects.remove(clause),
+    lambda clause, canvas: light.monochrome(clause),
+    lambda clause, canvas: effects.vignette(clause),
+    lambda clause, canvas: effects.border(clause, canvas.shorter),
+    lambda clause, canvas: shapes.flip(clause),
+    lambda clause, canvas: shapes.rotate(clause),
+    lambda clause, canvas: shapes.straighten(clause),
+    lambda clause, canvas: shapes.crop(clause),
+    lambda clause, canvas: shapes.resize(clause, canvas.size),
+    lambda clause, canvas: effects.strength(clause),
+    lambda clause, canvas: effects.auto(clause),
+    lambda clause, canvas: light.adjust(clause),
+    lambda clause, canvas: light.hue(clause),
+    lambda clause, canvas: effects.relative(clause),
+)
+
+
+_TURNING = {"rotate", "flip", "straighten", "resize"}
+"""Tools that turn the whole picture: "flip the dog" is about dog.jpg."""
+
+
+def read(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
+    """The steps that the words ask for, in order; a step that lacks something says what."""
+    clause = settled(Clause.of(gathered(words)))
+    base = clause.take("ref")
+    if clause.tools() & _TURNING:
+        clause.drop([item for item in clause.items if item.kind == "thing" and item.value.words == canvas.subject])
+    lacking: list[Draft] | None = None
+    for rule in RULES:
+        trial = clause.copy()
+        drafts = rule(trial, canvas)
+        if drafts is None or trial.unexplained() or (base and any(d.tool == "remove" and d.need for d in drafts)):
+            continue
+        drafts = [replace(draft, base=base) if i == 0 else draft for i, draft in enumerate(drafts)]
+        if all(draft.need is None for draft in drafts):
+            return drafts
+        lacking = lacking or drafts
+    return lacking
+
+
+# --- words that belong together ---------------------------------------------------------------------------------------
+
+_PARTICLES = {"out", "off", "away", "up", "down", "back", "around", "over", "in"}
+_SPLIT = set("take cut crop trim edit clone photoshop wipe chop tone pull bring turn dial crank lift raise warm cool light brighten scale blow level push bump take get dim darken turned bring sharpen knock tame open cool lighten straighten ease ramp pump move shave slice slide clean retouch paint flip rub airbrush dialing touch fix".split())
+
+
+def gathered(words: Sequence[Word]) -> list[Word]:
+    """ "Take the chair out" → "take out the chair": a verb and its particle side by side."""
+    words = _plainly_colored(words)
+    out = list(words)
+    for i, verb in enumerate(words):
+        if verb.text not in _SPLIT:
+            continue
+        for j in range(i + 2, len(words)):
+            if words[j].text not in _PARTICLES or words[j - 1].text in {"the", "upside"}:
+                continue
+            entry = lexicon().longest([verb.text, words[j].text])
+            follows = words[j + 1].text if j + 1 < len(words) else ""
+            if entry is not None and len(entry.words) == 2 and follows not in {"the", "of", "front"}:
+                out.remove(words[j])
+                out.insert(out.index(verb) + 1, words[j])
+            break
+        break
+    return out
+
+
+def _plainly_colored(words: Sequence[Word]) -> list[Word]:
+    """ "The colour of sand", "sand in colour" → "sand"."""
+    out = list(words)
+    for at in range(len(out) - 2):
+        if [word.text for word in out[at : at + 2]] == ["color", "of"]:
+            name = [word for word in out[at + 2 :] if word.text not in {"the", "a"}][:1]
+            if name and name[0].text in colors():
+                first = at - 1 if at and out[at - 1].text in {"the", "a"} else at
+                named = replace(name[0], text=colors()[name[0].text], kind="color")
+                return [*out[:first], named, *out[out.index(name[0]) + 1 :]]
+    return out
+
+
+# --- words that mean something else together --------------------------------------------------------------------------
+
+_MENDED = {"denoise", "adjust", "sharpen", "straighten"}
+_CASTS = {"temperature", "tint"}
+
+
+def settled(clause: Clause) -> Clause:
+    """The clause with "remove the noise", "fix the colours", "enhance the contrast" turned into what they mean."""
+    for settle in (_numbers_apart, _removed_effect, _named_look, _softness, _halved, _pronounced_effect, _enhanced_property, _color_complaint, _repaired, _fixed_property, _cut_property):
+        settle(clause)
+    return clause
+
+
+def _heads(clause: Clause, *tools: str) -> list[Item]:
+    return [item for item in clause.items if item.kind == "head" and item.value.tool in tools]
+
+
+def _swap(clause: Clause, old: Item, kind: str, value: object) -> None:
+    clause.items[clause.items.index(old)] = replace(old, kind=kind, value=value)
+
+
+def _inner(item: Item) -> Head | None:
+    thing = item.value
+    if item.kind == "thing" and isinstance(thing, Thing) and thing.inner is not None and thing.inner.kind == "head":
+        head: Head = thing.inner.value
+        return head
+    return None
+
+
+_RATIO_UP_TO = 50
+
+
+def _numbers_apart(clause: Clause) -> None:
+    """ "4 by 5", "5x7" are a ratio; "800 by 600 pixels", "800x600" a size."""
+    for item in [item for item in clause.items if item.kind == "pixels"]:
+        width, height = item.value.split("x")
+        if max(int(width), int(height)) <= _RATIO_UP_TO:
+            _swap(clause, item, "ratio", f"{width}:{height}")
+    for one, between, other in zip(list(clause.items), clause.items[1:], clause.items[2:], strict=False):
+        said = " ".join(word.text for word in clause.words[between.start : between.stop])
+        if said not in {"by", "to", "x"} or one.kind != "quantity" or other.kind != "quantity":
+            continue
+        a, b = one.value, other.value
+        if a.signed or b.signed or a.unit not in ("", "px") or b.unit not in ("", "px") or min(a.value, b.value) <= 0:
+            continue
+        small = max(a.value, b.value) <= _RATIO_UP_TO and not a.unit and not b.unit
+        if said == "by" or small:
+            value = f"{a.value:g}:{b.value:g}" if small else f"{a.value:.0f}x{b.value:.0f}"
+            _swap(clause, one, "ratio" if small else "pixels", value)
+            clause.drop([between, other])
+
+
+def _removed_effect(clause: Clause) -> None:
+    """ "Remove the noise" denoises, "remove the colour" greys, "remove the blue cast" warms."""
+    verbs = _heads(clause, "remove")
+    for item in list(clause.items) if verbs else ():
+        head = _inner(item) if item.kind == "thing" else item.value if item.kind == "head" and item not in verbs else None
+        if head is None:
+            continue
+        if head.tool == "blur":
+            _swap(clause, item, "head", Head("sharpen", "flaw"))
+            _swap(clause, verbs[0], "direction", -1)
+        elif head.tool in {"denoise", "sharpen", "straighten"} and head.form in {"noun", "flaw"}:
+            _swap(clause, item, "head", head)
+            _swap(clause, verbs[0], "direction", -1) if head.tool != "sharpen" or head.form == "flaw" else None
+        elif head.args.keys() == {"saturation"} and head.form == "noun":
+            _swap(clause, item, "head", Head("monochrome", "adjective", {"tone": "neutral"}))
+            _swap(clause, verbs[0], "fill", "remove")
+        elif head.form == "noun" and (set(head.args) <= _CASTS or head.args == {"contrast": -1}) and head.args:
+            _swap(clause, item, "head", head)
+            _swap(clause, verbs[0], "direction", -1)
+        return
+
+
+def _named_look(clause: Clause) -> None:
+    """ "Turn it into a sepia photo", "I want a brighter picture": the look that the new picture has."""
+    for item in list(clause.items):
+        if item.kind != "thing" or not item.value.whole or item.value.article not in {"a", "an"} or not item.value.words:
+            continue
+        entry = lexicon().longest(item.value.words.split())
+        if entry is not None and entry.kind == "head" and " ".join(entry.words) == item.value.words:
+            _swap(clause, item, "head", entry.value)
+
+
+def _softness(clause: Clause) -> None:
+    """ "A soft vignette" is a slight one."""
+    for item, following in zip(list(clause.items), clause.items[1:], strict=False):
+        if item.kind == "head" and item.value.tool == "sharpen" and item.value.form == "flaw" and following.kind == "head":
+            if clause.words[item.start].text == "soft" and following.value.tool != "adjust":
+                _swap(clause, item, "degree", "small")
+
+
+def _halved(clause: Clause) -> None:
+    """ "Half the saturation", "cut the contrast in half"."""
+    nouns = [item for item in _heads(clause, "adjust") if item.value.form == "noun"]
+    halves = [item for item in clause.items if item.kind == "quantity" and item.value.unit == "part"]
+    if len(halves) == 1 and nouns and not clause.has("direction"):
+        before = nouns[0].start > halves[0].start and clause.words[halves[0].stop].text == "the"
+        if before or clause.says("in"):
+            _swap(clause, halves[0], "quantity", replace(halves[0].value, value=-halves[0].value.value, signed=True))
+
+
+def _pronounced_effect(clause: Clause) -> None:
+    """After other verbs a phrase that names an effect is the effect: "give it the sepia look"."""
+    taking = bool(_heads(clause, "remove", "blur", "sharpen", "denoise", "crop"))
+    for item in list(clause.items):
+        head = _inner(item)
+        if head is not None and (not taking or (head.tool == "crop" and _heads(clause, "crop"))):
+            _swap(clause, item, "head", head)
+
+
+_TINGES = {"blue": ("temperature", -1), "yellow": ("temperature", 1), "orange": ("temperature", 1), "red": ("temperature", 1), "green": ("tint", -1), "pink": ("tint", 1), "magenta": ("tint", 1), "purple": ("tint", 1)}
+
+
+def _color_complaint(clause: Clause) -> None:
+    """ "Everything is blue": the whole picture has a cast."""
+    if not clause.has("be") or clause.has("make", "add", "should", "thing", "head", "place"):
+        return
+    for item in list(clause.items):
+        tinge = _TINGES.get(clause.words[item.stop - 1].text) if item.kind == "color" else None
+        if tinge:
+            _swap(clause, item, "head", Head("adjust", "adjective", dict([tinge])))
+
+
+def _enhanced_property(clause: Clause) -> None:
+    """ "Enhance the contrast" wants more of it."""
+    verbs = [item for item in _heads(clause, "auto") if item.value.form == "verb"]
+    nouns = [item for item in _heads(clause, "adjust", "sharpen") if item.value.form == "noun"]
+    if not verbs or not nouns:
+        return
+    if "exposure" in nouns[0].value.args:
+        clause.drop(nouns)
+    else:
+        _swap(clause, verbs[0], "direction", 1)
+
+
+_REPAIRED = set("scratch scratches dust spot spots speck specks stain stains smudge smudges fingerprint fingerprints crack cracks crease creases blemish blemishes pimple pimples mark marks blotches crumbs".split())
+
+
+def _repaired(clause: Clause) -> None:
+    """ "Fix the tilted horizon", "correct the tilt", "clean up the scratches"."""
+    fixes = [item for item in clause.items if item.kind == "fix"]
+    for item in list(clause.items) if fixes else ():
+        if item.kind == "head" and item.value.tool == "rotate" and clause.says("tilt"):
+            _swap(clause, item, "head", Head("straighten", "flaw"))
+        if item.kind != "thing" or not item.value.words:
+            continue
+        first, _, last = item.value.words.partition(" ")
+        entry = lexicon().single(first)
+        if entry is not None and entry.kind == "head" and entry.value.form == "flaw" and (item.value.whole or last == "horizon"):
+            _swap(clause, item, "head", entry.value)
+        elif item.value.parts[0].split()[0] in _REPAIRED or item.value.words.split()[-1] in _REPAIRED:
+            _swap(clause, fixes[0], "head", Head("remove"))
+
+
+def _fixed_property(clause: Clause) -> None:
+    """ "Fix the colours" is what one-click improvement does; "fix the tilt" is not."""
+    fixes = [item for item in clause.items if item.kind == "fix"]
+    nouns = [item for item in _heads(clause, "adjust") if item.value.form == "noun"]
+    if not fixes or not nouns or clause.has("direction", "degree", "quantity"):
+        return
+    if any(set(item.value.args) & {"highlights", "shadows"} or item.value.args.get("contrast") for item in nouns):
+        return
+    if any(set(item.value.args) <= _CASTS for item in nouns) and not clause.says("balance", "temperature"):
+        _swap(clause, fixes[0], "direction", -1)
+        return
+    clause.drop(nouns)
+    _swap(clause, fixes[0], "head", Head("auto"))
+
+
+def _cut_property(clause: Clause) -> None:
+    """ "Cut the contrast", "soften the colours": lower them."""
+    verbs = [item for item in _heads(clause, "crop", "blur") if clause.words[item.start].text.startswith(("cut", "soften", "trim"))]
+    for item in list(clause.items) if verbs else ():
+        head = _inner(item)
+        if head is not None and item.value.is_property:
+            _swap(clause, item, "head", head)
+    if verbs and _heads(clause, "adjust"):
+        _swap(clause, verbs[0], "direction", -1)

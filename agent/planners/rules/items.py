@@ -1,0 +1,122 @@
+"""Words of one clause → items: the phrases of the lexicon, quantities, places, colours, quotations and noun phrases.
+
+Every word ends up in exactly one item; what nothing knows becomes an item `unknown`. No meaning is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.planners.rules.lexicon import Entry, Head, lexicon
+from agent.planners.rules.nounphrases import EATERS, Thing, noun_phrase
+from agent.planners.rules.numbers import quantity_at
+from agent.planners.rules.places import place_at
+from agent.planners.rules.words import Word
+
+
+@dataclass(frozen=True)
+class Item:
+    """A kind of thing, its value, and the words [start, stop) of the clause that say it."""
+
+    kind: str
+    value: Any
+    start: int
+    stop: int
+
+
+_DIMS = {"wide": "width", "high": "height", "tall": "height", "p": "height", "across": "width", "w": "width", "h": "height"}
+_PLACING = {"in", "on", "at", "to", "of", "from", "off", "across", "over", "along", "toward", "towards", "around", "near"}
+_ITSELF = {"quote": "quote", "color": "color", "ratio": "ratio", "size": "pixels", "ref": "ref", "hash": "ref"}
+
+
+def scan(words: Sequence[Word]) -> list[Item]:
+    """All items of a clause, in order."""
+    items: list[Item] = []
+    at = 0
+    while at < len(words):
+        item = _next(words, at, items)
+        items.append(item)
+        at = item.stop
+    return items
+
+
+def _next(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item:
+    """The longest of what may begin here; a noun phrase wins a tie where the verb before it wants an object."""
+    word = words[at]
+    if word.kind in _ITSELF:
+        return Item(_ITSELF[word.kind], word.text, at, at + 1)
+    if before and before[-1].kind == "quantity" and word.text in _DIMS:
+        return Item("dim", _DIMS[word.text], at, at + 1)
+    texts = _texts(words)
+    phrase = _phrase(texts, at)
+    found = [phrase, _quantity(words, at), _place(texts, at), _thing(words, at, before)]
+    if phrase is not None and phrase.kind in {"noun", "adjective"}:
+        found = [*found[1:], phrase]
+    best = max((item for item in found if item), key=lambda item: item.stop, default=None)
+    return best or Item("unknown", word.text, at, at + 1)
+
+
+def _phrase(texts: Sequence[str], at: int) -> Item | None:
+    entry = lexicon().longest(texts[at:])
+    return entry and Item(entry.kind, " ".join(entry.words) if entry.value is None else entry.value, at, at + len(entry.words))
+
+
+def _quantity(words: Sequence[Word], at: int) -> Item | None:
+    found = quantity_at(words, at)
+    return found and Item("quantity", found[0], at, found[1])
+
+
+def _place(texts: Sequence[str], at: int) -> Item | None:
+    """A place, with the preposition before it."""
+    first = at + 1 if texts[at] in _PLACING and at + 1 < len(texts) else at
+    found = place_at(texts, first)
+    return found and Item("place", found[0], at, found[1])
+
+
+def _texts(words: Sequence[Word]) -> list[str]:
+    """What may be part of a phrase; quotations and the like may not."""
+    return [word.text if word.kind in {"word", "number", "ordinal"} else f"<{word.kind}>" for word in words]
+
+
+def _thing(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item | None:
+    texts = _texts(words)
+    wants = _wants_object(before)
+    entry = lexicon().longest(texts[at:])
+    if entry is not None and entry.kind == "head" and len(entry.words) > 1 and not wants:
+        return None
+    found = noun_phrase(texts, at, wants, greedy=not any(text in EATERS for text in texts[:at]))
+    if found is None:
+        return None
+    thing, stop = found
+    amount = quantity_at(words, at + len(thing.prep.split())) if thing.prep else None
+    if amount is not None and amount[1] >= stop:
+        return None
+    if thing.inner is not None and not wants and _is_effect(thing.inner) and not _is_zone(thing, before):
+        return None
+    return Item("thing", thing, at, stop)
+
+
+def _wants_object(before: Sequence[Item]) -> str:
+    """The tool of the verb right before, where that verb takes a thing: remove, blur, sharpen, denoise, crop."""
+    for item in reversed(before):
+        if item.kind == "head" and isinstance(item.value, Head):
+            return item.value.tool if item.value.form == "verb" and item.value.tool in OBJECTS else ""
+        if item.kind not in {"det", "fill", "degree", "direction", "only", "prep"}:
+            return ""
+    return ""
+
+
+def _is_zone(thing: Thing, before: Sequence[Item]) -> bool:
+    """ "Less noise in the dark parts": where, because what is already said."""
+    value = thing.inner.value if thing.inner is not None else None
+    zones = isinstance(value, Head) and set(value.args) & {"highlights", "shadows"}
+    return bool(thing.prep and zones and any(item.kind == "head" for item in before))
+
+
+OBJECTS = {"remove", "blur", "sharpen", "denoise", "crop"}
+
+
+def _is_effect(entry: Entry) -> bool:
+    return entry.kind in {"head", "degree", "direction", "shape", "color"}

@@ -1,0 +1,207 @@
+"""Clauses about light and colour → `adjust` and `monochrome`: brighter, less contrast, too yellow, lift the shadows.
+
+A form of speech decides the sign: "darker" is asked for, "too dark" and "it looks dark" are complained of, "contrast"
+alone needs "more" or "less". Everything else about pictures is in `effects`, `shapes` and `objects`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from agent.plan import Candidate
+from agent.planners.rules.amounts import SCALES, shift
+from agent.planners.rules.clause import Clause, Draft, Need
+from agent.planners.rules.lexicon import Head
+from agent.planners.rules.numbers import Quantity
+
+ONE_COLOR = Need(
+    "I cannot change one colour alone. Should I change all colours there, or the light?",
+    "args",
+    (
+        Candidate(label="stronger colours", value={"saturation": 0.3}),
+        Candidate(label="brighter", value={"exposure": 0.3}),
+        Candidate(label="warmer", value={"temperature": 0.3}),
+        Candidate(label="cooler", value={"temperature": -0.3}),
+    ),
+)
+_CORNERS = {"corners", "edges", "corners of the picture", "edges of the picture", "outer edges", "corner"}
+_TONES = {1: "warm", -1: "cool"}
+
+
+def monochrome(clause: Clause) -> list[Draft] | None:
+    """Black and white, sepia, or with a warm or cold tone."""
+    heads = clause.heads("monochrome")
+    others = clause.heads("adjust")
+    if not heads or clause.tools() - {"monochrome", "adjust"} or clause.has("not"):
+        return None
+    tone = "sepia" if any(head.args["tone"] == "sepia" for head in heads) else "neutral"
+    for head in others:
+        if set(head.args) == {"temperature"}:
+            tone = _TONES[head.args["temperature"]] if tone == "neutral" else tone
+        elif not (head.form == "noun" and "saturation" in head.args):
+            return None
+    clause.take_all("head", "degree", "direction", "adjective")
+    refers = clause.refers()
+    return [Draft("monochrome", {"tone": tone}, clause.region(), refers=refers)]
+
+
+def adjust(clause: Clause) -> list[Draft] | None:
+    """One step with every slider that the clause names."""
+    heads = clause.heads()
+    if not heads or clause.tools() != {"adjust"}:
+        return None
+    if _colored(heads) and any(not thing.whole for thing in clause.all("thing")):
+        clause.items = [replace(item, value=_MORE_COLOR) if item.kind == "head" else item for item in clause.items]
+        return hue(clause)
+    clause.take_all("head")
+    mood = _Mood.of(clause, bare=all(head.form == "adjective" for head in heads))
+    signs = _signs(_combined(heads), mood)
+    if not signs:
+        return None
+    if clause.take("share of now"):
+        wanted = {argument: float(sign) for argument, sign in signs.items()}
+        return [Draft("adjust", wanted, clause.region(), factor=0.5)] if mood.direction <= 0 else None
+    args = _values(clause, signs, mood)
+    if args is None:
+        return None
+    refers = clause.refers()
+    region = clause.region()
+    if region in _CORNERS and set(args) == {"exposure"}:
+        return [Draft("vignette", {"amount": -args["exposure"]})]
+    return [Draft("adjust", args, region, refers=refers, complaint=mood.complaint)]
+
+
+_FLAWED = ("overexposed", "underexposed", "oversaturated", "undersaturated", "faded", "washed", "blown", "crushed", "underlit", "clipped", "garish", "drab")
+"""Words that are only said of what should be otherwise."""
+
+
+_MORE_COLOR = Head("hue", "comparative", {"more": "yes"})
+
+
+def _colored(heads: list[Head]) -> bool:
+    """ "Bluer", "greener": of the whole picture a matter of white balance, of a thing one of its colour."""
+    return all(head.args.get("own") for head in heads)
+
+
+class _Mood:
+    """How the clause speaks of a property: asks for it, complains of it, wants more or less of it."""
+
+    def __init__(self, direction: int, too: bool, lacks: bool, states: bool, asks: bool) -> None:
+        self.direction, self.too, self.lacks, self.states, self.asks = direction, too, lacks, states, asks
+
+    @classmethod
+    def of(cls, clause: Clause, bare: bool) -> _Mood:
+        """`bare`: only adjectives name what it is about."""
+        too = bool(clause.take_all("too"))
+        little = clause.says("little") and too
+        stated = clause.has("be", "enough") and not clause.says("do", "does", "never", "without")
+        negated, enough = stated and bool(clause.take_all("not")), bool(clause.take_all("enough"))
+        lacks = negated and enough
+        if negated and not enough:
+            lacks, too = False, True
+        asks = clause.has("make", "should", "add") or clause.says("want", "like")
+        states = clause.has("be") or clause.says(*_FLAWED) or (bare and clause.has("degree") and not asks and not clause.has("thing"))
+        return cls(clause.direction(), too and not little, lacks or little, states, asks)
+
+    @property
+    def complaint(self) -> bool:
+        return self.too or self.lacks or (self.states and not self.asks and not self.direction)
+
+    def sign(self, head: Head) -> int:
+        """+1: what the head names; −1: the opposite; 0: cannot be told."""
+        if self.lacks:
+            return 1
+        if self.too:
+            return -1
+        match head.form:
+            case "verb" | "comparative":
+                return 1 if self.direction >= 0 else 0
+            case "adjective":
+                return self.direction or (-1 if self.states and not self.asks else int(self.asks))
+            case _:
+                return self.direction or (1 if self.asks else 0)
+
+
+def _combined(heads: list[Head]) -> list[Head]:
+    """ "Brighten the shadows" lifts the shadows, "brighter colours" are stronger ones; neither brightens the picture."""
+    if len(heads) == 2 and {"saturation"} in (set(heads[0].args), set(heads[1].args)):
+        colors = [head for head in heads if head.form == "noun" and head.args == {"saturation": 1}]
+        bright = [head for head in heads if set(head.args) == {"exposure"} and head.form in {"verb", "comparative"}]
+        if colors and bright:
+            return [Head("adjust", bright[0].form, {"saturation": bright[0].args["exposure"]})]
+    zones = [head for head in heads if set(head.args) & {"highlights", "shadows"}]
+    movers = [head for head in heads if set(head.args) == {"exposure"} and head.form != "noun"]
+    if not zones or not movers or len(zones) + len(movers) != len(heads):
+        return heads
+    sign = movers[0].args["exposure"]
+    return [Head("adjust", movers[0].form, {argument: sign for zone in zones for argument in zone.args})]
+
+
+def _signs(heads: list[Head], mood: _Mood) -> dict[str, int] | None:
+    """Slider → direction. None where the heads contradict each other or say none."""
+    signs: dict[str, int] = {}
+    for head in _without_topics(heads):
+        for argument, sign in head.args.items():
+            wanted = sign * mood.sign(head)
+            if signs.setdefault(argument, wanted) != wanted:
+                return None
+    return signs
+
+
+def _without_topics(heads: list[Head]) -> list[Head]:
+    """ "Make the light warmer", "mute the colours": a noun beside a word that says what to do only names what it is about."""
+    sayings = [head for head in heads if head.form != "noun"]
+    return sayings or heads
+
+
+def _values(clause: Clause, signs: dict[str, int], mood: _Mood) -> dict[str, Any] | None:
+    """Slider → value, of the quantity, the degree or the default."""
+    quantities: list[Quantity] = clause.take_all("quantity")
+    degree = clause.degree()
+    if not quantities:
+        if 0 in signs.values():
+            return None
+        size = SCALES["adjust"][degree or ""]
+        return {argument: sign * size for argument, sign in signs.items()}
+    if len(quantities) not in (1, len(signs)):
+        return None
+    each = quantities if len(quantities) == len(signs) else quantities * len(signs)
+    values = {a: _value(clause, a, s, q, mood) for (a, s), q in zip(signs.items(), each, strict=True)}
+    return values if None not in values.values() else None
+
+
+def _value(clause: Clause, argument: str, sign: int, quantity: Quantity, mood: _Mood) -> float | None:
+    if clause.says("to", "at", "zero") and quantity.value == 0:
+        return -1.0 if argument in {"saturation", "contrast"} else None
+    size = shift(quantity, argument)
+    if size is None:
+        return None
+    if quantity.signed:
+        return size if quantity.value >= 0 else -size
+    if clause.says("to") and quantity.unit in ("percent", "part"):
+        return _level(quantity, sign, mood)
+    return (sign or 1) * size
+
+
+def _level(quantity: Quantity, sign: int, mood: _Mood) -> float | None:
+    """ "Reduce the contrast to 80 %": what is left is said, and not by how much. Without a direction nobody can tell."""
+    if not mood.direction:
+        return None
+    change = quantity.share - 1
+    return round(change, 3) if change * sign > 0 and abs(change) <= 1 else None
+
+
+def hue(clause: Clause) -> list[Draft] | None:
+    """One colour alone ("boost the reds", "whiter teeth") is no tool of its own: what is meant is asked.
+
+    Of a thing that has the colour, "redder" and "greener" want more of it.
+    """
+    heads = clause.heads()
+    if clause.tools() != {"hue"} or clause.has("not"):
+        return None
+    clause.take_all("head", "direction", "too", "quantity")
+    degree, region = clause.degree(), clause.region()
+    if region is not None and region != "background" and all("more" in head.args for head in heads):
+        return [Draft("adjust", {"saturation": SCALES["adjust"][degree or ""]}, region)]
+    return [Draft("adjust", region=region, need=ONE_COLOR)]

@@ -1,0 +1,108 @@
+"""Clauses about things and words in the picture → remove, replace_background, text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agent.plan import Candidate
+from agent.planners.rules.clause import Clause, Draft, Need
+from agent.planners.rules.lexicon import colors
+from agent.planners.rules.nounphrases import Thing
+
+REMOVE_WHAT = Need("What should be removed?", "region", free=True)
+WHICH_COLOR = Need(
+    "Which colour should the background have?",
+    "args.color",
+    tuple(Candidate(label=name, value=colors()[name]) for name in ("white", "black", "gray", "light blue")),
+)
+WRITE_WHAT = Need("What should it say?", "args.text", free=True)
+_BACKGROUNDS = {"background", "backdrop"}
+_AT = {"middle": "center", "top middle": "top", "bottom middle": "bottom", "middle left": "left", "middle right": "right"}
+
+
+def remove(clause: Clause) -> list[Draft] | None:
+    """Erase what is named; several things are several steps."""
+    if clause.tools() != {"remove"} or clause.has("not", "too", "except", "quote"):
+        return None
+    clause.take_all("head", "degree")
+    things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
+    if any(_background(item.value) for item in things):
+        return background(clause)
+    if not things or all(item.value.vague for item in things):
+        clause.take_all("thing", "place", "vague")
+        return [Draft("remove", need=REMOVE_WHAT, refers=clause.refers())]
+    if len(things) > 1 or things[0].value.abstract or things[0].value.vague:
+        return None
+    where = clause.take("place")
+    clause.drop(things)
+    thing: Thing = things[0].value
+    parts = [f"{thing.words} {where}"] if where else list(thing.parts)
+    return [Draft("remove", region=part) for part in parts]
+
+
+def background(clause: Clause) -> list[Draft] | None:
+    """A plain colour behind the subject."""
+    heads = clause.heads()
+    if {head.tool for head in heads} - {"replace_background", "remove"} or clause.has("not", "too", "except", "quote"):
+        return None
+    things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
+    named = [item for item in things if _background(item.value)]
+    if not named and not any(head.tool == "replace_background" for head in heads):
+        return None
+    found = clause.take_all("color") + [color for item in named if (color := _color_of(item.value))]
+    exact = [word.text for word in clause.words if word.kind == "color"]
+    said = exact or list(dict.fromkeys(found))
+    if len(said) > 1 or (not said and not heads):
+        return None
+    clause.take_all("head")
+    clause.drop(named)
+    if not said:
+        return [Draft("replace_background", need=WHICH_COLOR)]
+    return [Draft("replace_background", {"color": said[0]})]
+
+
+def _background(thing: Thing) -> bool:
+    """ "Background", "white background", "background colour", "the cat on a black background"."""
+    words = thing.words.removesuffix(" color").split()
+    return bool(words) and words[-1] in _BACKGROUNDS and (len(words) == 1 or _color_of(thing) is not None)
+
+
+def _color_of(thing: Thing) -> str | None:
+    before = re.sub(r"^.* (?:on|against|in front of) (?:an? |the )?", "", thing.words.rpartition(" ")[0])
+    return colors().get(before)
+
+
+def text(clause: Clause) -> list[Draft] | None:
+    """Words on the picture, at a place, in a colour."""
+    quotes = clause.take_all("quote")
+    if clause.tools() - {"text"} or clause.has("not", "too") or len(quotes) > 1:
+        return None
+    if not quotes and not clause.heads("text"):
+        return None
+    if quotes and not (clause.has("add", "make", "head", "place") or len(clause.items) == 0):
+        return None
+    clause.take_all("head", "degree")
+    args: dict[str, Any] = {"text": quotes[0]} if quotes else {}
+    place = clause.take("place") or _side(clause)
+    if place:
+        args["at"] = _AT.get(place, place.removesuffix(" edge"))
+    color, size = clause.take("color"), clause.take("size") or _letter_size(clause)
+    args |= {} if color is None else {"color": color}
+    args |= {} if size is None else {"size": size}
+    return [Draft("text", args, need=None if quotes else WRITE_WHAT)]
+
+
+_LETTER_SIZES = {"small": 0.04, "tiny": 0.03, "little": 0.04, "big": 0.12, "large": 0.12, "huge": 0.18}
+
+
+def _letter_size(clause: Clause) -> float | None:
+    """ "Small white letters"."""
+    said = [size for word, size in _LETTER_SIZES.items() if clause.says(word)]
+    clause.items = [item for item in clause.items if not (item.kind == "adjective" and item.value in _LETTER_SIZES)]
+    return said[0] if said else None
+
+
+def _side(clause: Clause) -> str | None:
+    turn = clause.take("turn")
+    return {1: "right", -1: "left"}.get(turn)

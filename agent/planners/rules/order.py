@@ -1,0 +1,145 @@
+"""Puts what was said into the order in which it is meant, and settles what complaints and "it" refer to.
+
+"… but before that straighten it", "after cropping, blur it", "do the brightening before the crop". Merges neighbouring
+adjustments of one region. Reads no words but those that only recall a step already asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.planners.rules.clause import Draft
+from agent.planners.rules.reading import REGIONAL, Unit
+
+_RECALLS = {"do", "doing", "the", "that", "it", "please", "with", "make", "you", "so", "but", "first", "last", "to", "a"}
+
+
+def ordered(units: Sequence[Unit]) -> list[Unit]:
+    """The units as they should run."""
+    out: list[Unit] = []
+    at = 0
+    while at < len(units):
+        unit = units[at]
+        following = units[at + 1] if at + 1 < len(units) else None
+        opens = not out or unit.joint in {"sentence", "then"}
+        recalled = _recalled(unit, out)
+        if following is not None and following.place in {"before next", "after next"} and recalled and _recalled(following, out):
+            _rearrange(out, recalled, _recalled(following, out), following.place)
+            at += 2
+            continue
+        if unit.place == "after next" and opens and following is not None:
+            out += [following] if recalled is None else []
+            out += [unit] if recalled is None else [following]
+            at += 2
+            continue
+        _insert(out, unit, opens, recalled)
+        at += 1
+    return out
+
+
+def _insert(out: list[Unit], unit: Unit, opens: bool, recalled: Unit | None) -> None:
+    """One unit into its place among those before it."""
+    if recalled is not None and unit.place:
+        out.remove(recalled)
+        unit = Unit(recalled.drafts, unit.segments)
+    match unit.place:
+        case "before all":
+            out.insert(0, unit)
+        case "before previous":
+            out.insert(_group(out, opens), unit)
+        case "before next" if not opens and out:
+            out.insert(len(out) - 1, unit)
+        case _:
+            out.append(unit)
+
+
+def _group(out: Sequence[Unit], opens: bool) -> int:
+    """Where the last sentence began: "before that" is before all of it."""
+    at = len(out) - 1
+    while at > 0 and out[at].joint not in {"sentence", "then"}:
+        at -= 1
+    return max(0, at)
+
+
+def _recalled(unit: Unit, earlier: Sequence[Unit]) -> Unit | None:
+    """The earlier unit that "the brightening", "cropping" or "the crop" only mentions again."""
+    words = [word.text for segment in unit.segments for word in segment.words if word.text not in _RECALLS]
+    if len(words) != 1 or len(unit.drafts) != 1:
+        return None
+    draft = unit.drafts[0]
+    for other in earlier:
+        if other.tools == {draft.tool} and (draft.tool != "adjust" or set(draft.args) <= set(other.drafts[0].args)):
+            return other
+    return None
+
+
+def _rearrange(out: list[Unit], one: Unit, other: Unit | None, place: str) -> None:
+    """Move `one` right before or after `other`."""
+    if other is None or one is other:
+        return
+    out.remove(one)
+    out.insert(out.index(other) + (0 if place == "after next" else 1), one)
+
+
+# --- complaints and pronouns ------------------------------------------------------------------------------------------
+
+
+def settled(units: Sequence[Unit]) -> list[Draft]:
+    """The drafts of all units; a complaint that a later request answers is only its reason, "it" is what was named."""
+    pairs = [(unit, draft) for unit in units for draft in unit.drafts]
+    out: list[Draft] = []
+    for i, (unit, draft) in enumerate(pairs):
+        later = [other for _, other in pairs[i + 1 :]]
+        if draft.complaint and any(_answers(other, draft) for other in later):
+            continue
+        before = [(u, d) for u, d in pairs[:i]]
+        out.append(_referred(unit, draft, before))
+    return merged(out)
+
+
+def _answers(request: Draft, complaint: Draft) -> bool:
+    if request.complaint or request.tool != complaint.tool:
+        return request.tool == "auto" and not request.complaint
+    if request.tool != "adjust":
+        return True
+    return bool(set(request.args) & set(complaint.args))
+
+
+def _referred(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:
+    """ "Blur the background and darken it": it is the background; in a new sentence it is the picture."""
+    if not before or draft.tool not in REGIONAL or draft.region is not None:
+        return draft
+    other_unit, other = before[-1]
+    if other.region is None or other.tool not in REGIONAL:
+        return draft
+    near = unit.joint in {"and", "but"} or other_unit is unit
+    elliptic = not draft.refers and near and draft.tool == "adjust" and other.tool == "adjust" and _bare(unit)
+    if (draft.refers and (near or other.complaint)) or elliptic:
+        return replace(draft, region=other.region)
+    return draft
+
+
+def _bare(unit: Unit) -> bool:
+    """ "… and more saturated": a comparative without verb or object."""
+    words = [word.text for segment in unit.segments for word in segment.words]
+    return any(word.endswith("er") or word in {"more", "less"} for word in words) and not {"in", "on", "make", "overall"} & set(words)
+
+
+def merged(drafts: Sequence[Draft]) -> list[Draft]:
+    """Neighbouring adjustments of one region as one step, where they name different sliders."""
+    out: list[Draft] = []
+    for draft in drafts:
+        last = out[-1] if out else None
+        if (
+            last is not None
+            and draft.tool == last.tool == "adjust"
+            and draft.region == last.region
+            and draft.base is None
+            and draft.need is last.need is None
+            and not set(draft.args) & set(last.args)
+        ):
+            out[-1] = replace(last, args=last.args | draft.args)
+        else:
+            out.append(draft)
+    return out

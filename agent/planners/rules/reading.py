@@ -1,0 +1,410 @@
+"""A whole message → what it asks for: drafts of steps in their order, a command, restrictions, remarks set aside.
+
+Segments are read alone where they can be, otherwise together with the next ones ("the dog and | the cat brighter") or as
+an afterthought to the one before ("more contrast, | a lot"). A segment that nothing explains stops everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from agent.plan import Context
+from agent.planners.rules import asides, commands, edits
+from agent.planners.rules.asides import REST, Ban
+from agent.planners.rules.clause import Clause, Draft
+from agent.planners.rules.edits import Canvas
+from agent.planners.rules.lexicon import lexicon
+from agent.planners.rules.segments import Segment
+from agent.planners.rules.words import Word, renamed
+
+REGIONAL = {"adjust", "monochrome", "blur", "sharpen", "denoise", "auto"}
+_FURTHEST = 5
+
+
+@dataclass
+class Unit:
+    """Some segments that were read together, and what came of them."""
+
+    drafts: list[Draft]
+    segments: Sequence[Segment]
+
+    @property
+    def place(self) -> str:
+        return next((segment.place for segment in self.segments if segment.place), "")
+
+    @property
+    def joint(self) -> str:
+        return self.segments[0].joint
+
+    @property
+    def tools(self) -> set[str]:
+        return {draft.tool for draft in self.drafts}
+
+
+@dataclass
+class Reading:
+    """All that was understood; `unread` are the segments that were not, `vague` those without a word of substance.
+
+    `instead_of`: the words after "instead of", "" for a bare "instead", None where nothing is replaced.
+    """
+
+    units: list[Unit] = field(default_factory=list)
+    bans: list[Ban] = field(default_factory=list)
+    remarks: list[Segment] = field(default_factory=list)
+    headings: list[Segment] = field(default_factory=list)
+    unread: list[Segment] = field(default_factory=list)
+    vague: list[Segment] = field(default_factory=list)
+    said: commands.Said | None = None
+    topic: str | None = None
+    instead_of: str | None = None
+
+    @property
+    def drafts(self) -> list[Draft]:
+        return [draft for unit in self.units for draft in unit.drafts]
+
+    @property
+    def complete(self) -> bool:
+        return not self.unread and not self.vague and all(draft.need is None for draft in self.drafts)
+
+
+def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Reading:
+    """Read the segments; what stands before a colon may be a heading that the rest spells out."""
+    reading = _read(segments, canvas, context)
+    colon = next((i for i, segment in enumerate(segments) if i and segment.joint == "colon"), None)
+    if reading.complete or colon is None:
+        return reading
+    first = max((i for i in range(colon) if segments[i].joint in {"start", "sentence"}), default=0)
+    heading = segments[first:colon]
+    if any(asides.ban(segment.words) for segment in heading):
+        return reading
+    named = _named(heading, canvas)
+    spelled = _read([*segments[:first], *segments[colon:]], canvas, context, named)
+    covered = {draft.tool for draft in spelled.drafts} >= asides.tools_of(heading) or (named and named in {"background"})
+    if not spelled.complete or not covered:
+        return reading
+    spelled.headings += heading
+    return spelled
+
+
+def _named(heading: Sequence[Segment], canvas: Canvas) -> str | None:
+    """The region that a heading is about."""
+    drafts = edits.read(joined(heading), canvas) or []
+    return next((draft.region for draft in drafts if draft.region), None)
+
+
+def _read(segments: Sequence[Segment], canvas: Canvas, context: Context, topic: str | None = None) -> Reading:
+    reading = Reading(topic=topic)
+    at = 0
+    while at < len(segments):
+        at += _one(segments, at, reading, canvas, context)
+    return reading
+
+
+def _one(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """Read what begins at `at` into `reading`; how many segments that took."""
+    segment = segments[at]
+    if courteous(segment.words):
+        return 1
+    if segment.words[0].text == "instead":
+        reading.instead_of = " ".join(word.text for word in segment.words[1:] if word.text != "of")
+        return 1
+    for step in (_lone_command, _reason, _toned, _restriction, _afterthought, _command, _edit, _late_afterthought, _further_complaint, _remark, _remark_and_edit):
+        taken = step(segments, at, reading, canvas, context)
+        if taken:
+            return taken
+    items = edits.settled(Clause.of(segment.words))
+    (reading.unread if items.unexplained() else reading.vague).append(segment)
+    return 1
+
+
+def courteous(words: Sequence[Word]) -> bool:
+    """Nothing but courtesy; "no" alone only says that something else comes now."""
+    items = Clause.of(words).items
+    return all(item.kind == "fill" or (item.kind == "not" and item.value == "no") for item in items)
+
+
+def _reason(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    segment = segments[at]
+    if segment.joint != "reason" or not asides.is_remark(segment.words, reason=True):
+        return 0
+    trial = Reading()
+    if edits.read(segment.words, canvas) is not None or _remark_and_edit(segments, at, trial, canvas, context):
+        return 0
+    reading.remarks.append(segment)
+    return 1
+
+
+def _lone_command(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """ "No vignette" alone takes it back, if there is one."""
+    return _command(segments, at, reading, canvas, context) if len(segments) == 1 else 0
+
+
+def _restriction(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    ban = asides.ban(segments[at].words)
+    if ban is None or (segments[at].words[0].text in {"no", "without"} and edits.read(segments[at].words, canvas)):
+        return 0
+    if any(word.text == "instead" for segment in segments for word in segment.words):
+        reading.instead_of = reading.instead_of or ""
+    reading.bans.append(ban)
+    return 1
+
+
+def _edit(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    unit = _unit(segments, at, canvas) or _recolored(segments[at], reading)
+    if unit is None:
+        return 0
+    if reading.units and asides.is_remark(segments[at].words) and _repeats(unit, reading):
+        reading.remarks += unit.segments
+        return len(unit.segments)
+    if reading.topic and all(draft.refers for draft in unit.drafts):
+        unit.drafts = [_on(draft, reading.topic) for draft in unit.drafts]
+    if any(word.text == "instead" for segment in unit.segments for word in segment.words):
+        reading.instead_of = reading.instead_of or ""
+    reading.units.append(unit)
+    return len(unit.segments)
+
+
+def _repeats(unit: Unit, reading: Reading) -> bool:
+    """Whether a statement only gives the reason of what was asked for before it."""
+    asked = reading.drafts
+    return all(
+        any(one.tool == draft.tool and (draft.tool != "adjust" or set(draft.args) & set(one.args)) for one in asked)
+        for draft in unit.drafts
+    )
+
+
+def _recolored(segment: Segment, reading: Reading) -> Unit | None:
+    """ "Make it white", where "it" is the background that was just talked about."""
+    clause = Clause.of(segment.words)
+    colors = clause.take_all("color")
+    if reading.topic != "background" or len(colors) != 1 or clause.unexplained() or not clause.has("whole"):
+        return None
+    return Unit([Draft("replace_background", {"color": colors[0]})], [segment])
+
+
+def _remark(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """A remark, and what "with" adds to it."""
+    if not asides.is_remark(segments[at].words):
+        return 0
+    stop = at + 1
+    while stop < len(segments) and segments[stop].joint == "with" and not asides.tools_of(segments[stop : stop + 1]):
+        stop += 1
+    reading.topic = asides.topic(segments[at].words) or reading.topic
+    reading.remarks += segments[at:stop]
+    return stop - at
+
+
+def _on(draft: Draft, region: str) -> Draft:
+    """ "It" is what was just talked about."""
+    if draft.tool in {"remove", "crop"} and draft.need is not None:
+        return replace(draft, region=region, need=None)
+    if draft.tool in REGIONAL and draft.region is None:
+        return replace(draft, region=region)
+    return draft
+
+
+# --- segments together ------------------------------------------------------------------------------------------------
+
+
+def joined(segments: Sequence[Segment]) -> list[Word]:
+    """The words of several segments, with "and" or "with" between them as it was said."""
+    words: list[Word] = list(segments[0].words)
+    for segment in segments[1:]:
+        link = {"and": "and", "comma": "and", "with": "with"}.get(segment.joint)
+        if link:
+            words.append(Word(link, "word", segment.words[0].start, segment.words[0].start))
+        words += segment.words
+    return words
+
+
+def _unit(segments: Sequence[Segment], at: int, canvas: Canvas) -> Unit | None:
+    """The shortest run of segments that is understood, and the afterthoughts that belong to it."""
+    lacking: Unit | None = None
+    for stop in range(at + 1, min(at + _FURTHEST, len(segments)) + 1):
+        run = segments[at:stop]
+        if stop > at + 1 and (run[-1].place or run[-1].joint == "then" or asides.ban(run[-1].words)):
+            break
+        if run[-1].joint == "reason" and not (lacking and lacking.tools == {"flip"}):
+            break
+        drafts = read_words(joined(run), canvas)
+        if drafts is None:
+            continue
+        if all(draft.need is None for draft in drafts):
+            return _extended(segments, at, stop, Unit(drafts, run), canvas)
+        lacking = lacking or Unit(drafts, run)
+    return lacking
+
+
+def _extended(segments: Sequence[Segment], at: int, stop: int, unit: Unit, canvas: Canvas) -> Unit:
+    """ "… , a lot more", "… and nose": what says nothing alone but something after the unit."""
+    while stop < len(segments) and (_fragment(segments[stop], canvas) or _toning(unit, segments[stop])):
+        drafts = edits.read(joined(segments[at : stop + 1]), canvas)
+        if drafts is None or any(draft.need for draft in drafts):
+            break
+        stop += 1
+        unit = Unit(drafts, segments[at:stop])
+    return unit
+
+
+def _toning(unit: Unit, segment: Segment) -> bool:
+    """ "Black and white with a cool tone"."""
+    return unit.tools == {"monochrome"} and segment.joint in {"with", "but"} and segment.words[0].text != "instead"
+
+
+def _fragment(segment: Segment, canvas: Canvas) -> bool:
+    if segment.place or segment.joint in {"then", "reason"} or segment.words[0].text == "instead" or courteous(segment.words) or asides.ban(segment.words):
+        return False
+    drafts = read_words(segment.words, canvas)
+    bare_shape = not Clause.of(segment.words).has("head", "make", "add")
+    return drafts is None or any(draft.need or not draft.tool or (draft.tool == "crop" and bare_shape) for draft in drafts)
+
+
+def read_words(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
+    """A clause; or two clauses with nothing between them; or a clause and what it is for."""
+    drafts = edits.read(words, canvas)
+    if drafts is not None and all(draft.need is None for draft in drafts):
+        return drafts
+    return _without_purpose(words, canvas) or _two(words, canvas) or drafts
+
+
+def _two(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
+    """ "Crop it square make it black and white": both sides must be complete."""
+    for cut in range(2, len(words) - 1):
+        if words[cut].text in {"and", "with", "of", "in", "the"} or words[cut - 1].text in {"and", "the", "a", "more", "less", "with", "not", "very", "too"}:
+            continue
+        first = edits.read(words[:cut], canvas)
+        if not first or any(draft.need for draft in first):
+            continue
+        second = edits.read(words[cut:], canvas)
+        if second and not any(draft.need for draft in second) and not {d.tool for d in first} & {d.tool for d in second}:
+            return [*first, *second]
+    return None
+
+
+_PURPOSES = {"for", "like", "to", "as", "so", "from", "when", "where"}
+
+
+def _without_purpose(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
+    """ "… for my shop", "… to match the other one": what it is for changes nothing."""
+    for at in range(len(words) - 1, 0, -1):
+        if words[at].text in _PURPOSES and asides.is_purpose(words[at:]):
+            drafts = edits.read(words[:at], canvas)
+            if drafts and all(draft.need is None for draft in drafts):
+                return drafts
+    return None
+
+
+# --- afterthoughts and commands ---------------------------------------------------------------------------------------
+
+
+def _toned(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """ "Black and white, but keep it warm"."""
+    segment = segments[at]
+    wished = segment.words[0].text in {"keep", "make"} and reading.units and reading.units[-1].tools == {"monochrome"}
+    return int(bool(wished) and _amend(reading, segment, canvas))
+
+
+def _further_complaint(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """ "It is crooked | and dark"."""
+    segment = segments[at]
+    if not reading.units or segment.joint not in {"and", "comma"} or not all(d.complaint for d in reading.units[-1].drafts):
+        return 0
+    first = segment.words[0]
+    drafts = edits.read([*renamed(first, "it is"), *segment.words], canvas)
+    if drafts is None or not all(draft.complaint and draft.need is None for draft in drafts):
+        return 0
+    reading.units.append(Unit(drafts, [segment]))
+    return 1
+
+
+def _remark_and_edit(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """A remark with a request right behind it: "my lens was dirty please remove the spot"."""
+    words = segments[at].words
+    for cut in range(3, len(words)):
+        entry = lexicon().longest([word.text for word in words[cut:]])
+        opens = entry is not None and (entry.kind in {"make", "fill", "add"} or (entry.kind == "head" and entry.value.form == "verb"))
+        if not (opens or words[cut].text == "it") or not asides.is_remark(words[:cut], segments[at].joint == "reason"):
+            continue
+        drafts = edits.read(words[cut:], canvas)
+        if drafts and all(draft.need is None for draft in drafts):
+            reading.remarks.append(replace(segments[at], words=words[:cut]))
+            reading.units.append(Unit(drafts, [replace(segments[at], words=words[cut:])]))
+            return 1
+    return 0
+
+
+def _afterthought(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """ "… but keep it warm": may belong to what was asked before even where it could stand alone."""
+    segment = segments[at]
+    return int(segment.joint == "but" and len(segment.words) > 1 and _amend(reading, segment, canvas))
+
+
+def _late_afterthought(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    return int(_amend(reading, segments[at], canvas))
+
+
+def _amend(reading: Reading, segment: Segment, canvas: Canvas) -> bool:
+    """Read the segment together with the unit before it; only a black and white may change its tone that way."""
+    if not reading.units or segment.place:
+        return False
+    last = reading.units[-1]
+    alone = edits.read(segment.words, canvas)
+    if alone is not None and last.tools != {"monochrome"}:
+        return False
+    drafts = edits.read(joined([*last.segments, segment]), canvas)
+    if drafts is None or any(draft.need for draft in drafts) or len(drafts) < len(last.drafts):
+        return False
+    last.drafts, last.segments = drafts, [*last.segments, segment]
+    return True
+
+
+def _command(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """A command of one segment, or of a few that "and" has parted ("show the cat and the dog side by side")."""
+    if reading.units or reading.said is not None:
+        return 0
+    for stop in range(min(at + 3, len(segments)), at, -1):
+        run = segments[at:stop]
+        if any(segment.joint in {"sentence", "then", "but"} or segment.place for segment in run[1:]):
+            continue
+        said = commands.read(commands.stripped(joined(run)), context)
+        if said is not None:
+            reading.said = said
+            return len(run)
+    return 0
+
+
+# --- what follows from it all -----------------------------------------------------------------------------------------
+
+
+def restricted(drafts: Sequence[Draft], bans: Sequence[Ban]) -> list[Draft] | None:
+    """The drafts with what must be left alone excluded; None where that contradicts them."""
+    out = list(drafts)
+    for ban in bans:
+        if ban.tools:
+            if any(_forbidden(draft, ban) for draft in out):
+                return None
+            continue
+        if ban.region == REST:
+            if any(draft.region is None and draft.tool in REGIONAL for draft in out):
+                return None
+            continue
+        free = [draft for draft in out if draft.tool in REGIONAL]
+        if not free or any(draft.region == ban.region for draft in free):
+            return None
+        out = [_spared(draft, str(ban.region)) for draft in out]
+    return out
+
+
+def _forbidden(draft: Draft, ban: Ban) -> bool:
+    if draft.tool not in ban.tools or (ban.region is not None and draft.region != ban.region):
+        return False
+    if draft.tool != "adjust":
+        return True
+    return any((name, 1 if value > 0 else -1) in ban.arguments for name, value in draft.args.items())
+
+
+def _spared(draft: Draft, region: str) -> Draft:
+    if draft.tool not in REGIONAL or (draft.region is not None and draft.region != REST):
+        return draft
+    return replace(draft, region=f"everything but the {region}")

@@ -1,0 +1,56 @@
+"""What the planner says when it does not edit: sentences for people, each with what is possible."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.planners.rules import asides
+from agent.planners.rules.lexicon import nouns
+from agent.planners.rules.segments import Segment
+from agent.planners.rules.words import Word
+
+POSSIBLE = (
+    "I can crop, resize, rotate, straighten and flip a photo, change its light and colours, make it black and white or sepia, "
+    "blur, sharpen, remove noise or things, change the background's colour, add a vignette, a border or words, and go back to any version."
+)
+NOT_UNDERSTOOD = f"I did not understand all of that, so I changed nothing. {POSSIBLE}"
+IMPOSSIBLE = f"I cannot do that, so I changed nothing. {POSSIBLE}"
+NO_ADDING = f"I cannot put new things into a photo, so I changed nothing. {POSSIBLE}"
+NO_PEOPLE = f"I cannot change how a person or an animal looks, so I changed nothing. {POSSIBLE}"
+NO_WEATHER = f"I cannot change the weather, the season or the time of day, so I changed nothing. {POSSIBLE}"
+QUESTION = f"I only edit the photo and cannot answer that; nothing was changed. {POSSIBLE}"
+WELCOME = "You're welcome. Say what should change when you want to go on."
+HELLO = f"Hello. {POSSIBLE}"
+NOTHING_ASKED = "Nothing was changed, as nothing was asked for. Say what should change."
+WHAT_CHANGE = "What should I change in the photo?"
+ONE_AT_A_TIME = "I can do one command of the history at a time, and before the edits. Please say them one after the other."
+TOO_MANY = "That is more than eight steps at once. Please say the first ones, and the others after them."
+WHAT_IN = "Which words name the part of the picture that is meant?"
+CONTRADICTION = "Two parts of that contradict each other, so I changed nothing. Which one should count?"
+
+
+_ADDING = re.compile(r"\b(?:add|put|insert|draw|place|paint|generate|paste|give|create|include|swap|photoshop)\b")
+_PEOPLE = nouns("change of a person")
+_WEATHER = nouns("weather")
+
+
+def refusal(unread: Sequence[Segment]) -> str:
+    """The sentence that fits what was not understood."""
+    text = " ".join(segment.text for segment in unread)
+    words = set(text.split())
+    if words & _PEOPLE:
+        return NO_PEOPLE
+    if words & _WEATHER:
+        return NO_WEATHER
+    return NO_ADDING if _ADDING.search(text) else NOT_UNDERSTOOD
+
+
+def names_other(words: Sequence[Word], tools: set[str]) -> bool:
+    """Whether a remark names an edit that was not asked for: then it may be more than a remark."""
+    return bool(asides.tools_of([Segment(tuple(words))]) - tools)
+
+
+def small_talk(remarks: Sequence[Segment]) -> str:
+    """The answer where nothing was asked for."""
+    return NOTHING_ASKED if remarks else WELCOME

@@ -1,0 +1,187 @@
+"""Cuts a message into segments at marks and joining words, and notes in which order they are meant.
+
+"Crop it, but before that straighten it", "after cropping, blur", "blur it first": the words that order are taken out
+and become the segment's place. What a segment asks for is read elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+from agent.planners.rules.lexicon import lexicon
+from agent.planners.rules.words import Word
+
+Joint = Literal["start", "and", "comma", "sentence", "colon", "then", "but", "reason", "with"]
+Place = Literal["", "before previous", "before all", "before next", "after next", "last"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some words, how they follow what was before, and where in the order they belong if not here."""
+
+    words: tuple[Word, ...]
+    joint: Joint = "start"
+    place: Place = ""
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+
+_MARKS: dict[str, Joint] = {",": "comma", "(": "comma", ")": "comma", "/": "and", ":": "colon", "<": "comma", ">": "then"}
+
+_PHRASES: dict[str, tuple[str, str]] = {
+    "and": ("and, plus, and also, also, as well as, in addition, along with, and please, and maybe, and perhaps, together with", ""),
+    "then": (
+        "then, and then, next, after that, and after that, afterwards, afterward, and afterwards, after this, after which, finally, and finally, lastly, and lastly, "
+        "last but not least, followed by, subsequently, thereafter, second, secondly, third, thirdly, once done, when done, when that is done, "
+        "once that is done, once you are done, when you are done, once you have done that, after you have done that, after doing that, and once that is done, and when that is done, then after that, from there, then finally, then lastly, and next, once that is finished, when that is finished, before finally, when finished, after you do that, after you did that",
+        "",
+    ),
+    "but": ("but, however, though, although, yet, while, whilst, only please", ""),
+    "reason": (
+        "because, since, as i, as it is, as we, as the, in order to, so that, so it, so i, so we, so they, so she, so he, so people, so you, such that, so my, so the, so our, so nobody, so everyone, "
+        "given that, due to, thanks to, seeing that, considering, which is why, as my, so its, so there, so nothing, so one can, so viewers, so customers, as they",
+        "",
+    ),
+    "before previous": (
+        "before that, but before that, and before that, before this, beforehand, but beforehand, before you do, before you do that, before you do so, before you do it, before doing that, before doing so, prior to that, "
+        "but first, but do first, first though, before it, just before that, right before that, but first of all, and first, only first, though first",
+        "place",
+    ),
+    "before all": ("before everything, before everything else, before anything else, before all that, before all of that, before all this, before any of that, before any of this, but before anything, before all else", "place"),
+    "before next": ("after, once, as soon as, once you have, when you have, after you have, following, right after, just after, after you, once you, once it is, after it is, only after, directly after, immediately after", "place"),
+    "after next": ("before, prior to, ahead of, before you, just before, right before, before the, only before, before it is, but before", "place"),
+}  # fmt: skip
+
+_TAILS: dict[tuple[str, ...], Place] = {
+    ("first",): "before previous",
+    ("first", "of", "all"): "before previous",
+    ("beforehand",): "before previous",
+    ("at", "the", "end"): "last",
+    ("in", "the", "end"): "last",
+    ("at", "last"): "last",
+    ("as", "the", "last", "step"): "last",
+    ("as", "a", "last", "step"): "last",
+    ("last",): "last",
+}
+_OPENERS = {("first",), ("firstly",), ("first", "of", "all"), ("to", "begin", "with"), ("to", "start", "with"), ("start", "by"), ("first", "off"), ("begin", "by"), ("first", "up"), ("step", "one"), ("start", "with")}
+_KEPT = {"without", "except", "instead"}
+
+
+@cache
+def _joints() -> dict[tuple[str, ...], str]:
+    return {tuple(phrase.split()): kind for kind, (listed, _) in _PHRASES.items() for phrase in listed.split(",")}
+
+
+def split(words: Sequence[Word]) -> list[Segment]:
+    """The segments in the order in which they were said."""
+    segments: list[Segment] = []
+    joint: Joint = "start"
+    place: Place = ""
+    run: list[Word] = []
+    at = 0
+
+    def close() -> None:
+        nonlocal run, joint, place
+        if run:
+            segments.append(Segment(tuple(run), joint, place))
+        elif place == "before previous" and segments and not segments[-1].place:
+            segments[-1] = replace(segments[-1], place=place)
+        run, place = [], ""
+
+    fixed = _fixed(words)
+    while at < len(words):
+        found = None if at in fixed else _joint(words, at, bool(run))
+        if found is None:
+            run.append(words[at])
+            at += 1
+            continue
+        kind, length = found
+        if run or kind == "sentence":
+            close()
+            joint = "comma"
+        joint, place = _joined(kind, joint, place)
+        if words[at].text in _KEPT:
+            run.append(words[at])
+        at += length
+    close()
+    return [trimmed for i, segment in enumerate(segments) if (trimmed := _trimmed(segment, i)).words]
+
+
+def _fixed(words: Sequence[Word]) -> set[int]:
+    """Places inside phrases that only look joined: black and white, left and right, big and bold."""
+    texts = [word.text if word.kind == "word" else "" for word in words]
+    found: set[int] = set()
+    for at in range(len(words)):
+        entry = lexicon().longest(texts[at:])
+        if entry is not None and entry.kind != "fill" and {"and", "with", "before", "after", "but"} & set(entry.words[1:]):
+            found |= set(range(at + 1, at + len(entry.words)))
+    return found
+
+
+def _joined(kind: str, joint: Joint, place: Place) -> tuple[Joint, Place]:
+    """The strongest joint of several in a row, and the place if one of them names it."""
+    if kind in {"before previous", "before all", "before next", "after next"}:
+        return ("and" if joint == "start" else joint), kind  # type: ignore[return-value]
+    strength = ["start", "comma", "and", "with", "but", "colon", "sentence", "then", "reason"]
+    return max(joint, kind, key=strength.index), place  # type: ignore[return-value]
+
+
+def _joint(words: Sequence[Word], at: int, running: bool) -> tuple[str, int] | None:
+    """What joins here, and how many words say it."""
+    word = words[at]
+    if word.kind == "mark":
+        return _MARKS.get(word.text, "sentence"), 1
+    if word.kind != "word":
+        return None
+    for length in range(min(6, len(words) - at), 0, -1):
+        kind = _joints().get(tuple(w.text for w in words[at : at + length]))
+        if kind is not None:
+            return _unless(words, at, length, kind, running)
+    if word.text == "so" and running and _starts_request(words[at + 1 :]):
+        return "and", 1
+    if word.text in _KEPT:
+        return ("but", 1) if running and words[at + 1 : at + 2] else None
+    if word.text == "with" and running:
+        return "with", 1
+    return None
+
+
+def _starts_request(words: Sequence[Word]) -> bool:
+    """ "… so please crop it", "… so make it wider"."""
+    entry = lexicon().longest([word.text for word in words])
+    if entry is None:
+        return False
+    return entry.kind in {"make", "add", "direction"} or (entry.kind == "fill" and len(entry.words) > 1) or entry.words == ("please",) or (entry.kind == "head" and entry.value.form == "verb")
+
+
+def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: bool) -> tuple[str, int] | None:
+    """Joining words that are something else here: "next to", "second version", "third", "before and after"."""
+    following = words[at + length].text if at + length < len(words) else ""
+    first = words[at].text
+    if (first == "next" and following == "to") or (first in {"second", "third"} and running):
+        return None
+    if first in {"second", "third"} and following and length == 1:
+        return ("then", length) if following not in {"version", "one", "picture", "photo", "image", "to", "of"} else None
+    if kind == "before next" and first == "once" and running:
+        return None
+    if first in {"since", "while", "yet"} and not running and not following:
+        return None
+    return kind, length
+
+
+def _trimmed(segment: Segment, index: int) -> Segment:
+    """Without "first" at its head or tail, which say where it belongs."""
+    texts = tuple(word.text for word in segment.words)
+    for opener in sorted(_OPENERS, key=len, reverse=True):
+        if texts[: len(opener)] == opener and texts[len(opener) : len(opener) + 1] not in {("version",), ("one",), ("picture",), ("photo",), ("image",), ("upload",)}:
+            place: Place = segment.place or ("before all" if index and segment.joint in {"but"} else "")
+            return replace(segment, words=segment.words[len(opener) :], place=place)
+    for tail, place in _TAILS.items():
+        if len(texts) > len(tail) and texts[-len(tail) :] == tail and not segment.place:
+            return replace(segment, words=segment.words[: -len(tail)], place=place if index or place == "last" else "")
+    return segment

@@ -1,0 +1,105 @@
+"""Mends typing errors: a word nobody knows becomes the one known word that lies within a slip or two of it.
+
+Never from one English word to another: `protected.txt` lists the English words within reach of a known one (drawn from
+Alan Beale's 12dicts, public domain). Words of the session (branches, files) are known too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+from agent.plan import Context
+from agent.planners.rules import tables
+from agent.planners.rules.lexicon import lexicon
+from agent.planners.rules.numbers import CARDINALS, ORDINALS
+from agent.planners.rules.words import expansions
+from agent.planners.rules.words import Word
+
+SHORTEST = 4
+"""Shorter words have too many neighbours; their usual slips are listed in `spelling`."""
+LONG = 8
+"""From this length on two slips may be mended."""
+
+OTHERS = frozenset(
+    "undo redo revert original version reset branch rename merge compare export download replay switch return previous before after then first finally afterwards "
+    "beforehand untouched everything instead without because continue background jpeg webp tiff step steps twice again "
+    "percent degrees pixels wrong question".split()
+)
+"""Known words that are in no table of the lexicon."""
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """All words that a slip may be mended to."""
+    return lexicon().words | OTHERS | CARDINALS.keys() | ORDINALS.keys()
+
+
+@cache
+def protected() -> frozenset[str]:
+    return frozenset(tables.text("protected.txt").split())
+
+
+def corrected(words: Sequence[Word], context: Context) -> list[Word]:
+    """The words with slips mended."""
+    own = _own_words(context)
+    out: list[Word] = []
+    for word in words:
+        if word.kind != "word" or word.text in own:
+            out.append(word)
+        else:
+            out += [replace(word, text=piece) for piece in mended(word.text).split()]
+    return out
+
+
+def _own_words(context: Context) -> set[str]:
+    names = [*context.branches, *(revision.name.rpartition(".")[0] for revision in context.revisions)]
+    return {piece for name in names for piece in name.lower().replace("-", " ").replace("_", " ").split()}
+
+
+@cache
+def mended(text: str) -> str:
+    """The known word that was meant, or the word as it is."""
+    stem = text.removesuffix("'s")
+    if stem in vocabulary() or stem in protected() or len(stem) < SHORTEST or not stem.isascii():
+        return _undoubled(text)
+    reach = 2 if len(stem) >= LONG else 1
+    near = [(distance(stem, known, reach), known) for known in vocabulary() if abs(len(known) - len(stem)) <= reach]
+    near = sorted(found for found in near if found[0] <= reach and _alike(stem, found[1]))
+    if not near or (len(near) > 1 and near[0][0] == near[1][0] and _stem(near[0][1]) != _stem(near[1][1])):
+        return _undoubled(text)
+    return near[0][1] + text[len(stem) :]
+
+
+def _undoubled(text: str) -> str:
+    """ "soo", "pleaase": a letter held too long."""
+    if text in vocabulary() or text in protected():
+        return text
+    single = "".join(letter for i, letter in enumerate(text) if i == 0 or letter != text[i - 1])
+    return expansions().get(single, single) if single in vocabulary() or single in expansions() else text
+
+
+def _alike(typed: str, known: str) -> bool:
+    """The first letter is rarely wrong, unless it changed places with the second."""
+    return len(known) >= SHORTEST and (typed[0] == known[0] or typed[:2] == known[1::-1])
+
+
+def _stem(word: str) -> str:
+    return word.rstrip("s")
+
+
+def distance(a: str, b: str, most: int) -> int:
+    """Damerau and Levenshtein's distance in its restricted form (optimal string alignment), or `most` + 1."""
+    rows = [list(range(len(b) + 1))]
+    for i, x in enumerate(a, start=1):
+        row = [i]
+        for j, y in enumerate(b, start=1):
+            best = min(rows[-1][j] + 1, row[j - 1] + 1, rows[-1][j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and y == a[i - 2]:
+                best = min(best, rows[-2][j - 2] + 1)
+            row.append(best)
+        if min(row) > most:
+            return most + 1
+        rows.append(row)
+    return rows[-1][-1]
