@@ -29,7 +29,8 @@ def title(revision: Revision) -> str:
 
 def describe(tool: str, args: Json, region: Region | None) -> str:
     """A step in a few words: the tool, the arguments that differ from nothing, and where."""
-    parts = [_shown(name, value) for name, value in args.items() if value not in (0, None, "", [])]
+    telling = {name: value for name, value in args.items() if value not in (0, None, "", [])}
+    parts = [_shown(name, telling[name]) for name in sorted(telling, key=lambda name: name not in _BARE)]
     return " ".join(part for part in (tool, *parts, f"· {place(region)}" if region else "") if part)
 
 

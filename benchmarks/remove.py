@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from sessions.values import Picture, Pixels
 from tools.base import EditContext, drain
-from tools.edits.darkroom.remove import RemoveArgs, remove
+from tools.edits.darkroom.remove import Args, remove
 from tools.pixels import composite, mask_box
 
 HOLES_SEED = 2026
@@ -154,7 +154,7 @@ def telea(hole: Hole) -> Pixels:
 def ours(hole: Hole, seed: int = 0) -> Pixels:
     """What a user gets: the tool's picture, composited as the executor does it."""
     base = Picture(cut(hole))
-    result = drain(remove.run(EditContext(base, hole.mask, seed=seed), RemoveArgs()))
+    result = drain(remove.run(EditContext(base, hole.mask, seed=seed), Args()))
     return composite(base, result.image, hole.mask if result.mask is None else result.mask).pixels
 
 

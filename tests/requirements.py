@@ -33,7 +33,13 @@ PROMISES: dict[str, Held] = {
     "R13": Held(("tests/reliability/test_concurrency.py", "tests/agent/test_assistant.py")),
     "R14": Held((), ("ui/app.py",)),
     "R15": Held((), ("agent/engine.py",)),
-    "R16": Held(("tests/sessions/test_intake.py", "tests/reliability/hostile/test_fuzz_intake.py")),
+    "R16": Held(
+        (
+            "tests/sessions/test_intake.py",
+            "tests/reliability/hostile/test_fuzz_intake.py",
+            "tests/reliability/hostile/test_intake.py",
+        )
+    ),
     "R17": Held(("tests/sessions/test_intake.py",)),
     "R18": Held(("tests/reliability/hostile/test_memory.py",), ("ui/app.py",)),
     "R19": Held(("tests/ui/test_pictures.py",)),

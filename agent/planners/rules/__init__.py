@@ -84,7 +84,7 @@ def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) ->
     if not read.units:
         return _without_steps(read)
     drafts = reading.restricted(order.settled(order.ordered(read.units)), read.bans)
-    if drafts is None:
+    if drafts is None or order.contradictory(drafts):
         return _ask(replies.CONTRADICTION)
     if len(drafts) > MAX_STEPS:
         return _chat(replies.TOO_MANY)
@@ -105,7 +105,7 @@ def _without_steps(read: Reading) -> Plan:
         return Plan(command=read.said.command, ask=read.said.ask, planner=NAME, notes=notes)
     if read.bans:
         return Plan(chat=replies.NOTHING_ASKED, planner=NAME, notes=notes)
-    return Plan(chat=replies.small_talk(read.remarks), planner=NAME, notes=notes)
+    return Plan(chat=replies.small_talk(read.remarks, read.greeted), planner=NAME, notes=notes)
 
 
 def _notes(read: Reading) -> tuple[str, ...]:

@@ -194,7 +194,7 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
 
 _PURPOSE = re.compile(
     r"(?:for (?:my|our|a|an|his|her|their|some|your|this|the)? ?.+|for (?:instagram|facebook|ebay|etsy|linkedin|printing|print|posting|work|school|mom|mum|grandma|social media|youtube|christmas|fun)|"
-    r"like .+|as (?:a|an|my|our|if) .+|so .+|from (?:my|our|the) .+|when .+|where .+|"
+    r"like .+|as (?:a|an|my|our|if) .+|"
     r"to (?:match|fit|get|make it look|make it feel|look|see|post|print|send|show|share|upload|use|hang|sell|highlight|focus|emphasize|put it|put on|draw attention|give it|suit|save|hide|go with|have) .+)"
 )
 

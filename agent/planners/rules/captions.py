@@ -57,6 +57,8 @@ def _is_inscription(said: str, lead: str) -> bool:
     if ":" in lead:
         return True
     first = said.split()[0].lower().strip(",.:;")
+    if said[0].islower() and first in {"me", "us", "him", "her", "them", "your", "his", "our", "their", "an", "some", "anything", "code", "down", "about", "back", "over", "text", "words", "poem", "essay", "story"}:
+        return False
     if first in {"in", "at", "on", "to", "it", "that", "this", "my", "the", "a", "something", "over", "across", "here", "there", "is", "are"}:
         return False
     return lead.startswith(("write", "say", "that", "which", "read")) or " with" in lead or not said[0].islower() or said[0].isdigit()

@@ -20,6 +20,9 @@ HARMLESS = {"fill", "make", "add", "be", "should", "whole", "again", "instead", 
 _GRAMMATICAL = {"in", "on", "of", "at", "for", "to", "with", "by", "over", "across", "around", "from", "within", "onto", "along", "throughout", "through"}
 
 
+_ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its", "both", "every", "each"}
+
+
 @dataclass(frozen=True)
 class Need:
     """What a step lacks: the question, the place in the step that the answer fills, and some answers."""
@@ -115,6 +118,8 @@ class Clause:
         item = found[0]
         if item.kind == "thing" and item.value.prep == "for" and item.value.article not in {"", "the"}:
             return None
+        if item.kind == "thing" and item.value.article in {"a", "an", "some", "any"}:
+            return None
         if item.kind == "thing" and (item.value.vague or item.value.abstract or item.value.is_property):
             return None
         self.drop(found)
@@ -162,4 +167,6 @@ def _is_whole(item: Item) -> bool:
 def _harmless(item: Item) -> bool:
     if item.kind == "prep":
         return item.value in _GRAMMATICAL
-    return item.kind in HARMLESS or item.kind == "det" or _is_whole(item)
+    if item.kind == "det":
+        return item.value in _ARTICLES
+    return item.kind in HARMLESS or _is_whole(item)

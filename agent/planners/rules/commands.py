@@ -53,7 +53,7 @@ _ALL = r"(?:everything|all|it all|all of it|all of that|all (?:the |my |of the |
 _RESET = re.compile(
     rf"(?:reset|start over|start again|begin again|restart|start afresh|start fresh|start from (?:scratch|zero|the beginning|the start)|from scratch|clean slate|scratch everything|back to square one|start all over|begin from scratch)"
     rf"(?: (?:it|everything|this|that|all|the (?:photo|picture|image|whole thing|edits|changes)|over|again|from scratch|from the beginning|from the start|anew|completely|all over|to (?:the )?(?:original|start|beginning|default|zero|scratch)(?: (?:photo|picture|image|version))?|{_ALL}))*|"
-    rf"(?:undo|revert|remove|discard|cancel|drop|delete|clear|throw away|get rid of|scrap|forget|take back|lose|erase|roll back|reverse|wipe|undo back) {_ALL}(?: (?:i|we|you) (?:did|made|have done|have made|did so far|made so far))?(?: so far)?(?: (?:and )?(?:go )?back to (?:the )?(?:original|start)(?: (?:photo|picture|image))?)?|"
+    rf"(?:(?:undo|revert|discard|cancel|scrap|take back|roll back|reverse) {_ALL}|(?:remove|drop|delete|clear|throw away|get rid of|forget|lose|erase|wipe) (?:all|every) ?.*(?:changes?|edits?|steps?|modifications|adjustments))(?: (?:i|we|you) (?:did|made|have done|have made|did so far|made so far))?(?: so far)?(?: (?:and )?(?:go )?back to (?:the )?(?:original|start)(?: (?:photo|picture|image))?)?|"
     r"(?:start over|start again|begin again|restart)(?: again)? (?:from|with) (?P<what>.+)|(?:i want )?(?:the )?original(?: (?:photo|picture|image|version|one))?(?: (?:back|again))?|how it was originally"
 )
 _GO = (

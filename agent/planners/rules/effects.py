@@ -26,6 +26,8 @@ def strength(clause: Clause) -> list[Draft] | None:
     if tools or tool is None:
         return None
     complaint = clause.has("be") and not clause.has("make", "should", "add")
+    if any(quantity.value < 0 for quantity in clause.all("quantity")):
+        return None
     value = amount(clause, tool)
     args = {} if value is None else {"amount": value}
     refers = clause.refers()
@@ -115,8 +117,10 @@ def border(clause: Clause, shorter_side: int | None) -> list[Draft] | None:
             return None
         args["width"] = round(min(0.5, pixels.value / shorter_side), 4)
     else:
+        if any(not 0 < quantity.share <= 0.5 for quantity in clause.all("quantity")):
+            return None
         value = amount(clause, "border")
-        args |= {} if value is None else {"width": min(0.5, value)}
+        args |= {} if value is None else {"width": value}
     color = clause.take("color")
     args |= {} if color is None else {"color": color}
     return [Draft("border", args)]

@@ -54,6 +54,8 @@ def adjust(clause: Clause) -> list[Draft] | None:
     if _colored(heads) and any(not thing.whole for thing in clause.all("thing")):
         clause.items = [replace(item, value=_MORE_COLOR) if item.kind == "head" else item for item in clause.items]
         return hue(clause)
+    if _only_said(clause, heads):
+        return None
     clause.take_all("head")
     mood = _Mood.of(clause, bare=all(head.form == "adjective" for head in heads))
     signs = _signs(_combined(heads), mood)
@@ -115,12 +117,23 @@ class _Mood:
         if self.too:
             return -1
         match head.form:
-            case "verb" | "comparative":
+            case "verb":
                 return 1 if self.direction >= 0 else 0
+            case "comparative":
+                return 1 if self.direction >= 0 and (self.asks or not self.states) else 0
             case "adjective":
                 return self.direction or (-1 if self.states and not self.asks else int(self.asks))
             case _:
                 return self.direction or (1 if self.asks else 0)
+
+
+_EXCLAIMED = {"cool", "warm", "chill", "burn", "pop", "dim", "fade", "light"}
+
+
+def _only_said(clause: Clause, heads: list[Head]) -> bool:
+    """ "Cool!" asks for nothing; "cool it down a bit" does."""
+    words = [word.text for word in clause.words]
+    return heads[0].form == "verb" and bool(_EXCLAIMED & set(words)) and not clause.has("whole", "thing", "place", "degree", "quantity", "direction")
 
 
 def _combined(heads: list[Head]) -> list[Head]:

@@ -30,6 +30,8 @@ _VERBS = set(
     "wants fell hides blocks sticks stuck stands stood sits sat keeps kept does did sees saw draws drew steals catches kills jump jumps jumped flew "
     "disappears looked turned became becomes stay stays stayed remain remains should appear appears pops dominates reflects bleeds belongs matters".split()
 )
+_LOOSE = {"all", "any", "some", "every", "each", "both"}
+_ADVERBS = set("away tomorrow today yesterday tonight forever anyway soon later already yet ever somehow somewhat everywhere together apart indeed too very".split())
 _COMPARED = {"darker", "brighter", "lighter", "smaller", "bigger", "larger", "taller", "shorter"}
 _CANS = {"trash", "garbage", "tin", "spray", "soda", "beer", "watering", "rubbish", "paint", "coke"}
 _MOST_UNKNOWN = 2
@@ -67,7 +69,7 @@ def noun_phrase(texts: Sequence[str], at: int, wants: str, greedy: bool) -> tupl
     `wants`: the tool whose verb stands right before. `greedy`: "with" may belong to the phrase.
     """
     start, prep = _preposition(texts, at)
-    found = _simple(texts, start, bare_unknown=wants == "remove" and not prep)
+    found = _simple(texts, start)
     if found is None:
         return None
     thing, stop = found
@@ -93,7 +95,7 @@ def _preposition(texts: Sequence[str], at: int) -> tuple[int, str]:
     return at, ""
 
 
-def _simple(texts: Sequence[str], at: int, bare_unknown: bool = False) -> tuple[Thing, int] | None:
+def _simple(texts: Sequence[str], at: int) -> tuple[Thing, int] | None:
     """Article, adjectives, nouns."""
     start = at
     while at < len(texts) and (texts[at] in ARTICLES or (texts[at] == "of" and texts[at - 1] in {"all", "both", "some"})):
@@ -103,9 +105,7 @@ def _simple(texts: Sequence[str], at: int, bare_unknown: bool = False) -> tuple[
     if not classes or classes[-1] not in {"noun", "unknown", "whole", "vague", "effect"}:
         return None
     unknown = classes.count("unknown")
-    if unknown > _MOST_UNKNOWN or (unknown and not article and not bare_unknown and classes[-1] == "unknown"):
-        return None
-    if unknown and not article and not bare_unknown and "noun" not in classes:
+    if unknown > _MOST_UNKNOWN or (unknown and not set(article.split()) - _LOOSE):
         return None
     body = texts[at:stop]
     inner = _inner(body)
@@ -114,7 +114,7 @@ def _simple(texts: Sequence[str], at: int, bare_unknown: bool = False) -> tuple[
         article=article,
         whole=classes[-1] == "whole",
         vague=classes[-1] == "vague",
-        abstract=body[-1] in _ABSTRACT or (inner is None and _names_effect(body[-1])),
+        abstract=bool(_ABSTRACT & set(body)) or (inner is None and _names_effect(body[-1])),
         parts=(" ".join(body),),
         inner=inner,
     )
@@ -164,7 +164,7 @@ def _run(texts: Sequence[str], at: int, named: bool) -> tuple[str, int] | None:
 def _class(word: str) -> str:
     if word.endswith(("'s", "s'")):
         return "adjective"
-    if word in _VERBS:
+    if word in _VERBS or word in _ADVERBS:
         return "stop"
     if word in _NOUNS:
         return "noun"
@@ -271,7 +271,7 @@ def _object(texts: Sequence[str], at: int) -> int | None:
     found = _simple(texts, at)
     if found is not None and not found[0].whole and (found[0].inner is None or not _is_noun(found[0].inner)):
         return found[1]
-    if texts[at : at + 1] and texts[at] in PERSONS:
+    if texts[at : at + 1] and texts[at] in PERSONS and texts[at - 1] != "between":
         return at + 1
     return None
 

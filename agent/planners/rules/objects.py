@@ -29,6 +29,8 @@ def remove(clause: Clause) -> list[Draft] | None:
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
     if any(_background(item.value) for item in things):
         return background(clause)
+    if not things and any(item.kind == "thing" or item.value == "picture" for item in clause.items if item.kind in {"thing", "whole"}):
+        return None
     if not things or all(item.value.vague for item in things):
         clause.take_all("thing", "place", "vague")
         return [Draft("remove", need=REMOVE_WHAT, refers=clause.refers())]

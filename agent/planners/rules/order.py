@@ -126,6 +126,18 @@ def _bare(unit: Unit) -> bool:
     return any(word.endswith("er") or word in {"more", "less"} for word in words) and not {"in", "on", "make", "overall"} & set(words)
 
 
+def contradictory(drafts: Sequence[Draft]) -> bool:
+    """Warmer and cooler at once, or two shapes: one of them was not meant."""
+    for one, other in zip(drafts, drafts[1:], strict=False):
+        if one.region != other.region or one.tool != other.tool or other.base:
+            continue
+        if one.tool == "adjust" and any(one.args[name] * other.args[name] < 0 for name in set(one.args) & set(other.args)):
+            return True
+        if one.tool == "crop" and set(one.args) & {"aspect", "preset"} and set(other.args) & {"aspect", "preset"}:
+            return True
+    return False
+
+
 def merged(drafts: Sequence[Draft]) -> list[Draft]:
     """Neighbouring adjustments of one region as one step, where they name different sliders."""
     out: list[Draft] = []

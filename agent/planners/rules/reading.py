@@ -57,6 +57,7 @@ class Reading:
     vague: list[Segment] = field(default_factory=list)
     said: commands.Said | None = None
     topic: str | None = None
+    greeted: bool = False
     instead_of: str | None = None
 
     @property
@@ -105,6 +106,7 @@ def _one(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas,
     """Read what begins at `at` into `reading`; how many segments that took."""
     segment = segments[at]
     if courteous(segment.words):
+        reading.greeted |= segment.words[0].text in {"hi", "hello", "hey", "good", "hiya"}
         return 1
     if segment.words[0].text == "instead":
         reading.instead_of = " ".join(word.text for word in segment.words[1:] if word.text != "of")
@@ -113,9 +115,19 @@ def _one(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas,
         taken = step(segments, at, reading, canvas, context)
         if taken:
             return taken
-    items = edits.settled(Clause.of(segment.words))
-    (reading.unread if items.unexplained() else reading.vague).append(segment)
+    (reading.vague if _half_said(segment) else reading.unread).append(segment)
     return 1
+
+
+_SUBSTANCE = {"degree", "quantity", "direction", "thing", "place", "color", "head", "turn", "axis", "dim", "ratio", "adjective", "noun", "size", "rest", "vague"}
+
+
+def _half_said(segment: Segment) -> bool:
+    """Known words only, but no request: "change it", "the background", "20 %"."""
+    clause = edits.settled(Clause.of(segment.words))
+    left = clause.unexplained()
+    bare = not clause.has("make", "add", "be") and len(left) <= 2 and all(item.kind in _SUBSTANCE for item in left)
+    return not left or (bare and not any(item.kind == "thing" and item.value.abstract for item in left))
 
 
 def courteous(words: Sequence[Word]) -> bool:
@@ -282,7 +294,7 @@ def _two(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
     return None
 
 
-_PURPOSES = {"for", "like", "to", "as", "so", "from", "when", "where"}
+_PURPOSES = {"for", "like", "to", "as"}
 
 
 def _without_purpose(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:

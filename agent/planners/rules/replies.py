@@ -51,6 +51,8 @@ def names_other(words: Sequence[Word], tools: set[str]) -> bool:
     return bool(asides.tools_of([Segment(tuple(words))]) - tools)
 
 
-def small_talk(remarks: Sequence[Segment]) -> str:
+def small_talk(remarks: Sequence[Segment], greeted: bool) -> str:
     """The answer where nothing was asked for."""
+    if greeted and not remarks:
+        return HELLO
     return NOTHING_ASKED if remarks else WELCOME

@@ -108,6 +108,8 @@ def split(words: Sequence[Word]) -> list[Segment]:
         if words[at].text in _KEPT:
             run.append(words[at])
         at += length
+    if not run and place in {"before next", "after next"}:
+        run = [words[-1]]
     close()
     return [trimmed for i, segment in enumerate(segments) if (trimmed := _trimmed(segment, i)).words]
 

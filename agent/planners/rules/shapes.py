@@ -68,6 +68,8 @@ def crop(clause: Clause) -> list[Draft] | None:
         return [Draft("crop", {"box": cut})]
     if clause.says("keep", "keeping") and clause.has("thing") and not args:
         return None
+    if args:
+        clause.items = [item for item in clause.items if not (item.kind == "det" and item.value in {"her", "him"})]
     aimed = _aimed(clause)
     region = clause.region()
     if not args and (region is None or not aimed):
@@ -92,6 +94,8 @@ def _shape(clause: Clause, said: list[str]) -> dict[str, str] | None:
     """{"aspect": …}, {"preset": …}, {} where no shape is named, None where several are."""
     ratios = [*said, *clause.take_all("ratio")]
     names = clause.take_all("shape")
+    if any(not all(float(side) > 0 for side in _tidy(ratio).split(":")) for ratio in ratios):
+        return None
     aspects = {_tidy(ratio) for ratio in [*ratios, *(name for name in names if ":" in name)]}
     presets = {name for name in names if ":" not in name}
     if len(aspects) > 1 or (not aspects and len(presets) > 1):
@@ -151,6 +155,8 @@ def resize(clause: Clause, size: tuple[int, int] | None) -> list[Draft] | None:
     clause.take_all("head")
     if clause.take("pixels"):
         width, height = (int(side) for side in pixels[0].split("x"))
+        if not 0 < width <= 16384 or not 0 < height <= 16384:
+            return None
         return [Draft("resize", {"width": width, "height": height})]
     args = _sides(clause, size) or _scale(clause, sign)
     clause.take_all("degree", "dim")
@@ -180,7 +186,7 @@ def _sides(clause: Clause, size: tuple[int, int] | None) -> dict[str, int]:
         return {}
     for quantity, dim in zip(quantities, dims, strict=True):
         side = _side(dim, size)
-        if side:
+        if side and quantity.value >= 1:
             args[side] = round(quantity.value)
     clause.take_all("quantity", "dim")
     return args
