@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -31,6 +32,9 @@ from sessions.values import IDENTITY, Json, Picture, Pixels, Region, Revision, S
 from tools import registry
 from tools.base import Edit, EditContext, EditResult, Progress, Tool
 from tools.pixels import composite, shrink
+
+if TYPE_CHECKING:
+    from tools.regions import Grounding
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +137,7 @@ class Run:
         region = region_of(step.region) if step.region else None
         yield Working(index, step, 0.0)
         self._check_in()
-        mask, facts = self._ground(step, base, region)
+        mask, facts = yield from self._ground(index, step, base, region)
         seed = seed_for(self.turn.request_id, index)
         context = EditContext(base, mask, self._subjects(step), seed)
         running = guarded(tool, tool.run(context, tool.args.model_validate(args)))
@@ -147,14 +151,23 @@ class Run:
         yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
         return Result(step, args, region, tool, edit, facts | {"seconds": round(time.perf_counter() - began, 3)})
 
-    def _ground(self, step: PlanStep, picture: Picture, region: Region | None) -> tuple[Pixels | None, Json]:
+    def _ground(
+        self, index: int, step: PlanStep, picture: Picture, region: Region | None
+    ) -> Generator[Event, None, tuple[Pixels | None, Json]]:
         """The mask of a region; Unsure, with the mask to show, when it is not certain and nobody has confirmed it."""
         if region is None:
             return None, {}
         from tools import regions  # pulls in scikit-image, which whole-picture steps need not wait for
 
         brush = self.store.picture(self.turn.session, region.mask).pixels if region.mask else None
-        found = regions.ground(picture, region, brush)
+        search = regions.ground_steps(picture, region, brush)
+        try:
+            while True:
+                next(search)
+                yield Working(index, step, 0.0)
+                self._check_in()
+        except StopIteration as end:
+            found: Grounding = end.value
         if found.confidence < regions.SURE and not step.confirmed:
             raise Unsure(
                 f"I am not sure where {telling.place(region)!r} is; this is what I would change.",

@@ -96,12 +96,13 @@ def test_measuring_would_notice_a_changed_pixel_outside():
 
 @pytest.fixture
 def unsure(monkeypatch):
-    ground = regions.ground
+    ground_steps = regions.ground_steps
 
     def doubtful(image, region, brush=None):
-        return regions.Grounding(ground(image, region, brush).mask, 0.3, "a corner")
+        found = yield from ground_steps(image, region, brush)
+        return regions.Grounding(found.mask, 0.3, "a corner")
 
-    monkeypatch.setattr(regions, "ground", doubtful)
+    monkeypatch.setattr(regions, "ground_steps", doubtful)
 
 
 BLUR_CORNER = {"tool": "blur", "args": {}, "region": {"words": "top left"}}

@@ -34,11 +34,10 @@ class RulesPlanner:
 
     def plan(self, text: str, context: Context) -> Plan:
         """The plan of one message: steps (perhaps after a command), or a question, or a refusal."""
-        words = quoted(text, cut(text))
+        words = quoted(text, corrected(cut(text), context))
         foreign = languages.refusal(_unquoted(text, words))
         if foreign is not None:
             return _chat(foreign)
-        words = corrected(words, context)
         command = commands.read(commands.stripped(words), context) if len(words) <= LONGEST_COMMAND else None
         if command is not None:
             return Plan(command=command.command, ask=command.ask, planner=NAME)

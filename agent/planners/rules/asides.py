@@ -53,6 +53,7 @@ _LEAD = r"(?:(?:please|but|and|just|so|also|only|though|of course|make sure(?: t
 _TOUCHES = re.compile(rf"{_LEAD}{_NOT} {_TOUCH}(?: (?P<what>.+))?")
 _KEEPS = re.compile(rf"{_LEAD}{_KEEP} (?P<what>.+?)(?: {_ASIS})?(?: please)?")
 _STANDS = re.compile(rf"{_LEAD}(?P<what>.+?) {_STAYS} (?:just |still |exactly )?{_FINE}(?: please)?")
+_ONLY_SHARP = re.compile(rf"{_LEAD}(?:just|only) (?P<what>.+?) (?:in focus|in colou?r|sharp)")
 _NOT_THAT = re.compile(rf"{_LEAD}(?:not|no|without|except|except for|apart from|other than) (?:in |on |for |to |at )?(?P<what>.+)")
 _NOT_DOING = re.compile(rf"{_LEAD}{_NOT} (?P<what>.+)")
 _HANDS_OFF = re.compile(rf"{_LEAD}(?:hands off|stay away from|stay off|steer clear of) (?P<what>.+)")
@@ -64,7 +65,7 @@ _TOOL_OF = {"size": "resize", "shape": "crop", "format": "crop", "proportions": 
 def ban(words: Sequence[Word]) -> Ban | None:
     """The restriction that a segment states, or None."""
     text = " ".join(word.text for word in words if word.kind != "mark")
-    for pattern in (_TOUCHES, _HANDS_OFF, _KEEPS, _STANDS):
+    for pattern in (_TOUCHES, _HANDS_OFF, _KEEPS, _STANDS, _ONLY_SHARP):
         found = pattern.fullmatch(text)
         if found:
             return _restricted(found["what"] or "anything else")
@@ -73,6 +74,12 @@ def ban(words: Sequence[Word]) -> Ban | None:
         if found and (restricted := _excluded(found["what"], pattern is _NOT_THAT)):
             return restricted
     return None
+
+
+def excepted(what: str) -> Ban | None:
+    """A bare part after "but"."""
+    region = _region(what)
+    return Ban(region) if region is not None else None
 
 
 def _restricted(what: str) -> Ban | None:
@@ -230,4 +237,5 @@ def topic(words: Sequence[Word]) -> str | None:
     found = noun_phrase(texts, at, "", greedy=False) if at < len(texts) else None
     if found is None or found[0].whole or found[0].vague or not found[0].article:
         return None
-    return found[0].words
+    rest = " ".join(texts[found[1] :])
+    return found[0].words if not rest or re.match(rf"{_VERB}\b", rest) else None

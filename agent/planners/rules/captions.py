@@ -1,29 +1,26 @@
 """Finds the words that are to be written on the picture where they are not in quotation marks.
 
-"write Happy Birthday at the top", "text: Fresh bread. bottom, white", "a caption that says Hello", "copyright sign and my name Lena".
-The found words become a quotation in the list of words, as typed.
+"write Happy Birthday at the top", "text: Fresh bread. bottom, white", "a caption that says Hello", "copyright sign and my
+name Lena". The found words become a quotation in the list of words, as typed.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from agent.planners.rules.lexicon import colors, lexicon
+from agent.planners.rules.places import place_at
 from agent.planners.rules.words import Word
 
-_LEADS = re.compile(
-    r"\b(?:that says?|which says?|saying|says|that reads?|reading|with the (?:words?|text|caption|title|message)|"
-    r"(?:add|put|write|place|insert|include) (?:the|a|some)? ?(?:words?|text|caption|title|label|watermark|message|line)(?: please)?|"
-    r"(?:text|caption|title|label|watermark|headline)(?: please)?(?= ?:)|write|(?:caption|label|title|watermark|sign|stamp) (?:it|this|the photo|the picture|the image) (?:with|as)|"
-    r"the words?|put my name|my name)\b(?P<colon>\s*[:,]?)\s+(?P<words>\S.*)",
-    re.IGNORECASE | re.DOTALL,
+_SAYING = {"says", "say", "saying", "reads", "reading", "write", "stamp"}
+_NAMING = {"text", "caption", "title", "label", "watermark", "headline", "subtitle", "heading", "slogan", "words", "word", "message", "line", "name", "date", "quote"}
+_WITH = {"with", "as", "saying"}
+_NOT_FIRST = frozenset(
+    "in at on to it that this my the a an something over across here there is are me us him her them your his our their some "
+    "anything code down about back text words poem essay story please with for and of".split()
 )
-_ENDS = re.compile(
-    r"[.;!?](?:\s|$)|,\s|\n|\s+[-–—]\s+|\s+(?:in|at|on|to|across|along|near|over|using|with|below|above|into)\s+(?:the\s+|a\s+|my\s+|this\s+|it\b|big\b|small\b|white|black|red|yellow|blue|green|gold|large|tiny|bold|"
-    r"top|bottom|upper|lower|middle|cent)|\s+(?:top|bottom|lower|upper)\s+(?:left|right|cent|middle|corner)|\s+(?:and\s+then|then|and\s+make|and\s+blur|and\s+crop|please|pls)\b|$",
-    re.IGNORECASE,
-)
-_SIGN = re.compile(r"(?:a |the )?copyright (?:sign|symbol)(?: and| with| plus)?\s*", re.IGNORECASE)
+_LEADING_IN = {"in", "at", "on", "to", "across", "along", "near", "over", "using", "with", "below", "above", "into"}
+_ENDING = {"then", "please", "thanks", "afterwards"}
 _LONGEST = 120
 
 
@@ -31,34 +28,75 @@ def quoted(message: str, words: Sequence[Word]) -> list[Word]:
     """The words, with an unquoted inscription made a quotation."""
     if any(word.kind == "quote" for word in words):
         return list(words)
-    lead = _LEADS.search(message)
-    if lead is None:
-        return list(words)
-    start = lead.start("words")
-    end = _ENDS.search(message, start)
-    stop = end.start() if end else len(message)
-    said = message[start:stop].strip()
-    bare = lead[0][: lead.start("words") - lead.start()].lower()
-    if not said or len(said) > _LONGEST or not _is_inscription(said, bare):
-        return list(words)
-    sign = _SIGN.search(message[: lead.start()] + " ")
-    first = sign.start() if sign else start
-    text = f"© {said}" if sign else said
-    inside = [word for word in words if first <= word.start < stop]
-    if not inside:
-        return list(words)
-    at = words.index(inside[0])
-    quote = Word(text, "quote", first, stop)
-    return [*words[:at], quote, *words[at + len(inside) :]]
+    for first, lead in _leads(words):
+        stop = _end(words, first)
+        said = message[words[first].start : words[stop - 1].stop] if stop > first else ""
+        if said and len(said) <= _LONGEST and _is_inscription(words[first], said, lead):
+            return _replaced(message, words, first, stop)
+    return list(words)
 
 
-def _is_inscription(said: str, lead: str) -> bool:
-    """After "write" anything; after other words only what begins like an inscription."""
-    if ":" in lead:
+def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
+    """(where an inscription may begin, the word that leads to it): "write", "says", "text:", "label it with", "name"."""
+    for at, word in enumerate(words):
+        following = at + 1
+        if word.text not in _SAYING | _NAMING:
+            continue
+        if following < len(words) and words[following].text == "please":
+            following += 1
+        marked = following < len(words) and words[following].text in {":", ","}
+        following += marked
+        if following + 1 < len(words) and words[following].text in {"it", "this"} and words[following + 1].text in _WITH:
+            yield following + 2, "write"
+        if following < len(words):
+            yield following, ":" if marked and words[following - 1].text == ":" else word.text
+
+
+def _end(words: Sequence[Word], first: int) -> int:
+    """Where the inscription stops: at a mark, a place, a colour, or what goes on."""
+    texts = [word.text for word in words]
+    for at in range(first, len(words)):
+        word = words[at]
+        if word.kind == "mark" and word.text in {".", ",", ";", "!", "?", "—", "\n"}:
+            return at
+        if at > first and (word.text in _ENDING or _goes_on(texts, at)):
+            return at
+    return len(words)
+
+
+def _goes_on(texts: Sequence[str], at: int) -> bool:
+    """Whether the words from here say where, in which colour, or what else."""
+    first = at + 1 if texts[at] in _LEADING_IN else at
+    while first > at and first < len(texts) and texts[first] in {"the", "a", "my", "this", "big", "small", "large", "tiny", "bold", "very"}:
+        first += 1
+    if first >= len(texts):
+        return False
+    place = place_at(texts, first)
+    if place is not None and (first > at or place[1] - first > 1 or place[1] == len(texts)):
         return True
-    first = said.split()[0].lower().strip(",.:;")
-    if said[0].islower() and first in {"me", "us", "him", "her", "them", "your", "his", "our", "their", "an", "some", "anything", "code", "down", "about", "back", "over", "text", "words", "poem", "essay", "story"}:
+    if first > at:
+        return texts[first] in colors() or texts[first] in {"it", "picture", "photo", "image", "letters"}
+    if texts[at] == "and" and at + 1 < len(texts):
+        entry = lexicon().longest(texts[at + 1 :])
+        return entry is not None and entry.kind in {"make", "head"}
+    return False
+
+
+def _is_inscription(first: Word, said: str, lead: str) -> bool:
+    """After a colon anything, after "write" nearly anything, after a noun only what begins like an inscription."""
+    if lead == ":":
+        return True
+    capital = not said[0].islower()
+    if first.text in _NOT_FIRST and not (capital and len(first.text) > 2 and lead in _SAYING):
         return False
-    if first in {"in", "at", "on", "to", "it", "that", "this", "my", "the", "a", "something", "over", "across", "here", "there", "is", "are"}:
-        return False
-    return lead.startswith(("write", "say", "that", "which", "read")) or " with" in lead or not said[0].islower() or said[0].isdigit()
+    return capital or lead in _SAYING - {"stamp"}
+
+
+def _replaced(message: str, words: Sequence[Word], first: int, stop: int) -> list[Word]:
+    """The words with the inscription as one quotation; a copyright sign before it belongs to it."""
+    text = message[words[first].start : words[stop - 1].stop].strip()
+    before = list(words[:first])
+    sign = next((i for i in range(len(before) - 1) if before[i].text == "copyright" and before[i + 1].text in {"sign", "symbol"}), None)
+    if sign is not None:
+        text, before = f"© {text}", before[:sign]
+    return [*before, Word(text, "quote", words[first].start, words[stop - 1].stop), *words[stop:]]

@@ -20,6 +20,7 @@ HARMLESS = {"fill", "make", "add", "be", "should", "whole", "again", "instead", 
 _GRAMMATICAL = {"in", "on", "of", "at", "for", "to", "with", "by", "over", "across", "around", "from", "within", "onto", "along", "throughout", "through"}
 
 
+_WITHIN = {"", "in", "on", "of", "at", "for", "over", "across", "within", "inside", "to", "from", "throughout", "onto", "into", "along", "all over", "upon"}
 _ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its", "both", "every", "each"}
 
 
@@ -103,8 +104,11 @@ class Clause:
 
     # --- what several edits ask for ---
 
-    def region(self) -> str | None:
-        """The part of the picture it is about, taken: one thing, a place, or everything but a thing."""
+    def region(self, *around: str) -> str | None:
+        """The part of the picture it is about, taken: one thing, a place, or everything but a thing.
+
+        `around`: further prepositions that lead to it; "behind the cat" is not the cat.
+        """
         excluded = self._after("except")
         if excluded is not None:
             self.take("rest")
@@ -116,6 +120,8 @@ class Clause:
         if len(found) != 1:
             return None
         item = found[0]
+        if item.kind == "thing" and item.value.prep not in _WITHIN | set(around):
+            return None
         if item.kind == "thing" and item.value.prep == "for" and item.value.article not in {"", "the"}:
             return None
         if item.kind == "thing" and item.value.article in {"a", "an", "some", "any"}:
@@ -169,4 +175,6 @@ def _harmless(item: Item) -> bool:
         return item.value in _GRAMMATICAL
     if item.kind == "det":
         return item.value in _ARTICLES
-    return item.kind in HARMLESS or _is_whole(item)
+    if _is_whole(item):
+        return item.value.prep in _WITHIN | {"around", "with", "by"}
+    return item.kind in HARMLESS

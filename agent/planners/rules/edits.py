@@ -122,7 +122,7 @@ _CASTS = {"temperature", "tint"}
 
 def settled(clause: Clause) -> Clause:
     """The clause with "remove the noise", "fix the colours", "enhance the contrast" turned into what they mean."""
-    for settle in (_numbers_apart, _removed_effect, _named_look, _softness, _halved, _pronounced_effect, _enhanced_property, _color_complaint, _repaired, _fixed_property, _cut_property):
+    for settle in (_lettered, _pointed, _numbers_apart, _removed_effect, _named_look, _softness, _halved, _pronounced_effect, _enhanced_property, _color_complaint, _repaired, _fixed_property, _cut_property):
         settle(clause)
     return clause
 
@@ -141,6 +141,21 @@ def _inner(item: Item) -> Head | None:
         head: Head = thing.inner.value
         return head
     return None
+
+
+def _lettered(clause: Clause) -> None:
+    """ "Big" is the size of the letters where there is something to write."""
+    if clause.has("quote") or _heads(clause, "text"):
+        for item in _heads(clause, "resize"):
+            if item.value.form in {"adjective", "comparative"} and not clause.has("dim", "quantity"):
+                _swap(clause, item, "degree", "big" if item.value.args.get("sign") == 1 else "small")
+
+
+def _pointed(clause: Clause) -> None:
+    """ "That part" is "it"."""
+    for item in list(clause.items):
+        if item.kind == "thing" and item.value.article in {"that", "this"} and item.value.words in {"part", "area", "bit", "spot", "region"}:
+            _swap(clause, item, "whole", "it")
 
 
 _RATIO_UP_TO = 50
@@ -179,6 +194,9 @@ def _removed_effect(clause: Clause) -> None:
         elif head.tool in {"denoise", "sharpen", "straighten"} and head.form in {"noun", "flaw"}:
             _swap(clause, item, "head", head)
             _swap(clause, verbs[0], "direction", -1) if head.tool != "sharpen" or head.form == "flaw" else None
+        elif head.tool == "vignette":
+            _swap(clause, item, "head", Head("vignette", "noun", {"sign": -1}))
+            _swap(clause, verbs[0], "fill", "remove")
         elif head.args.keys() == {"saturation"} and head.form == "noun":
             _swap(clause, item, "head", Head("monochrome", "adjective", {"tone": "neutral"}))
             _swap(clause, verbs[0], "fill", "remove")
@@ -256,6 +274,9 @@ _REPAIRED = set("scratch scratches dust spot spots speck specks stain stains smu
 def _repaired(clause: Clause) -> None:
     """ "Fix the tilted horizon", "correct the tilt", "clean up the scratches"."""
     fixes = [item for item in clause.items if item.kind == "fix"]
+    effects = clause.has("head") or any(_inner(item) for item in clause.items)
+    if fixes and fixes[0].value.startswith("smooth") and clause.has("thing") and not effects:
+        _swap(clause, fixes[0], "head", Head("blur"))
     for item in list(clause.items) if fixes else ():
         if item.kind == "head" and item.value.tool == "rotate" and clause.says("tilt"):
             _swap(clause, item, "head", Head("straighten", "flaw"))

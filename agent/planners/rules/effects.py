@@ -25,7 +25,8 @@ def strength(clause: Clause) -> list[Draft] | None:
     tool = tools.pop()
     if tools or tool is None:
         return None
-    complaint = clause.has("be") and not clause.has("make", "should", "add")
+    flawed = all(head.form == "flaw" for head in heads) and heads[0].tool == tool
+    complaint = (clause.has("be") or flawed) and not clause.has("make", "should", "add")
     if any(quantity.value < 0 for quantity in clause.all("quantity")):
         return None
     value = amount(clause, tool)
@@ -67,7 +68,7 @@ def _meant(clause: Clause, head: Head) -> str | None:
     """The tool that a form of speech asks for; None where it asks for what no tool does."""
     direction = set(clause.all("direction"))
     negated, enough, too = clause.has("not"), clause.has("enough"), clause.has("too")
-    states = clause.has("be") and not clause.has("make", "should", "add")
+    states = (clause.has("be") or (clause.has("degree") and not clause.has("thing"))) and not clause.has("make", "should", "add")
     less = direction == {-1} or too
     match head.form, head.tool:
         case _ if negated and not (enough and head.form == "adjective") and not (head.form == "adjective" and states):
@@ -75,7 +76,7 @@ def _meant(clause: Clause, head: Head) -> str | None:
         case "verb" | "comparative", tool:
             return None if less else tool
         case "adjective", tool:
-            return "blur" if too else (None if less else tool)
+            return None if less else tool
         case "noun", "denoise":
             return "denoise" if less or clause.has("fix") or (states and not direction - {-1}) else None
         case "noun", tool:
@@ -83,7 +84,7 @@ def _meant(clause: Clause, head: Head) -> str | None:
         case "flaw", tool:
             if clause.has("fix") or less or states:
                 return tool
-            wished = clause.has("make", "should") or direction == {1} or clause.says("background", "backdrop")
+            wished = clause.has("make", "should") or direction == {1} or clause.says("background", "backdrop", "else", "rest", "everything")
             return head.args.get("instead") if wished else None
     return None
 

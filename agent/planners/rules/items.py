@@ -65,7 +65,15 @@ def _phrase(texts: Sequence[str], at: int) -> Item | None:
 
 def _quantity(words: Sequence[Word], at: int) -> Item | None:
     found = quantity_at(words, at)
-    return found and Item("quantity", found[0], at, found[1])
+    if found is None or _cuts_phrase(_texts(words), at, found[1]):
+        return None
+    return Item("quantity", found[0], at, found[1])
+
+
+def _cuts_phrase(texts: Sequence[str], at: int, stop: int) -> bool:
+    """ "By a quarter" in "by a quarter turn"."""
+    inside = ((first, lexicon().longest(texts[first:])) for first in range(at + 1, stop))
+    return any(entry is not None and entry.kind == "head" and first + len(entry.words) > stop for first, entry in inside)
 
 
 def _place(texts: Sequence[str], at: int) -> Item | None:
@@ -92,6 +100,8 @@ def _thing(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item | Non
     thing, stop = found
     amount = quantity_at(words, at + len(thing.prep.split())) if thing.prep else None
     if amount is not None and amount[1] >= stop:
+        return None
+    if thing.words == "light" and stop < len(texts) and (following := lexicon().longest(texts[stop:])) and following.kind == "head":
         return None
     if thing.inner is not None and not wants and _is_effect(thing.inner) and not _is_zone(thing, before):
         return None

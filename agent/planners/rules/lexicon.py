@@ -82,9 +82,10 @@ def nouns(heading: str) -> frozenset[str]:
 
 def _entries() -> Iterator[Entry]:
     for heading, lines in tables.blocks("edits.txt"):
-        head = _head(heading)
-        for phrase in tables.phrases(lines):
-            yield from (Entry(words, "head", head) for words in _forms(phrase, head.form))
+        yield from (Entry(phrase, "head", _head(heading)) for phrase in tables.phrases(lines))
+    for heading, lines in tables.blocks("edits.txt"):
+        if (head := _head(heading)).form == "verb":
+            yield from (Entry(words, "head", head) for phrase in tables.phrases(lines) for words in _forms(phrase))
     for heading, lines in tables.blocks("grammar.txt"):
         kind, _, value = heading.partition(" = ")
         yield from (Entry(phrase, kind, _value(value)) for phrase in tables.phrases(lines))
@@ -118,9 +119,9 @@ _IRREGULAR = {
 _DOUBLING = frozenset("crop recrop trim blur flip dim chop lop snip deblur unblur rub wrap scrub swap zap".split())
 
 
-def _forms(phrase: tuple[str, ...], form: Form) -> Iterator[tuple[str, ...]]:
-    """A verb's phrase also with -s, -ed and -ing: crop it, crops, cropped, cropping."""
-    yield from ((word, *phrase[1:]) for word in (inflected(phrase[0]) if form == "verb" else phrase[:1]))
+def _forms(phrase: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """A verb's phrase with -s, -ed and -ing: crops, cropped, cropping."""
+    yield from ((word, *phrase[1:]) for word in inflected(phrase[0])[1:])
 
 
 def inflected(verb: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ alone needs "more" or "less". Everything else about pictures is in `effects`, `s
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.plan import Candidate
@@ -35,15 +35,19 @@ def monochrome(clause: Clause) -> list[Draft] | None:
     others = clause.heads("adjust")
     if not heads or clause.tools() - {"monochrome", "adjust"} or clause.has("not"):
         return None
+    contrast = 0.0
     tone = "sepia" if any(head.args["tone"] == "sepia" for head in heads) else "neutral"
     for head in others:
         if set(head.args) == {"temperature"}:
             tone = _TONES[head.args["temperature"]] if tone == "neutral" else tone
+        elif set(head.args) == {"contrast"} and head.form == "adjective":
+            contrast = head.args["contrast"] * SCALES["adjust"][""]
         elif not (head.form == "noun" and "saturation" in head.args):
             return None
     clause.take_all("head", "degree", "direction", "adjective")
-    refers = clause.refers()
-    return [Draft("monochrome", {"tone": tone}, clause.region(), refers=refers)]
+    refers, region = clause.refers(), clause.region()
+    drafts = [Draft("monochrome", {"tone": tone}, region, refers=refers)]
+    return [*drafts, Draft("adjust", {"contrast": contrast}, region)] if contrast else drafts
 
 
 def adjust(clause: Clause) -> list[Draft] | None:
@@ -74,6 +78,12 @@ def adjust(clause: Clause) -> list[Draft] | None:
     return [Draft("adjust", args, region, refers=refers, complaint=mood.complaint)]
 
 
+def _is_look(clause: Clause) -> bool:
+    """ "Faded look" asks for it, "it looks faded" does not."""
+    words = [word.text for word in clause.words if word.text not in {"please", "thanks"}]
+    return words[-1] == "look"
+
+
 _FLAWED = ("overexposed", "underexposed", "oversaturated", "undersaturated", "faded", "washed", "blown", "crushed", "underlit", "clipped", "garish", "drab")
 """Words that are only said of what should be otherwise."""
 
@@ -86,11 +96,16 @@ def _colored(heads: list[Head]) -> bool:
     return all(head.args.get("own") for head in heads)
 
 
+@dataclass(frozen=True)
 class _Mood:
     """How the clause speaks of a property: asks for it, complains of it, wants more or less of it."""
 
-    def __init__(self, direction: int, too: bool, lacks: bool, states: bool, asks: bool) -> None:
-        self.direction, self.too, self.lacks, self.states, self.asks = direction, too, lacks, states, asks
+    direction: int
+    too: bool
+    lacks: bool
+    states: bool
+    asks: bool
+    measured: bool
 
     @classmethod
     def of(cls, clause: Clause, bare: bool) -> _Mood:
@@ -102,16 +117,17 @@ class _Mood:
         lacks = negated and enough
         if negated and not enough:
             lacks, too = False, True
-        asks = clause.has("make", "should", "add") or clause.says("want", "like")
+        asks = clause.has("make", "should", "add") or clause.says("want", "like", "style", "feel") or _is_look(clause)
         states = clause.has("be") or clause.says(*_FLAWED) or (bare and clause.has("degree") and not asks and not clause.has("thing"))
-        return cls(clause.direction(), too and not little, lacks or little, states, asks)
+        measured = clause.has("degree")
+        return cls(clause.direction(), too and not little, lacks or little, states, asks, measured)
 
     @property
     def complaint(self) -> bool:
         return self.too or self.lacks or (self.states and not self.asks and not self.direction)
 
-    def sign(self, head: Head) -> int:
-        """+1: what the head names; −1: the opposite; 0: cannot be told."""
+    def sign(self, head: Head) -> int | None:
+        """+1: what the head names; −1: the opposite; 0: only a number can tell; None: nothing is asked."""
         if self.lacks:
             return 1
         if self.too:
@@ -121,10 +137,12 @@ class _Mood:
                 return 1 if self.direction >= 0 else 0
             case "comparative":
                 return 1 if self.direction >= 0 and (self.asks or not self.states) else 0
+            case "adjective" if not (self.direction or self.asks or self.states):
+                return None
             case "adjective":
-                return self.direction or (-1 if self.states and not self.asks else int(self.asks))
+                return self.direction or (-1 if self.states and not self.asks else 1)
             case _:
-                return self.direction or (1 if self.asks else 0)
+                return self.direction or (1 if self.asks or (self.measured and not self.states) else 0)
 
 
 _EXCLAIMED = {"cool", "warm", "chill", "burn", "pop", "dim", "fade", "light"}
@@ -156,7 +174,10 @@ def _signs(heads: list[Head], mood: _Mood) -> dict[str, int] | None:
     signs: dict[str, int] = {}
     for head in _without_topics(heads):
         for argument, sign in head.args.items():
-            wanted = sign * mood.sign(head)
+            turned = mood.sign(head)
+            if turned is None:
+                return None
+            wanted = sign * turned
             if signs.setdefault(argument, wanted) != wanted:
                 return None
     return signs

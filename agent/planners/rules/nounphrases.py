@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from agent.planners.rules.english import could_be_english
 from agent.planners.rules.lexicon import Entry, lexicon, nouns
 from agent.planners.rules.numbers import CARDINALS
 from agent.planners.rules.places import place_at
@@ -26,7 +27,7 @@ _NOUNS = nouns("noun")
 _ADJECTIVES = nouns("adjective") | {"thin", "thick", "wide", "high", "low", "bold", "light", "deep", "heavy", "fine", "faint"}
 _ABSTRACT = nouns("not in photos") - _NOUNS
 _VERBS = set(
-    "came come comes went goes go got gets takes took ruins ruin ruined bothers bother annoys annoy distracts distract shows showed had holds held says said makes made "
+    "has have had having came come comes went goes go got gets takes took ruins ruin ruined bothers bother annoys annoy distracts distract shows showed had holds held says said makes made "
     "wants fell hides blocks sticks stuck stands stood sits sat keeps kept does did sees saw draws drew steals catches kills jump jumps jumped flew "
     "disappears looked turned became becomes stay stays stayed remain remains should appear appears pops dominates reflects bleeds belongs matters".split()
 )
@@ -42,7 +43,7 @@ class Thing:
     """What a noun phrase names. `words` without its article; `prep`: the preposition before it; `parts`: "X and Y".
 
     `whole`: it is the picture itself ("my street photo": words are "my street"). `vague`: a "thing". `abstract`: nothing
-    a photo shows. `inner`: what the same words mean as an effect ("the shadows", "the border").
+    a photo shows. `known`: its last word is in the tables. `inner`: what the same words mean as an effect ("the shadows", "the border").
     """
 
     words: str
@@ -51,6 +52,7 @@ class Thing:
     whole: bool = False
     vague: bool = False
     abstract: bool = False
+    known: bool = True
     parts: tuple[str, ...] = ()
     inner: Entry | None = None
 
@@ -114,7 +116,8 @@ def _simple(texts: Sequence[str], at: int) -> tuple[Thing, int] | None:
         article=article,
         whole=classes[-1] == "whole",
         vague=classes[-1] == "vague",
-        abstract=bool(_ABSTRACT & set(body)) or (inner is None and _names_effect(body[-1])),
+        known=classes[-1] != "unknown",
+        abstract=bool(_ABSTRACT & set(body)) or body[-2:] in (["red", "eye"], ["red", "eyes"]) or (inner is None and _names_effect(body[-1])),
         parts=(" ".join(body),),
         inner=inner,
     )
@@ -135,7 +138,8 @@ def _body(texts: Sequence[str], at: int, compared: bool) -> tuple[int, list[str]
         kind = "adjective" if compared and texts[at] in _COMPARED and not classes else _class(texts[at])
         kind = "noun" if texts[at] == "can" and classes[-1:] == ["noun"] and texts[at - 1] in _CANS else kind
         named = any(c in {"noun", "unknown", "whole", "vague", "effect"} for c in classes)
-        if kind == "stop" or (named and kind == "adjective") or classes[-1:] == ["whole"]:
+        after_effect = kind == "unknown" and classes[-1:] == ["effect"]
+        if kind == "stop" or (named and kind == "adjective") or classes[-1:] == ["whole"] or after_effect:
             break
         if kind == "whole" and named and classes[-1] == "effect":
             break
@@ -172,7 +176,8 @@ def _class(word: str) -> str:
         return "adjective"
     entry = lexicon().single(word)
     if entry is None:
-        return "stop" if word.endswith("ly") or not word.isalpha() or word in CARDINALS else "unknown"
+        named = not word.endswith("ly") and word not in CARDINALS and could_be_english(word)
+        return "unknown" if named else "stop"
     if entry.kind == "head" and entry.value.tool in {"remove", "auto"}:
         return "stop"
     if entry.kind == "head" and entry.value.form in {"noun", "adjective", "flaw"}:

@@ -49,6 +49,8 @@ def background(clause: Clause) -> list[Draft] | None:
     if {head.tool for head in heads} - {"replace_background", "remove"} or clause.has("not", "too", "except", "quote"):
         return None
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
+    if clause.says("isolate", "isolated") and clause.has("color"):
+        clause.drop(things)
     named = [item for item in things if _background(item.value)]
     if not named and not any(head.tool == "replace_background" for head in heads):
         return None
@@ -75,6 +77,9 @@ def _color_of(thing: Thing) -> str | None:
     return colors().get(before)
 
 
+_NAMED = {"name", "title", "slogan", "motto", "brand", "website", "address", "number", "initials", "date", "hashtag", "handle", "url", "line", "sign", "price"}
+
+
 def text(clause: Clause) -> list[Draft] | None:
     """Words on the picture, at a place, in a colour."""
     quotes = clause.take_all("quote")
@@ -85,6 +90,7 @@ def text(clause: Clause) -> list[Draft] | None:
     if quotes and not (clause.has("add", "make", "head", "place") or len(clause.items) == 0):
         return None
     clause.take_all("head", "degree")
+    clause.drop([item for item in clause.items if quotes and item.kind == "thing" and item.value.words.split()[-1:] and item.value.words.split()[-1] in _NAMED])
     args: dict[str, Any] = {"text": quotes[0]} if quotes else {}
     place = clause.take("place") or _side(clause)
     if place:

@@ -152,6 +152,13 @@ def merged(drafts: Sequence[Draft]) -> list[Draft]:
             and not set(draft.args) & set(last.args)
         ):
             out[-1] = replace(last, args=last.args | draft.args)
+        elif last is not None and _two_sides(last, draft):
+            out[-1] = replace(last, args=last.args | draft.args)
         else:
             out.append(draft)
     return out
+
+
+def _two_sides(one: Draft, other: Draft) -> bool:
+    """ "600 wide and 400 high" is one size."""
+    return one.tool == other.tool == "resize" and set(one.args) | set(other.args) == {"width", "height"} and len(one.args) == 1

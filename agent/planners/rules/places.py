@@ -19,7 +19,7 @@ _DETS = {"the", "its", "very", "far", "dead", "extreme", "a"}
 def place_at(words: Sequence[str], at: int) -> tuple[str, int] | None:
     """The place that begins at `at` in its usual spelling, and where it stops. Left and right alone may be directions."""
     start = at
-    while at < len(words) and words[at] in _DETS:
+    while at < len(words) and (words[at] in _DETS or words[at : at + 2] in (["up", "top"], ["down", "bottom"])):
         at += 1
     fraction, at = _fraction(words, at)
     found, at = _direction(words, at)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from agent.plan import Context
 from agent.planners.rules import asides, commands, edits
+from agent.planners.rules.amounts import RELATIVE, SCALES
 from agent.planners.rules.asides import REST, Ban
 from agent.planners.rules.clause import Clause, Draft
 from agent.planners.rules.edits import Canvas
@@ -111,7 +112,7 @@ def _one(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas,
     if segment.words[0].text == "instead":
         reading.instead_of = " ".join(word.text for word in segment.words[1:] if word.text != "of")
         return 1
-    for step in (_lone_command, _reason, _toned, _restriction, _afterthought, _command, _edit, _late_afterthought, _further_complaint, _remark, _remark_and_edit):
+    for step in (_lone_command, _reason, _toned, _restriction, _afterthought, _command, _elliptic, _edit, _late_afterthought, _further_complaint, _remark, _remark_and_edit):
         taken = step(segments, at, reading, canvas, context)
         if taken:
             return taken
@@ -127,7 +128,8 @@ def _half_said(segment: Segment) -> bool:
     clause = edits.settled(Clause.of(segment.words))
     left = clause.unexplained()
     bare = not clause.has("make", "add", "be") and len(left) <= 2 and all(item.kind in _SUBSTANCE for item in left)
-    return not left or (bare and not any(item.kind == "thing" and item.value.abstract for item in left))
+    bare = bare and len(segment.words) <= 4
+    return not left or (bare and not any(item.kind == "thing" and (item.value.abstract or not item.value.known) for item in left))
 
 
 def courteous(words: Sequence[Word]) -> bool:
@@ -153,7 +155,7 @@ def _lone_command(segments: Sequence[Segment], at: int, reading: Reading, canvas
 
 
 def _restriction(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
-    ban = asides.ban(segments[at].words)
+    ban = asides.ban(segments[at].words) or _but(segments, at, reading)
     if ban is None or (segments[at].words[0].text in {"no", "without"} and edits.read(segments[at].words, canvas)):
         return 0
     if any(word.text == "instead" for segment in segments for word in segment.words):
@@ -162,10 +164,38 @@ def _restriction(segments: Sequence[Segment], at: int, reading: Reading, canvas:
     return 1
 
 
+def _but(segments: Sequence[Segment], at: int, reading: Reading) -> Ban | None:
+    """ "Everything in black and white, but the flower"."""
+    said = {word.text for unit in reading.units for segment in unit.segments for word in segment.words}
+    if segments[at].joint != "but" or not said & {"everything", "all", "whole"}:
+        return None
+    return asides.excepted(segments[at].text)
+
+
+def _elliptic(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
+    """ "More contrast in the sky and | less in the foreground", "the face by 0.2 and | the background by -0.2"."""
+    last = reading.drafts[-1] if reading.drafts else None
+    if last is None or last.tool != "adjust" or segments[at].joint not in {"and", "but", "comma"}:
+        return 0
+    clause = edits.settled(Clause.of(segments[at].words))
+    direction, quantity, degree = clause.direction(), clause.quantity(*RELATIVE), clause.degree()
+    region = clause.region()
+    if region is None or clause.unexplained() or clause.has("head") or not (direction or quantity):
+        return 0
+    size = SCALES["adjust"][degree or ""] if quantity is None else abs(quantity.share)
+    sign = direction or (-1 if quantity and quantity.value < 0 else 1)
+    before = 1 if all(value > 0 for value in last.args.values()) else -1
+    sign = sign if direction or (quantity and quantity.signed) else before
+    reading.units.append(Unit([Draft("adjust", {name: sign * size for name in last.args}, region)], segments[at : at + 1]))
+    return 1
+
+
 def _edit(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
     unit = _unit(segments, at, canvas) or _recolored(segments[at], reading)
     if unit is None:
         return 0
+    if any(draft.need for draft in unit.drafts) and _amend(reading, segments[at], canvas):
+        return 1
     if reading.units and asides.is_remark(segments[at].words) and _repeats(unit, reading):
         reading.remarks += unit.segments
         return len(unit.segments)
@@ -261,7 +291,8 @@ def _extended(segments: Sequence[Segment], at: int, stop: int, unit: Unit, canva
 
 def _toning(unit: Unit, segment: Segment) -> bool:
     """ "Black and white with a cool tone"."""
-    return unit.tools == {"monochrome"} and segment.joint in {"with", "but"} and segment.words[0].text != "instead"
+    toned = segment.joint in {"with", "but"} and Clause.of(segment.words).tools() == {"adjust"}
+    return unit.tools == {"monochrome"} and toned and segment.words[0].text != "instead"
 
 
 def _fragment(segment: Segment, canvas: Canvas) -> bool:
@@ -362,7 +393,7 @@ def _amend(reading: Reading, segment: Segment, canvas: Canvas) -> bool:
         return False
     last = reading.units[-1]
     alone = edits.read(segment.words, canvas)
-    if alone is not None and last.tools != {"monochrome"}:
+    if alone is not None and all(draft.need is None for draft in alone) and last.tools != {"monochrome"}:
         return False
     drafts = edits.read(joined([*last.segments, segment]), canvas)
     if drafts is None or any(draft.need for draft in drafts) or len(drafts) < len(last.drafts):

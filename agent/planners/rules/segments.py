@@ -120,6 +120,8 @@ def _fixed(words: Sequence[Word]) -> set[int]:
     found: set[int] = set()
     for at in range(len(words)):
         entry = lexicon().longest(texts[at:])
+        if entry is not None and entry.words[0] == "without" and entry.kind == "head":
+            found.add(at)
         if entry is not None and entry.kind != "fill" and {"and", "with", "before", "after", "but"} & set(entry.words[1:]):
             found |= set(range(at + 1, at + len(entry.words)))
     return found

@@ -71,7 +71,9 @@ def crop(clause: Clause) -> list[Draft] | None:
     if args:
         clause.items = [item for item in clause.items if not (item.kind == "det" and item.value in {"her", "him"})]
     aimed = _aimed(clause)
-    region = clause.region()
+    region = clause.region("around", "toward", "towards", "near", "by")
+    if args and region in {"left", "right", "top", "bottom"}:
+        return None
     if not args and (region is None or not aimed):
         return [Draft("crop", need=CROP_TO_WHAT, refers=refers)]
     return [Draft("crop", args, region)]
@@ -174,7 +176,8 @@ def _which_side(quantity: Quantity) -> Need:
 
 
 def _pixels_said(clause: Clause) -> bool:
-    return clause.has("dim") and any(quantity.unit in ("px", "") for quantity in clause.all("quantity"))
+    units = {quantity.unit for quantity in clause.all("quantity")}
+    return "px" in units or (clause.has("dim") and "" in units)
 
 
 def _sides(clause: Clause, size: tuple[int, int] | None) -> dict[str, int]:
@@ -222,6 +225,7 @@ def rotate(clause: Clause) -> list[Draft] | None:
     _no_thing(clause)
     heads = clause.heads("rotate")
     turning = clause.says("turn", "turned", "turning", "put", "stand") and (clause.has("turn") or _angle(clause))
+    turning = turning or (_angle(clause) and clause.has("turn"))
     if clause.tools() - {"rotate"} or clause.has("not", "too") or not (heads or turning):
         return None
     fixed = [head.args["degrees"] for head in heads if "degrees" in head.args]
@@ -254,7 +258,7 @@ def _which_way() -> list[Draft]:
 
 
 def _angle(clause: Clause) -> bool:
-    return any(quantity.unit == "degrees" for quantity in clause.all("quantity"))
+    return any(q.unit == "degrees" or (q.unit == "" and abs(q.value) in {90, 180, 270}) for q in clause.all("quantity"))
 
 
 def _whole(value: float) -> float:

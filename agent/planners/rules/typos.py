@@ -1,7 +1,6 @@
 """Mends typing errors: a word nobody knows becomes the one known word that lies within a slip or two of it.
 
-Never from one English word to another: `protected.txt` lists the English words within reach of a known one (drawn from
-Alan Beale's 12dicts, public domain). Words of the session (branches, files) are known too.
+Never from one English word to another. Words of the session (branches, files) are known too.
 """
 
 from __future__ import annotations
@@ -11,11 +10,10 @@ from dataclasses import replace
 from functools import cache
 
 from agent.plan import Context
-from agent.planners.rules import tables
+from agent.planners.rules.english import is_english
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.numbers import CARDINALS, ORDINALS
-from agent.planners.rules.words import expansions
-from agent.planners.rules.words import Word
+from agent.planners.rules.words import Word, expansions, renamed
 
 SHORTEST = 4
 """Shorter words have too many neighbours; their usual slips are listed in `spelling`."""
@@ -25,7 +23,7 @@ LONG = 8
 OTHERS = frozenset(
     "undo redo revert original version reset branch rename merge compare export download replay switch return previous before after then first finally afterwards "
     "beforehand untouched everything instead without because continue background jpeg webp tiff step steps twice again "
-    "percent degrees pixels wrong question".split()
+    "percent degrees pixels wrong question combine".split()
 )
 """Known words that are in no table of the lexicon."""
 
@@ -34,11 +32,6 @@ OTHERS = frozenset(
 def vocabulary() -> frozenset[str]:
     """All words that a slip may be mended to."""
     return lexicon().words | OTHERS | CARDINALS.keys() | ORDINALS.keys()
-
-
-@cache
-def protected() -> frozenset[str]:
-    return frozenset(tables.text("protected.txt").split())
 
 
 def corrected(words: Sequence[Word], context: Context) -> list[Word]:
@@ -50,7 +43,20 @@ def corrected(words: Sequence[Word], context: Context) -> list[Word]:
             out.append(word)
         else:
             out += [replace(word, text=piece) for piece in mended(word.text).split()]
+    return _its(out)
+
+
+def _its(words: Sequence[Word]) -> list[Word]:
+    """ "its too dark", "its for my mom" → it is."""
+    out: list[Word] = []
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        entry = lexicon().single(following.text) if word.text == "its" and following is not None else None
+        stated = following is not None and (following.text in _AFTER_IS or (entry is not None and entry.kind in {"head", "degree", "too"}))
+        out += renamed(word, "it is") if word.text == "its" and stated else [word]
     return out
+
+
+_AFTER_IS = {"a", "too", "so", "for", "very", "not", "just", "way", "kind", "quite", "really", "pretty", "all", "getting", "been", "supposed", "going", "an", "my", "the", "our"}
 
 
 def _own_words(context: Context) -> set[str]:
@@ -62,19 +68,19 @@ def _own_words(context: Context) -> set[str]:
 def mended(text: str) -> str:
     """The known word that was meant, or the word as it is."""
     stem = text.removesuffix("'s")
-    if stem in vocabulary() or stem in protected() or len(stem) < SHORTEST or not stem.isascii():
+    if stem in vocabulary() or is_english(stem) or len(stem) < SHORTEST or not stem.isascii():
         return _undoubled(text)
     reach = 2 if len(stem) >= LONG else 1
     near = [(distance(stem, known, reach), known) for known in vocabulary() if abs(len(known) - len(stem)) <= reach]
-    near = sorted(found for found in near if found[0] <= reach and _alike(stem, found[1]))
-    if not near or (len(near) > 1 and near[0][0] == near[1][0] and _stem(near[0][1]) != _stem(near[1][1])):
+    near = sorted((d, known[-1] != stem[-1], known) for d, known in near if d <= reach and _alike(stem, known))
+    if not near or (len(near) > 1 and near[0][0] == near[1][0] and _stem(near[0][2]) != _stem(near[1][2])):
         return _undoubled(text)
-    return near[0][1] + text[len(stem) :]
+    return near[0][2] + text[len(stem) :]
 
 
 def _undoubled(text: str) -> str:
     """ "soo", "pleaase": a letter held too long."""
-    if text in vocabulary() or text in protected():
+    if text in vocabulary() or is_english(text):
         return text
     single = "".join(letter for i, letter in enumerate(text) if i == 0 or letter != text[i - 1])
     return expansions().get(single, single) if single in vocabulary() or single in expansions() else text
