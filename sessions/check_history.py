@@ -57,10 +57,12 @@ _MOVES = (
         _first.c.id.label("before_found"),
         _after.c.id.label("after_found"),
         _inverted.c.kind.label("inverted"),
+        _t.c.request_id.label("turn_found"),
     )
     .outerjoin(_first, _at(_first, _m, _m.c.before))
     .outerjoin(_after, _at(_after, _m, _m.c.after))
     .outerjoin(_inverted, _at(_inverted, _m, _m.c.inverts))
+    .outerjoin(_t, _at(_t, _m, _m.c.turn, "request_id"))
     .where(_m.c.session == AT)
     .order_by(_m.c.id)
 )
@@ -150,6 +152,8 @@ def _move(row: Row[Any], stood: str | None) -> Iterator[Fault]:
         yield "mismatch", "it does not begin where the branch was"
     if (row.kind == "redo") != (row.inverts is not None) or (opens and row.before is not None):
         yield "mismatch", "its kind does not fit what it did"
+    if row.turn is not None and row.turn_found is None:
+        yield "dangling", "the turn it came of has no record"
     if row.inverts is not None and row.inverted not in ("undo", "reset"):
         yield "dangling", "it inverts a move that is not there"
 
@@ -198,7 +202,7 @@ def _turn(row: Row[Any]) -> Iterator[Fault]:
         yield "dangling", "the revision it was planned on is not there"
     try:
         turn_of(row)
-    except (ValueError, TypeError):
+    except StorageError:
         yield "mismatch", "its plan or its outcome cannot be read"
     if row.state not in get_args(TurnState) or row.next_step < 0:
         yield "mismatch", "its state is impossible"

@@ -77,6 +77,8 @@ def _packs(look: Look) -> Iterator[Problem]:
                 look.tiles[place.hash] = word or "mismatch"
                 if word is None:
                     yield look.problem(("mismatch", "its file holds no such tile there"), "tile", place.hash)
+            elif place.codec != CODEC:
+                yield look.problem(("mismatch", "it is not stored as its record says"), "tile", place.hash)
 
 
 def sound_tiles(store: Store, session: str, places: Sequence[Row[Any]]) -> list[bool]:
@@ -87,7 +89,7 @@ def sound_tiles(store: Store, session: str, places: Sequence[Row[Any]]) -> list[
             decode(store.files.get(store.blobs.name(session, place.blob), place.offset, place.length), place.hash)
         except (PentimentoError, TypeError, MemoryError):  # a damaged row may ask for anything
             return False
-        return bool(place.codec == CODEC)
+        return True
 
     return list(workers().map(sound, places))
 

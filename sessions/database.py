@@ -28,7 +28,7 @@ BUSY_SECONDS = 60
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves; the driver's own habit starts transactions too late
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -103,10 +103,20 @@ class Database:
             raise SchemaTooNew(
                 "These sessions were written by a newer Pentimento.", "Update Pentimento; nothing was changed."
             )
+        if version is None and self.sqlite:
+            self._use_wal()
         from sessions.migrations.run import upgrade
 
         with self._writer.begin() as connection:
             upgrade(connection)
+
+    def _use_wal(self) -> None:
+        """Only once, in a database that is ours from now on: the mode is kept in the file."""
+        connection = self.engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA journal_mode=WAL")
+        finally:
+            connection.close()
 
     def close(self) -> None:
         self.engine.dispose()

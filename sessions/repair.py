@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, select
 from sessions import schema
 from sessions.check_pixels import file_fault, sound_tiles
 from sessions.commits import advance, record
+from sessions.files import storage_errors
 from sessions.findings import Problem
 from sessions.store import Store
 from sessions.upkeep import hold
@@ -39,26 +40,39 @@ def repair(store: Store, problems: Iterable[Problem]) -> Iterator[Repaired]:
     damage = [problem for problem in problems if problem.damage]
     for session in dict.fromkeys(problem.session for problem in damage if problem.session):
         here = [problem for problem in damage if problem.session == session]
-        for name in dict.fromkeys(p.name for p in here if p.what == "file" or p.what == "asset"):
-            yield from _file(store, session, name.split()[-1])
-        yield from _forget(store, session, [p.name for p in here if p.what == "tile"])
+        yield from _tiles(store, session, here)
+        for name in dict.fromkeys(p.name.split()[-1] for p in here if p.what in ("file", "asset")):
+            yield from _quarantine(store, session, name)
         yield from _heads(store, session, {p.name for p in here if p.what == "revision"})
 
 
-def _file(store: Store, session: str, name: str) -> Iterator[Repaired]:
-    t = schema.tiles
+def _tiles(store: Store, session: str, problems: list[Problem]) -> Iterator[Repaired]:
+    """Forget the tiles of damaged files, and damaged records of tiles, that cannot be read indeed."""
+    t = schema.tiles.c
+    for problem in problems:
+        if problem.what in ("file", "tile"):
+            column = t.blob if problem.what == "file" else t.hash
+            with store.database.read() as connection:
+                rows = select(schema.tiles).where(t.session == session, column == problem.name)
+                places = connection.execute(rows).all()
+            sound = sound_tiles(store, session, places)
+            yield from _forget(store, session, [p.hash for p, good in zip(places, sound, strict=True) if not good])
+
+
+def _quarantine(store: Store, session: str, name: str) -> Iterator[Repaired]:
+    """Move a damaged file away, unless the record of a tile, a sound one by now, still names it."""
+    t = schema.tiles.c
     with store.database.read() as connection:
-        places = connection.execute(select(t).where(t.c.session == session, t.c.blob == name)).all()
-    sound = sound_tiles(store, session, places)
-    yield from _forget(store, session, [p.hash for p, good in zip(places, sound, strict=True) if not good])
-    path = store.files.path(store.blobs.name(session, name))
-    if file_fault(store, session, name) == "mismatch" and not any(sound):
+        wanted = connection.execute(select(t.hash).where(t.session == session, t.blob == name).limit(1)).first()
+    if wanted is None and file_fault(store, session, name) == "mismatch":
+        path = store.files.path(store.blobs.name(session, name))
         away = store.files.path(f"{QUARANTINE}/{session}/{name}")
-        store.files.make_folder(away.parent)
-        store.files.rename(path, away)
-        store.files.sync_folder(away.parent)
-        store.files.sync_folder(path.parent)
-        yield Repaired("file", name, session, str(away.relative_to(store.home)))
+        with storage_errors():
+            store.files.make_folder(away.parent)
+            store.files.rename(path, away)
+            store.files.sync_folder(away.parent)
+            store.files.sync_folder(path.parent)
+        yield Repaired("file", name, session, f"{QUARANTINE}/{session}/{name}")
 
 
 def _forget(store: Store, session: str, tiles: list[str]) -> Iterator[Repaired]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,12 +73,18 @@ def session_of(row: Row[Any]) -> Session:
     return Session(row.id, row.owner, row.name, row.seq, row.created_at, row.touched_at)
 
 
-def revision_of(row: Row[Any]) -> Revision:
-    """A revision from its row; StorageError where the row is damaged."""
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """A row that cannot be understood is a StorageError that says which."""
     try:
-        return _revision(row)
+        yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"The record of revision #{row.seq} is damaged.", "Run: python -m sessions fsck") from error
+        raise StorageError(f"The record of {what} is damaged.", "Run: python -m sessions fsck") from error
+
+
+def revision_of(row: Row[Any]) -> Revision:
+    with readable(f"revision #{row.seq}"):
+        return _revision(row)
 
 
 def _revision(row: Row[Any]) -> Revision:
@@ -112,11 +120,14 @@ def move_of(row: Row[Any]) -> Move:
 
 
 def message_of(row: Row[Any], revisions: tuple[str, ...] = ()) -> Message:
-    attachments = tuple(json.loads(row.attachments))
+    with readable("a message"):
+        attachments = tuple(json.loads(row.attachments))
     return Message(row.id, row.session, row.branch, row.role, row.text, attachments, row.created_at, revisions)
 
 
 def asset_of(row: Row[Any], owner: str) -> Asset:
+    with readable("a picture or sound"):
+        facts = json.loads(row.facts)
     return Asset(
         sha256=row.sha256,
         owner=owner,
@@ -128,23 +139,25 @@ def asset_of(row: Row[Any], owner: str) -> Asset:
         bytes=row.bytes,
         name=row.name,
         original=row.original,
-        facts=json.loads(row.facts),
+        facts=facts,
     )
 
 
 def turn_of(row: Row[Any]) -> Turn:
+    with readable("a turn"):
+        plan, outcome = json.loads(row.plan), json.loads(row.outcome)
     return Turn(
         session=row.session,
         request_id=row.request_id,
         message=row.message,
         branch=row.branch,
         planned_head=row.planned_head,
-        plan=json.loads(row.plan),
+        plan=plan,
         state=row.state,
         next_step=row.next_step,
         cancel=bool(row.cancel),
         lease=row.lease,
         heartbeat=row.heartbeat,
-        outcome=json.loads(row.outcome),
+        outcome=outcome,
         created_at=row.created_at,
     )

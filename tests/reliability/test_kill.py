@@ -1,0 +1,88 @@
+"""R1. A process killed at any moment loses nothing it was told was done, and leaves nothing half-done."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sessions import history, turns
+from sessions.fsck import fsck
+from sessions.store import Store
+from tests.making import memory_folder
+from tests.reliability.kill_worker import NAME, Diary
+from tests.reliability.nursery import Nursery, nursery
+
+LIVES = 20
+"""Kills per data folder, so that the first opening, with its migration, is among them often enough."""
+
+
+def check(folder: Path, seen: int) -> int:
+    """The store against the diary, from line `seen` on; the number of lines."""
+    lines = Diary(folder / "diary").read()
+    if not any(line["event"] == "opened" for line in lines):
+        return len(lines)
+    store = Store(folder / "home")
+    session = store.create_session("cat.png", NAME).id
+    assert not [problem for problem in fsck(store) if problem.damage]
+    done = history.moves(store, session, limit=10**6)
+    for line in lines[seen:]:
+        if line["event"] == "ack":
+            for revision, digest in line["made"]:
+                image = store.revision(session, revision).image
+                assert hashlib.sha256(store.picture(session, image).pixels.tobytes()).hexdigest() == digest
+            if line["op"] == "work":
+                asked = turns.get(store, session, line["id"])
+                assert (asked.state, turns.revisions(store, asked)) == ("done", [made for made, _ in line["made"]])
+            if line["op"] in ("undo", "redo", "branch"):
+                assert sum(move.turn == line["id"] for move in done) <= 1
+            if line["op"] == "branch":
+                assert sum(move.turn == line["id"] for move in done) == 1
+    by_turn = Counter(r.turn for r in history.graph(store, session).revisions if r.turn is not None)
+    assert all(count <= 2 for count in by_turn.values())  # a turn sent again never makes a step twice
+    store.close()
+    return len(lines)
+
+
+def one_folder(children: Nursery, folder: Path, seed: int) -> Counter[str]:
+    """Kill `LIVES` processes on a new data folder; what each of them was doing."""
+    dice, interrupted, seen = random.Random(seed), Counter[str](), 0
+    for life in range(LIVES):
+        delay = dice.uniform(0, 0.02 if life < 2 else 0.08)
+        status = children.run("tests.reliability.kill_worker:live", folder, seed * LIVES + life, kill_after=delay)
+        assert status == -9, f"the worker ended by itself with {status}"
+        lines = Diary(folder / "diary").read()
+        last = lines[-1] if lines else {"event": "fork"}
+        interrupted[
+            "migrate"
+            if last["event"] == "open" and last["new"]
+            else last["op"]
+            if last["event"] == "ask"
+            else "between"
+        ] += 1
+        seen = check(folder, seen)
+    return interrupted
+
+
+def kill(folders: int) -> Counter[str]:
+    interrupted = Counter[str]()
+    with nursery() as children, memory_folder() as folder:
+        for seed in range(folders):
+            (folder / str(seed)).mkdir()
+            interrupted += one_folder(children, folder / str(seed), seed)
+    return interrupted
+
+
+def test_a_few_kills_lose_nothing():
+    assert kill(2).total() == 2 * LIVES
+
+
+@pytest.mark.reliability
+def test_a_thousand_kills_lose_nothing():
+    interrupted = kill(1000 // LIVES)
+    assert interrupted.total() == 1000
+    for operation in ("work", "upload", "undo", "redo", "branch", "gc", "migrate"):
+        assert interrupted[operation] >= 10, interrupted
