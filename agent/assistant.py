@@ -215,7 +215,7 @@ class Assistant:
         ask = Ask(question=str(unsure), candidates=candidates, slot=f"steps.{index}.confirmed")
         asking = plan.model_copy(update={"ask": ask, "confidence": unsure.confidence})
         turn = stored.wait(self.store, turn, asking.to_json(), _question(ask))
-        yield Asked(ask, mask=unsure.mask)
+        yield Asked(ask, {0: unsure.shown}, unsure.mask)
         yield Finished("waiting", _question(ask), run.branch, tuple(r.id for r in run.made))
 
     # What a face is told

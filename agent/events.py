@@ -18,7 +18,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Asked:
-    """A question; `pictures` are small pictures of the candidates by their place, `mask` what is not sure."""
+    """A question; `pictures` are small pictures of the candidates by place. `mask`: what is not sure, if that is it."""
 
     ask: Ask
     pictures: dict[int, Picture] = field(default_factory=dict)

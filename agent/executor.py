@@ -31,7 +31,7 @@ from sessions.tiles import Tiled
 from sessions.values import IDENTITY, Json, Picture, Pixels, Region, Revision, Step, Turn
 from tools import registry
 from tools.base import Edit, EditContext, EditResult, Progress, Tool
-from tools.pixels import composite, shrink
+from tools.pixels import composite, marked, shrink
 
 if TYPE_CHECKING:
     from tools.regions import Grounding
@@ -172,8 +172,9 @@ class Run:
             raise Unsure(
                 f"I am not sure where {telling.place(region)!r} is; this is what I would change.",
                 "Say yes to use it, or mark the place with a box or the brush.",
-                found.mask,
                 found.confidence,
+                found.mask,
+                marked(Picture(shrink(picture.pixels, PREVIEW)), shrink(found.mask, PREVIEW)),
             )
         return found.mask, {"region": found.label, "confidence": round(found.confidence, 3)}
 

@@ -127,14 +127,17 @@ class NotGrounded(EditError):
 
 
 class Unsure(EditError):
-    """A mask below the needed confidence. `mask`: uint8 (H, W), 255 = inside; `confidence` in 0…1."""
+    """A mask below the needed confidence (0…1). `mask`: uint8 (H, W), 255 = inside; `shown`: a picture of it."""
 
     code = "unsure"
 
-    def __init__(self, message: str, hint: str = "", mask: Any = None, confidence: float = 0.0) -> None:
+    def __init__(
+        self, message: str, hint: str = "", confidence: float = 0.0, mask: Any = None, shown: Any = None
+    ) -> None:
         super().__init__(message, hint)
-        self.mask = mask
         self.confidence = confidence
+        self.mask = mask
+        self.shown = shown
 
 
 class BadArguments(EditError):

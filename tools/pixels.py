@@ -6,12 +6,12 @@ No tool lives here and nothing here decides what to edit. Arrays are uint8 sRGB 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
-from typing import Annotated, Any
 
 from sessions.values import Picture, Pixels
 
@@ -64,6 +64,15 @@ def composite(base: Picture, edit: Picture, mask: Pixels) -> Picture:
     below = base.pixels.reshape(-1, channels)[soft]
     above = edit.pixels.reshape(-1, channels)[soft]
     flat[soft] = (below * (255 - weight) + above * weight + 127) // 255
+    return Picture(out)
+
+
+def marked(picture: Picture, mask: Pixels) -> Picture:
+    """The picture with a mask shown on it: grey and dim outside, an orange line around what is inside."""
+    grey = cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2GRAY) // 2
+    out = np.where((mask >= 128)[..., None], picture.rgb, grey[..., None]).astype(np.uint8)
+    outline, _ = cv2.findContours((mask >= 128).view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(out, outline, -1, (255, 120, 0), max(1, max(picture.size) // 400))
     return Picture(out)
 
 

@@ -66,7 +66,7 @@ def say(
     where = session_of(assistant.store, session)
     events = assistant.turn(where.id, answer or message, read_files(attach), request_id or None, branch or None)
     if not json_:
-        end = terminal.follow(events, lambda revision: picture_file(assistant.store, revision))
+        end = terminal.follow(events, lambda shown: picture_file(assistant.store, shown))
         raise typer.Exit(_exit_code(end))
     seen: list[Event] = list(events)
     end = next(event for event in seen if isinstance(event, Finished))

@@ -20,6 +20,7 @@ OUT = Path("demo-out")
 TALK = (
     ("say", "please straighten it by 2 degrees, brighten it a bit and make the colours warmer"),
     ("say", "blur the background"),
+    ("say", "yes"),
     ("say", "black and white please"),
     ("say", "undo"),
     ("say", "crop it"),

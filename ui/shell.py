@@ -14,7 +14,7 @@ from sessions.errors import NotFound, PentimentoError
 if TYPE_CHECKING:
     from agent.assistant import Assistant
     from sessions.store import Store
-    from sessions.values import Revision, Session
+    from sessions.values import Picture, Revision, Session
 
 app = typer.Typer(
     help="Edit photos by conversation; nothing is ever lost.",
@@ -78,12 +78,18 @@ def read_files(paths: list[Path]) -> list[tuple[str, bytes]]:
     return [(path.name, intake.read_file(path)) for path in paths]
 
 
-def picture_file(store: Store, revision: Revision) -> Path:
-    """The revision as an ordinary PNG in the data folder, for people who want to open it now."""
+def picture_file(store: Store, shown: Revision | Picture) -> Path:
+    """A revision, or a picture to look at, as an ordinary PNG in the data folder, for people to open now."""
     from sessions.tiles import encode
+    from sessions.values import Revision
 
-    path = store.home / "pictures" / revision.session[:8] / f"{revision.seq}.png"
-    if not path.exists():
+    folder = store.home / "pictures"
+    if isinstance(shown, Revision):
+        path = folder / shown.session[:8] / f"{shown.seq}.png"
+        pixels = None if path.exists() else store.picture(shown.session, shown.image).pixels
+    else:
+        path, pixels = folder / "asked.png", shown.pixels
+    if pixels is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(store.picture(revision.session, revision.image).pixels))
+        path.write_bytes(encode(pixels))
     return path

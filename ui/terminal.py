@@ -13,7 +13,7 @@ from agent.plan import Plan, PlanStep
 from agent.telling import describe, title
 from sessions.errors import PentimentoError
 from sessions.history import Graph
-from sessions.values import Region, Revision
+from sessions.values import Picture, Region, Revision
 from ui.tree import tree
 
 _DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
@@ -96,8 +96,12 @@ def _where(revision: Revision) -> str:
     return "whole picture" if revision.mask is None else f"mask {facts.get('mask_fraction', 0):.0%}"
 
 
-def follow(events: Iterator[Event], picture: Callable[[Revision], Path] | None = None) -> Finished:
-    """Print a turn as it happens; the end of it comes back. `picture` writes the result's file and names it."""
+Draw = Callable[["Revision | Picture"], Path]
+"""Writes a revision's picture, or a picture to be looked at, as a file and names it."""
+
+
+def follow(events: Iterator[Event], picture: Draw | None = None) -> Finished:
+    """Print a turn as it happens; the end of it comes back."""
     last: Revision | None = None
     for event in events:
         match event:
@@ -115,7 +119,10 @@ def follow(events: Iterator[Event], picture: Callable[[Revision], Path] | None =
             case Moved(sentence=sentence):
                 out(sentence)
             case Asked(ask=ask):
+                _clear()
                 out(ask.question)
+                if event.mask is not None and picture is not None:
+                    out(f"     {picture(event.pictures[0])}")
                 for place, candidate in enumerate(ask.candidates, start=1):
                     out(f"  {place}  {candidate.label}")
             case Refused(message=message, hint=hint):
@@ -130,7 +137,7 @@ def follow(events: Iterator[Event], picture: Callable[[Revision], Path] | None =
     raise RuntimeError("a turn ended without saying so")
 
 
-def _finished(event: Finished, last: Revision | None, picture: Callable[[Revision], Path] | None) -> None:
+def _finished(event: Finished, last: Revision | None, picture: Draw | None) -> None:
     if last is not None:
         where = f"     {picture(last)}" if picture else ""
         out(f"{style(event.branch, _BOLD)} → #{last.seq}{where}")
