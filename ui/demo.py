@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -42,7 +41,7 @@ def main() -> None:
     shutil.copy(_bundled("coffee.png"), photo)
     environment = os.environ | {"PENTIMENTO_HOME": str(OUT / "data")}
     for words in (("new", str(photo)), *TALK):
-        print(f"\n$ pentimento {shlex.join(words)}", flush=True)
+        print(f"\n$ pentimento {' '.join(map(_typed, words))}", flush=True)
         subprocess.run([sys.executable, "-m", "ui.cli", *words], env=environment, check=False)
     history = _json(environment, "log", "--all", "--json")["revisions"]
     for revision in history:
@@ -50,6 +49,11 @@ def main() -> None:
         _json(environment, "show", f"#{revision['seq']}", "--out", str(OUT / name), "--json")
     sheet(sorted(OUT.glob("[0-9]*.png"))).save(OUT / "contact-sheet.png")
     print(f"\n{len(history)} pictures and contact-sheet.png are in {OUT}/")
+
+
+def _typed(word: str) -> str:
+    """A word as a person would type it: in double quotes where it has blanks."""
+    return f'"{word}"' if " " in word else word
 
 
 def _bundled(name: str) -> Path:
