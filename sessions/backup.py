@@ -161,7 +161,8 @@ def _pg(program: str, url: str, *arguments: object) -> None:
     command = [program, f"--dbname={plain}", *map(str, arguments)]
     done = subprocess.run(command, env=os.environ | secret, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise StorageError(f"{program} failed: {done.stderr.strip().splitlines()[-1:]}.")
+        first = next(iter(done.stderr.splitlines()), f"status {done.returncode}")
+        raise StorageError(f"{first}.", "A restore needs a database that is empty, a backup one that answers.")
 
 
 def _copy_files(store: Store, session: str, target: Files) -> tuple[int, int, int]:

@@ -104,12 +104,13 @@ def _revisions(look: Look) -> Iterator[Problem]:
 
 def _numbers(look: Look) -> Generator[Problem, None, int]:
     """Numbers are given without gaps; returns the last one that can be."""
-    there = next(look.rows(_COUNT))[0]
-    given = next((row.seq for row in look.rows(_GIVEN)), None)
+    here = {"session": look.session}
+    there = int(look.connection.execute(_COUNT, here).scalar_one())
+    given = look.connection.execute(_GIVEN, here).scalar()
     if given is not None and there != given:
         sentence = f"{given} revisions were numbered and {there} are there"
         yield look.problem(("mismatch", sentence), "session", look.session)
-    return max(int(there), int(given or 0))
+    return max(there, given or 0)
 
 
 def _revision(row: Row[Any], look: Look, last: int) -> Iterator[Fault]:

@@ -72,7 +72,7 @@ class Files:
                 with self.path(name).open("rb") as file:
                     file.seek(offset)
                     data = file.read(-1 if length is None else length)
-            except (FileNotFoundError, ValueError):  # ValueError: a damaged record asks for a place before the start
+            except (FileNotFoundError, ValueError):  # ValueError: a damaged record may hold any name
                 raise BlobMissing(f"a stored file is missing: {name}", "Run: python -m sessions fsck") from None
         if length is not None and len(data) != length:
             raise BlobMissing(f"a stored file is too short: {name}", "Run: python -m sessions fsck")

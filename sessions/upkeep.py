@@ -205,10 +205,11 @@ def _incomplete(store: Store, connection: Connection, session: str) -> bool:
     here = {"session": session}
     if connection.execute(_PICTURELESS, here).first() is not None:
         return True
-    for row in connection.execute(_PICTURES, here, execution_options={"yield_per": PORTION}):
-        tiles = {row.tiles[i : i + 32].hex() for i in range(0, len(row.tiles), 32)}
-        if tiles - set(store.known(connection, session, list(tiles))):
-            return True
+    with connection.execute(_PICTURES, here, execution_options={"yield_per": PORTION}) as pictures:
+        for row in pictures:
+            tiles = {row.tiles[i : i + 32].hex() for i in range(0, len(row.tiles), 32)}
+            if tiles - set(store.known(connection, session, list(tiles))):
+                return True
     return False
 
 

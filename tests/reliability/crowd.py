@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def crowd(
-    count: int, work: str, home: Path, *arguments: int, beside: Callable[[], bool] | None = None
+    count: int, work: str, home: Path, *arguments: int, beside: Callable[[], None] | None = None
 ) -> list[dict[str, Any]]:
     """Start `count` workers, wait until all are ready, let them go; `beside` is called until they are done."""
     command = [sys.executable, "-m", "tests.reliability.crowd_worker", work, str(home)]
@@ -37,8 +38,10 @@ def crowd(
         assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * count
         for worker in workers:
             print("go", file=worker.stdin, flush=True)
-        while beside is not None and beside() and any(worker.poll() is None for worker in workers):
-            pass
-        said = [worker.communicate(timeout=300)[0] for worker in workers]
+        listeners = stack.enter_context(ThreadPoolExecutor(count))  # a worker with much to say waits for its listener
+        listening = [listeners.submit(worker.communicate, timeout=300) for worker in workers]
+        while beside is not None and not all(listener.done() for listener in listening):
+            beside()
+        said = [listener.result()[0] for listener in listening]
         assert [worker.returncode for worker in workers] == [0] * count
     return [json.loads(line) for line in said]

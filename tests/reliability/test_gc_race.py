@@ -142,9 +142,8 @@ def check_race(seconds: int, writers: int, home: Path) -> tuple[int, int]:
         session = store.create_session("cat.png").id
         taken: list[str] = []
 
-        def sweep() -> bool:
+        def sweep() -> None:
             taken.extend(removed(store, LEAST_GRACE))
-            return True
 
         said = crowd(writers, "aged", home, seconds, beside=sweep)
         made = [revision for one in said for revision in one["made"]]

@@ -13,7 +13,7 @@ from agent.planners.rules.places import place_at
 from agent.planners.rules.words import Word
 
 _SAYING = {"says", "say", "saying", "reads", "reading", "write", "stamp"}
-_NAMING = {"text", "caption", "title", "label", "watermark", "headline", "subtitle", "heading", "slogan", "words", "word", "message", "line", "name", "date", "quote"}
+_NAMING = {"text", "caption", "title", "label", "watermark", "headline", "subtitle", "heading", "slogan", "words", "word", "message", "line", "name", "date", "quote", "initials"}
 _WITH = {"with", "as", "saying"}
 _NOT_FIRST = frozenset(
     "in at on to it that this my the a an something over across here there is are me us him her them your his our their some "
@@ -40,6 +40,10 @@ def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
     """(where an inscription may begin, the word that leads to it): "write", "says", "text:", "label it with", "name"."""
     for at, word in enumerate(words):
         following = at + 1
+        if word.text == "©":
+            yield at, ":"
+        if word.text == ":" and at + 1 < len(words) and any(before.text in {"write", "caption", "label"} for before in words[:at]):
+            yield at + 1, ":"
         if word.text not in _SAYING | _NAMING:
             continue
         if following < len(words) and words[following].text == "please":
@@ -57,11 +61,17 @@ def _end(words: Sequence[Word], first: int) -> int:
     texts = [word.text for word in words]
     for at in range(first, len(words)):
         word = words[at]
-        if word.kind == "mark" and word.text in {".", ",", ";", "!", "?", "—", "\n"}:
+        if word.kind == "mark" and word.text in {".", ",", ";", "!", "?", "—", "\n"} and not _abbreviates(words, at):
             return at
         if at > first and (word.text in _ENDING or _goes_on(texts, at)):
             return at
     return len(words)
+
+
+def _abbreviates(words: Sequence[Word], at: int) -> bool:
+    """The dots of "J.R."."""
+    before = words[at - 1]
+    return words[at].text == "." and before.stop - before.start == 1 and before.kind == "word" and before.stop == words[at].start
 
 
 def _goes_on(texts: Sequence[str], at: int) -> bool:
@@ -76,6 +86,10 @@ def _goes_on(texts: Sequence[str], at: int) -> bool:
         return True
     if first > at:
         return texts[first] in colors() or texts[first] in {"it", "picture", "photo", "image", "letters"}
+    entry = lexicon().longest(texts[at:])
+    verb = entry is not None and (entry.kind in {"make", "add", "insert"} or (entry.kind == "head" and entry.value.form == "verb"))
+    if verb and texts[at + 1 : at + 2] and texts[at + 1] in {"the", "a", "an", "it", "this", "image", "photo", "picture"}:
+        return True
     if texts[at] == "and" and at + 1 < len(texts):
         entry = lexicon().longest(texts[at + 1 :])
         return entry is not None and entry.kind in {"make", "head"}

@@ -16,12 +16,12 @@ from agent.planners.rules.numbers import Quantity
 from agent.planners.rules.words import Word
 from sessions.values import Json
 
-HARMLESS = {"fill", "make", "add", "be", "should", "whole", "again", "instead", "conj", "only", "fix", "mood"}
+HARMLESS = {"fill", "make", "add", "be", "should", "whole", "again", "instead", "conj", "only", "mood"}
 _GRAMMATICAL = {"in", "on", "of", "at", "for", "to", "with", "by", "over", "across", "around", "from", "within", "onto", "along", "throughout", "through"}
 
 
 _WITHIN = {"", "in", "on", "of", "at", "for", "over", "across", "within", "inside", "to", "from", "throughout", "onto", "into", "along", "all over", "upon"}
-_ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its", "both", "every", "each"}
+_ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,25 @@ class Clause:
         return {head.tool for head in self.heads()}
 
     def unexplained(self) -> list[Item]:
-        return [item for item in self.items if not _harmless(item)]
+        """What nobody took. Things are inserted nowhere but as words, borders and vignettes."""
+        left = [item for item in self.items if not _harmless(item)]
+        if any(item.kind in {"insert", "change"} for item in left):
+            left = [item for item in left if item.kind not in self._meant_here()]
+        return left
+
+    def _meant_here(self) -> set[str]:
+        """ "Insert" goes with words, borders and vignettes; "change" with what something is changed to."""
+        items = scan(self.words)
+        heads = [item.value for item in items if item.kind == "head"]
+        inserts = any(item.kind == "quote" for item in items) or {h.tool for h in heads} & {"text", "border", "vignette"}
+        looks = {"monochrome", "replace_background", "crop", "rotate", "resize", "flip"}
+        changes = any(h.form in {"adjective", "comparative"} or h.tool in looks for h in heads) or any(
+            item.kind in {"color", "shape", "ratio", "pixels", "quantity", "thing"} and not heads for item in items
+        )
+        return ({"insert"} if inserts else set()) | ({"change"} if changes else set())
+
+    def items_but_articles(self) -> list[Item]:
+        return [item for item in self.items if item.kind not in {"det", "conj", "whole", "again"}]
 
     # --- what several edits ask for ---
 
@@ -117,7 +135,7 @@ class Clause:
         if len(found) == 2 and found[1].kind == "place" and found[0].kind == "thing":
             self.drop(found)
             return f"{found[0].value.words} {found[1].value}"
-        if len(found) != 1:
+        if len(found) != 1 or (self.has("conj") and any(_is_picture(item) for item in self.items)):
             return None
         item = found[0]
         if item.kind == "thing" and item.value.prep not in _WITHIN | set(around):
@@ -154,9 +172,12 @@ class Clause:
         return min(said, key=DEGREES.index) if said else None
 
     def direction(self) -> int:
-        """+1 more, −1 less, 0 not said or both."""
-        said = set(self.take_all("direction"))
-        return said.pop() if len(said) == 1 else 0
+        """+1 more, −1 less, 0 not said. Both at once stay unexplained."""
+        said = set(self.all("direction"))
+        if len(said) > 1:
+            return 0
+        self.take_all("direction")
+        return said.pop() if said else 0
 
     def refers(self) -> bool:
         """Whether a pronoun is the object."""
@@ -164,6 +185,11 @@ class Clause:
 
 
 DEGREES = ("tiny", "small", "medium", "big", "huge")
+
+
+def _is_picture(item: Item) -> bool:
+    """ "The image" beside a thing: two objects. "In the image" is none."""
+    return _is_whole(item) and not item.value.prep and bool(item.value.article)
 
 
 def _is_whole(item: Item) -> bool:

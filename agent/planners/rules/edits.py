@@ -52,6 +52,32 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+_ASKING = {"make", "add", "insert", "change", "fix"}
+_GIVEN = {"thing", "whole", "place", "color", "quote"}
+
+
+def _two_requests(clause: Clause) -> bool:
+    """ "Remove the damage increase the contrast": a verb with its object, and another verb with its own."""
+    seen = 0
+    for before, item in zip([None, *clause.items], clause.items, strict=False):
+        verb = item.kind in _ASKING or (item.kind == "direction" and clause.words[item.start].text not in _NO_VERBS)
+        noun = before is not None and before.kind in {"det", "color", "degree", "adjective"}
+        verb = verb or (item.kind == "head" and item.value.form == "verb" and not noun)
+        if verb and seen == 2 and item.kind == "make" and _is_it(clause, item):
+            continue
+        given = item.kind in _GIVEN or (item.kind == "head" and item.value.form == "noun")
+        if (verb and seen in {0, 2}) or (given and seen in {1, 3}):
+            seen += 1
+    return seen == 4
+
+
+def _is_it(clause: Clause, verb: Item) -> bool:
+    """ "… and make it big"."""
+    after = clause.items[clause.items.index(verb) + 1 :]
+    return bool(after) and after[0].kind == "whole" and after[0].value == "it"
+
+
+_NO_VERBS = {"more", "less", "up", "down", "higher", "lower", "stronger", "extra", "additional", "another", "greater", "fewer", "not", "some", "even", "back", "a", "plus", "minus", "increased", "reduced"}
 _TURNING = {"rotate", "flip", "straighten", "resize"}
 """Tools that turn the whole picture: "flip the dog" is about dog.jpg."""
 
@@ -59,6 +85,8 @@ _TURNING = {"rotate", "flip", "straighten", "resize"}
 def read(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
     """The steps that the words ask for, in order; a step that lacks something says what."""
     clause = settled(Clause.of(gathered(words)))
+    if _two_requests(clause):
+        return None
     base = clause.take("ref")
     if clause.tools() & _TURNING:
         clause.drop([item for item in clause.items if item.kind == "thing" and item.value.words == canvas.subject])
@@ -93,7 +121,8 @@ def gathered(words: Sequence[Word]) -> list[Word]:
                 continue
             entry = lexicon().longest([verb.text, words[j].text])
             follows = words[j + 1].text if j + 1 < len(words) else ""
-            if entry is not None and len(entry.words) == 2 and follows not in {"the", "of", "front"}:
+            apart = follows not in {"the", "front"} and (follows != "of" or verb.text in {"take", "taking"})
+            if entry is not None and len(entry.words) == 2 and apart:
                 out.remove(words[j])
                 out.insert(out.index(verb) + 1, words[j])
             break
@@ -122,7 +151,7 @@ _CASTS = {"temperature", "tint"}
 
 def settled(clause: Clause) -> Clause:
     """The clause with "remove the noise", "fix the colours", "enhance the contrast" turned into what they mean."""
-    for settle in (_lettered, _pointed, _numbers_apart, _removed_effect, _named_look, _softness, _halved, _pronounced_effect, _enhanced_property, _color_complaint, _repaired, _fixed_property, _cut_property):
+    for settle in (_also, _color_named, _looking, _lettered, _pointed, _numbers_apart, _removed_effect, _named_look, _softness, _halved, _pronounced_effect, _enhanced_property, _color_complaint, _repaired, _fixed_property, _cut_property):
         settle(clause)
     return clause
 
@@ -141,6 +170,44 @@ def _inner(item: Item) -> Head | None:
         head: Head = thing.inner.value
         return head
     return None
+
+
+def _also(clause: Clause) -> None:
+    """ "Blur it too", "a strong one"; "0.3 EV", "put it on white"."""
+    for item, following in zip(list(clause.items), [*clause.items[1:], None], strict=True):
+        if item.kind == "too" and item.value == "too" and (following is None or following.kind == "fill"):
+            _swap(clause, item, "fill", "too")
+    for item, one in zip(list(clause.items), clause.items[1:], strict=False):
+        if one.kind == "vague" and one.value == "one" and item.kind in {"degree", "color", "adjective"}:
+            _swap(clause, one, "fill", "one")
+    stops = [item for item in clause.items if item.kind == "quantity" and item.value.unit == "stops"]
+    if stops and not clause.has("head", "thing"):
+        clause.items.append(replace(stops[0], kind="head", value=Head("adjust", "noun", {"exposure": 1})))
+
+
+def _color_named(clause: Clause) -> None:
+    """ "Colour: white" is white."""
+    for item, following in zip(list(clause.items), clause.items[1:], strict=False):
+        if item.kind == "head" and clause.words[item.start].text == "color" and following.kind == "color":
+            _swap(clause, item, "fill", "color")
+
+
+def _looking(clause: Clause) -> None:
+    """ "Sepia background", "blurry background": how a part should look; "cut out the background" is its removal."""
+    things = [item for item in clause.items if item.kind == "thing"]
+    cuts = [item for item in _heads(clause, "crop") if item.value.args.get("out")]
+    if cuts and things and things[0].value.words in {"background", "backdrop"}:
+        _swap(clause, cuts[0], "head", Head("remove"))
+    if len(things) != 1 or clause.has("head"):
+        return
+    first, _, rest = things[0].value.words.partition(" ")
+    entry = lexicon().single(first)
+    if entry is None or entry.kind != "head" or rest not in {"background", "backdrop", "sky", "foreground"}:
+        return
+    if entry.value.tool == "monochrome" or entry.value.args.get("instead") == "blur":
+        tool = entry.value if entry.value.tool == "monochrome" else Head("blur")
+        _swap(clause, things[0], "thing", replace(things[0].value, words=rest, parts=(rest,)))
+        clause.items.append(replace(things[0], kind="head", value=tool))
 
 
 def _lettered(clause: Clause) -> None:
@@ -185,7 +252,9 @@ def _removed_effect(clause: Clause) -> None:
     """ "Remove the noise" denoises, "remove the colour" greys, "remove the blue cast" warms."""
     verbs = _heads(clause, "remove")
     for item in list(clause.items) if verbs else ():
-        head = _inner(item) if item.kind == "thing" else item.value if item.kind == "head" and item not in verbs else None
+        before = clause.items[clause.items.index(item) - 1].kind
+        named = item.kind == "head" and item not in verbs and (item.value.form in {"noun", "flaw"} or before == "det")
+        head = _inner(item) if item.kind == "thing" else item.value if named else None
         if head is None:
             continue
         if head.tool == "blur":
@@ -201,6 +270,9 @@ def _removed_effect(clause: Clause) -> None:
             _swap(clause, item, "head", Head("monochrome", "adjective", {"tone": "neutral"}))
             _swap(clause, verbs[0], "fill", "remove")
         elif head.form == "noun" and (set(head.args) <= _CASTS or head.args == {"contrast": -1}) and head.args:
+            _swap(clause, item, "head", head)
+            _swap(clause, verbs[0], "direction", -1)
+        elif item.kind == "thing" and item.value.is_property:
             _swap(clause, item, "head", head)
             _swap(clause, verbs[0], "direction", -1)
         return
@@ -222,6 +294,9 @@ def _softness(clause: Clause) -> None:
         if item.kind == "head" and item.value.tool == "sharpen" and item.value.form == "flaw" and following.kind == "head":
             if clause.words[item.start].text == "soft" and following.value.tool != "adjust":
                 _swap(clause, item, "degree", "small")
+        light = item.kind == "head" and [word.text for word in clause.words[item.start : item.stop]] == ["light"]
+        if light and following.kind == "head" and following.value.tool != "adjust":
+            _swap(clause, item, "degree", "small")
 
 
 def _halved(clause: Clause) -> None:
@@ -247,7 +322,12 @@ _TINGES = {"blue": ("temperature", -1), "yellow": ("temperature", 1), "orange": 
 
 
 def _color_complaint(clause: Clause) -> None:
-    """ "Everything is blue": the whole picture has a cast."""
+    """ "Everything is blue": the whole picture has a cast; "tint slightly green" says where to."""
+    if any("tint" in head.args and head.form == "noun" for head in clause.heads("adjust")) and not clause.has("direction"):
+        for item in [item for item in clause.items if item.kind == "color"]:
+            tinge = _TINGES.get(clause.words[item.stop - 1].text)
+            if tinge and tinge[0] == "tint":
+                _swap(clause, item, "head", Head("adjust", "comparative", dict([tinge])))
     if not clause.has("be") or clause.has("make", "add", "should", "thing", "head", "place"):
         return
     for item in list(clause.items):
@@ -262,7 +342,8 @@ def _enhanced_property(clause: Clause) -> None:
     nouns = [item for item in _heads(clause, "adjust", "sharpen") if item.value.form == "noun"]
     if not verbs or not nouns:
         return
-    if "exposure" in nouns[0].value.args:
+    said = {clause.words[item.stop - 1].text for item in nouns}
+    if said <= {"exposure", "lighting", "light"} and not clause.has("degree", "quantity"):
         clause.drop(nouns)
     else:
         _swap(clause, verbs[0], "direction", 1)

@@ -16,12 +16,14 @@ def strength(clause: Clause) -> list[Draft] | None:
     heads = clause.heads("blur", "sharpen", "denoise")
     if not heads or len(clause.tools()) != 1:
         return None
+    if len(set(clause.all("direction"))) > 1:
+        return None
     if _weaker(clause, heads):
         return less(clause, heads[0].tool)
     clause.take_all("head")
     tools = {_meant(clause, head) for head in heads}
     more = clause.direction() > 0
-    clause.take_all("too", "enough", "not")
+    clause.take_all("too", "enough", "not", "fix")
     tool = tools.pop()
     if tools or tool is None:
         return None
@@ -76,7 +78,8 @@ def _meant(clause: Clause, head: Head) -> str | None:
         case "verb" | "comparative", tool:
             return None if less else tool
         case "adjective", tool:
-            return None if less else tool
+            wished = clause.has("make", "should", "add", "enough") or direction == {1}
+            return tool if wished and not less else None
         case "noun", "denoise":
             return "denoise" if less or clause.has("fix") or (states and not direction - {-1}) else None
         case "noun", tool:
@@ -106,6 +109,8 @@ def border(clause: Clause, shorter_side: int | None) -> list[Draft] | None:
     """A border of some width and colour; pixels are counted on a picture whose shorter side is given."""
     if clause.tools() != {"border"} or clause.has("not", "too"):
         return None
+    if _put_into_frame(clause):
+        return None
     clause.take_all("head")
     if clause.direction() < 0:
         return None
@@ -125,6 +130,13 @@ def border(clause: Clause, shorter_side: int | None) -> list[Draft] | None:
     color = clause.take("color")
     args |= {} if color is None else {"color": color}
     return [Draft("border", args)]
+
+
+def _put_into_frame(clause: Clause) -> bool:
+    """ "Add the picture to a frame" is no border."""
+    places = {word.text: i for i, word in enumerate(clause.words)}
+    head = next(item for item in clause.items if item.kind == "head")
+    return clause.has("add") and any(places.get(word, head.start) < head.start for word in ("to", "into"))
 
 
 def auto(clause: Clause) -> list[Draft] | None:

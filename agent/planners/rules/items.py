@@ -52,7 +52,8 @@ def _next(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item:
     texts = _texts(words)
     phrase = _phrase(texts, at)
     found = [phrase, _quantity(words, at), _place(texts, at), _thing(words, at, before)]
-    if phrase is not None and phrase.kind in {"noun", "adjective"}:
+    compared = before and before[-1].kind == "head" and before[-1].value.form in {"comparative", "adjective"}
+    if phrase is not None and (phrase.kind in {"noun", "adjective"} or (phrase.kind == "color" and compared)):
         found = [*found[1:], phrase]
     best = max((item for item in found if item), key=lambda item: item.stop, default=None)
     return best or Item("unknown", word.text, at, at + 1)

@@ -111,7 +111,7 @@ def _value(text: str) -> str | int | float | None:
 
 _IRREGULAR = {
     "get": "gets got getting", "take": "takes took taken taking", "cut": "cuts cutting", "make": "makes made making",
-    "lose": "loses lost losing", "write": "writes wrote written writing", "do": "does did done doing", "put": "puts putting",
+    "lose": "loses losing", "write": "writes wrote written writing", "do": "does did done doing", "put": "puts putting",
     "bring": "brings brought bringing", "spin": "spins spun spinning", "blow": "blows blew blown blowing", "rid": "ridding",
     "light": "lights lit lighting", "mat": "matted matting", "level": "levels leveled levelled leveling levelling",
     "label": "labels labeled labelled labeling labelling",

@@ -25,6 +25,10 @@ ONE_COLOR = Need(
         Candidate(label="cooler", value={"temperature": -0.3}),
     ),
 )
+_DESATURATED = 0.6
+"""How much colour "desaturate" takes where nothing else is said; it means more than "less colour"."""
+OWN = "own"
+"""Marks a head whose word is a colour: what it means of a thing is its colour, not its light."""
 _CORNERS = {"corners", "edges", "corners of the picture", "edges of the picture", "outer edges", "corner"}
 _TONES = {1: "warm", -1: "cool"}
 
@@ -56,11 +60,19 @@ def adjust(clause: Clause) -> list[Draft] | None:
     if not heads or clause.tools() != {"adjust"}:
         return None
     if _colored(heads) and any(not thing.whole for thing in clause.all("thing")):
-        clause.items = [replace(item, value=_MORE_COLOR) if item.kind == "head" else item for item in clause.items]
+        meant = _LESS_COLOR if clause.says("less") else _MORE_COLOR
+        clause.items = [replace(item, value=meant) if item.kind == "head" else item for item in clause.items]
         return hue(clause)
     if _only_said(clause, heads):
         return None
-    clause.take_all("head")
+    if _unclear_shadows(clause, heads):
+        clause.take_all("head", "direction", "degree")
+        return [Draft("adjust", region=clause.region(), need=_DARKER_OR_BRIGHTER)]
+    clause.take_all("head", "fix")
+    if {"highlights", "shadows"} & {name for head in heads for name in head.args} and any("contrast" in head.args for head in heads):
+        return None
+    if clause.has("too") or clause.says("less"):
+        heads = [replace(head, args={"shadows": -1}) if head.args == {"shadows": 1} and len(heads) == 1 else head for head in heads]
     mood = _Mood.of(clause, bare=all(head.form == "adjective" for head in heads))
     signs = _signs(_combined(heads), mood)
     if not signs:
@@ -69,6 +81,9 @@ def adjust(clause: Clause) -> list[Draft] | None:
         wanted = {argument: float(sign) for argument, sign in signs.items()}
         return [Draft("adjust", wanted, clause.region(), factor=0.5)] if mood.direction <= 0 else None
     args = _values(clause, signs, mood)
+    if args is None and set(signs.values()) == {0} and not clause.has("quantity", "degree") and clause.has("make", "change"):
+        clause.take_all("change")
+        return [Draft("adjust", region=clause.region(), need=_more_or_less(signs))]
     if args is None:
         return None
     refers = clause.refers()
@@ -89,11 +104,12 @@ _FLAWED = ("overexposed", "underexposed", "oversaturated", "undersaturated", "fa
 
 
 _MORE_COLOR = Head("hue", "comparative", {"more": "yes"})
+_LESS_COLOR = Head("hue", "comparative")
 
 
 def _colored(heads: list[Head]) -> bool:
     """ "Bluer", "greener": of the whole picture a matter of white balance, of a thing one of its colour."""
-    return all(head.args.get("own") for head in heads)
+    return all(OWN in head.args for head in heads)
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,8 @@ class _Mood:
     states: bool
     asks: bool
     measured: bool
+    wants: bool
+    joined: bool
 
     @classmethod
     def of(cls, clause: Clause, bare: bool) -> _Mood:
@@ -120,7 +138,10 @@ class _Mood:
         asks = clause.has("make", "should", "add") or clause.says("want", "like", "style", "feel") or _is_look(clause)
         states = clause.has("be") or clause.says(*_FLAWED) or (bare and clause.has("degree") and not asks and not clause.has("thing"))
         measured = clause.has("degree")
-        return cls(clause.direction(), too and not little, lacks or little, states, asks, measured)
+        wants = clause.has("add", "should") or clause.says("want", "like", "give", "need", "get", "have", "use")
+        stated = states or any(word.text in {"is", "are"} for word in clause.words)
+        direction = clause.direction()
+        return cls(direction, too and not little, lacks or little, stated, asks, measured, wants, clause.has("conj"))
 
     @property
     def complaint(self) -> bool:
@@ -142,7 +163,7 @@ class _Mood:
             case "adjective":
                 return self.direction or (-1 if self.states and not self.asks else 1)
             case _:
-                return self.direction or (1 if self.asks or (self.measured and not self.states) else 0)
+                return self.direction or (1 if self.wants or (self.measured and not self.states) else 0)
 
 
 _EXCLAIMED = {"cool", "warm", "chill", "burn", "pop", "dim", "fade", "light"}
@@ -154,12 +175,32 @@ def _only_said(clause: Clause, heads: list[Head]) -> bool:
     return heads[0].form == "verb" and bool(_EXCLAIMED & set(words)) and not clause.has("whole", "thing", "place", "degree", "quantity", "direction")
 
 
+def _more_or_less(signs: dict[str, int]) -> Need:
+    """ "Adjust the contrast": which way?"""
+    up, down = ({name: sign * SCALES["adjust"][""] for name in signs} for sign in (1, -1))
+    return Need("More of it, or less?", "args", (Candidate(label="more", value=up), Candidate(label="less", value=down)))
+
+
+_DARKER_OR_BRIGHTER = Need(
+    "Should the dark parts become brighter or darker?",
+    "args",
+    (Candidate(label="brighter", value={"shadows": 0.3}), Candidate(label="darker", value={"shadows": -0.3})),
+)
+_UNCLEAR = ("reduce", "reduced", "reducing", "more", "increase", "decrease", "minimize", "extra", "add", "diminish", "lessen")
+
+
+def _unclear_shadows(clause: Clause, heads: list[Head]) -> bool:
+    """ "Reduce the shadows" may mean fewer of them or a slider moved down."""
+    nouns = all(head.form == "noun" and set(head.args) == {"shadows"} for head in heads)
+    return nouns and clause.says(*_UNCLEAR) and not clause.has("quantity")
+
+
 def _combined(heads: list[Head]) -> list[Head]:
     """ "Brighten the shadows" lifts the shadows, "brighter colours" are stronger ones; neither brightens the picture."""
     if len(heads) == 2 and {"saturation"} in (set(heads[0].args), set(heads[1].args)):
         colors = [head for head in heads if head.form == "noun" and head.args == {"saturation": 1}]
         bright = [head for head in heads if set(head.args) == {"exposure"} and head.form in {"verb", "comparative"}]
-        if colors and bright:
+        if colors and bright and bright[0].args["exposure"] > 0:
             return [Head("adjust", bright[0].form, {"saturation": bright[0].args["exposure"]})]
     zones = [head for head in heads if set(head.args) & {"highlights", "shadows"}]
     movers = [head for head in heads if set(head.args) == {"exposure"} and head.form != "noun"]
@@ -172,8 +213,10 @@ def _combined(heads: list[Head]) -> list[Head]:
 def _signs(heads: list[Head], mood: _Mood) -> dict[str, int] | None:
     """Slider → direction. None where the heads contradict each other or say none."""
     signs: dict[str, int] = {}
-    for head in _without_topics(heads):
+    for head in _without_topics(heads, mood.joined or bool(mood.direction)):
         for argument, sign in head.args.items():
+            if argument == OWN:
+                continue
             turned = mood.sign(head)
             if turned is None:
                 return None
@@ -183,9 +226,16 @@ def _signs(heads: list[Head], mood: _Mood) -> dict[str, int] | None:
     return signs
 
 
-def _without_topics(heads: list[Head]) -> list[Head]:
-    """ "Make the light warmer", "mute the colours": a noun beside a word that says what to do only names what it is about."""
+def _without_topics(heads: list[Head], joined: bool) -> list[Head]:
+    """ "Make the light warmer", "mute the colours": a noun beside a word that says what to do only names what it is about.
+
+    Not where "and" joins them: "brighten the picture and the contrast".
+    """
     sayings = [head for head in heads if head.form != "noun"]
+    told = {"saturation", "exposure", "temperature", "tint"} | {name for head in sayings for name in head.args}
+    topics = [head for head in heads if head.form == "noun" and set(head.args) <= told]
+    if joined or len(sayings) + len(topics) < len(heads):
+        return heads
     return sayings or heads
 
 
@@ -196,7 +246,8 @@ def _values(clause: Clause, signs: dict[str, int], mood: _Mood) -> dict[str, Any
     if not quantities:
         if 0 in signs.values():
             return None
-        size = SCALES["adjust"][degree or ""]
+        strong = degree is None and clause.says("desaturate", "desaturating", "desaturated")
+        size = _DESATURATED if strong else SCALES["adjust"][degree or ""]
         return {argument: sign * size for argument, sign in signs.items()}
     if len(quantities) not in (1, len(signs)):
         return None

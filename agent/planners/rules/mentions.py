@@ -6,32 +6,19 @@ version as such count, and only where they resolve; what they resolve to is said
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from agent.plan import Context
-from agent.planners.rules.numbers import CARDINALS, ORDINALS
-from agent.planners.rules.references import NOUN, PICTURE, Reference, described, resolve
+from agent.planners.rules.numbers import ORDINALS
+from agent.planners.rules.patterns import matches
+from agent.planners.rules.references import Reference, described, resolve
 from agent.planners.rules.words import Word
 
 _LONGEST = 10
-_ORDINALS = "|".join(ORDINALS)
-_NUMBER = rf"(?:\d+|{'|'.join(CARDINALS)})"
-_THE = r"(?:the |my |that |our |your )"
-_WHICH = rf"(?:right |just |immediately )?(?:before|after|with|without|where|that (?:has|is|was)) .+"
-_NAMES = re.compile(
-    rf"{_THE}?(?:(?:{NOUN}|{PICTURE}|number) )?#\d+|"
-    rf"{_THE}?(?:version|revision|number) {_NUMBER}|step {_NUMBER}|"
-    rf"{_THE}(?:very )?(?:original|untouched|unedited|unmodified|initial)(?: (?:{NOUN}|{PICTURE}|upload))?|"
-    rf"{_THE}(?:{_ORDINALS}|previous|penultimate|second to last|next to last|third to last|latest|last|other) (?:{NOUN}|{PICTURE})|"
-    rf"{_THE}?(?:version|one|state|point|way it was|how it was|how it looked|revision) {_WHICH}|"
-    rf"(?:before|how it was before|as it was before|the way it was before) .+|"
-    rf"{_THE}(?:\w+ ){{1,4}}(?:version|one|branch|variant|edit|revision)(?: {_WHICH})?|"
-    rf"{_THE}\w+ {PICTURE}|"
-    r"the \w+ crop"
-)
-_OPENERS = {"the", "my", "that", "our", "your", "version", "revision", "number", "step", "before", "how", "as", "one", "state", "point", *ORDINALS}
-_BACK = {"to", "from", "with"}
+_OPENERS = {"the", "my", "that", "our", "your", "version", "revision", "number", "step", "before", "how", "as", "one", "state", "point"}
+_LEADING_TO = {"to", "from", "with", "of", "in", "on", "at"}
+_UNITS = {"percent", "px", "degrees", "times", "stops", "points", "by", "x"}
+_QUALIFIERS = {"without", "before", "after", "where", "that"}
 
 
 def mark(words: Sequence[Word], context: Context) -> tuple[list[Word], dict[str, Reference]]:
@@ -54,30 +41,33 @@ def mark(words: Sequence[Word], context: Context) -> tuple[list[Word], dict[str,
 
 def _mention(words: Sequence[Word], at: int, context: Context) -> tuple[str, Reference, int] | None:
     """The longest phrase at `at` that names a version, what it means, and where it stops."""
-    first = words[at]
-    if first.kind != "hash" and first.text not in _OPENERS:
-        return None
-    if first.text == "before" and (at == 0 or words[at - 1].text not in _BACK):
+    if not _may_open(words, at):
         return None
     stop = at
     while stop < len(words) and words[stop].kind in {"word", "hash", "number", "ordinal"} and stop - at < _LONGEST:
         stop += 1
     for end in range(stop, at, -1):
         text = " ".join(word.text for word in words[at:end])
-        if _NAMES.fullmatch(text) and not _counts(words, end) and (meant := _meant(text, context)):
+        if not _goes_on(words, end) and matches("speaks of a version", text) and (meant := _meant(text, context)):
             return text, meant, end
     return None
 
 
-def _counts(words: Sequence[Word], end: int) -> bool:
-    """Whether a number at the end is an amount: "step 20 percent"."""
-    return end < len(words) and words[end].text in {"percent", "px", "degrees", "times", "stops", "points", "by", "x"}
+def _may_open(words: Sequence[Word], at: int) -> bool:
+    """ "Before" and "step" speak of versions only after "to", "from" and the like: "step 2: blur" is no version."""
+    word = words[at]
+    if word.text in {"before", "step"}:
+        return at > 0 and words[at - 1].text in _LEADING_TO
+    return word.kind == "hash" or word.text in _OPENERS or word.text in ORDINALS
+
+
+def _goes_on(words: Sequence[Word], end: int) -> bool:
+    """Whether a number at the end is an amount, or more is said of the version than was understood."""
+    return end < len(words) and words[end].text in _UNITS | _QUALIFIERS
 
 
 def _meant(text: str, context: Context) -> Reference | None:
     if text.endswith(" crop"):
         steps = [step for step in described(text, context) if step.tool == "crop"]
         return Reference(tuple(steps)) if steps else None
-    if re.fullmatch(rf"(?:the|my|that) {PICTURE}", text):
-        return None
     return resolve(text, context)

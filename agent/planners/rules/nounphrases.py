@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.planners.rules.english import could_be_english
-from agent.planners.rules.lexicon import Entry, lexicon, nouns
+from agent.planners.rules.lexicon import Entry, colors, lexicon, nouns
 from agent.planners.rules.numbers import CARDINALS
 from agent.planners.rules.places import place_at
 
@@ -33,6 +33,7 @@ _VERBS = set(
 )
 _LOOSE = {"all", "any", "some", "every", "each", "both"}
 _ADVERBS = set("away tomorrow today yesterday tonight forever anyway soon later already yet ever somehow somewhat everywhere together apart indeed too very".split())
+_MOODS = {"feeling", "feel", "look", "vibe", "vibes", "mood", "tone", "tones", "effect", "style", "atmosphere"}
 _COMPARED = {"darker", "brighter", "lighter", "smaller", "bigger", "larger", "taller", "shorter"}
 _CANS = {"trash", "garbage", "tin", "spray", "soda", "beer", "watering", "rubbish", "paint", "coke"}
 _MOST_UNKNOWN = 2
@@ -71,7 +72,7 @@ def noun_phrase(texts: Sequence[str], at: int, wants: str, greedy: bool) -> tupl
     `wants`: the tool whose verb stands right before. `greedy`: "with" may belong to the phrase.
     """
     start, prep = _preposition(texts, at)
-    found = _simple(texts, start)
+    found = _simple(texts, start, wants)
     if found is None:
         return None
     thing, stop = found
@@ -97,7 +98,7 @@ def _preposition(texts: Sequence[str], at: int) -> tuple[int, str]:
     return at, ""
 
 
-def _simple(texts: Sequence[str], at: int) -> tuple[Thing, int] | None:
+def _simple(texts: Sequence[str], at: int, wants: str = "") -> tuple[Thing, int] | None:
     """Article, adjectives, nouns."""
     start = at
     while at < len(texts) and (texts[at] in ARTICLES or (texts[at] == "of" and texts[at - 1] in {"all", "both", "some"})):
@@ -106,10 +107,18 @@ def _simple(texts: Sequence[str], at: int) -> tuple[Thing, int] | None:
     stop, classes = _body(texts, at, compared=article in {"the", "that", "this", "those", "these"})
     if not classes or classes[-1] not in {"noun", "unknown", "whole", "vague", "effect"}:
         return None
+    if not article and wants == "remove" and classes == ["unknown"] and texts[at].endswith("s"):
+        classes = ["noun"]
     unknown = classes.count("unknown")
     if unknown > _MOST_UNKNOWN or (unknown and not set(article.split()) - _LOOSE):
         return None
     body = texts[at:stop]
+    if body == ["one"] and article in {"this", "that"}:
+        return None
+    if not article and texts[stop : stop + 1] and texts[stop] in _MOODS:
+        return None
+    if not article and len(body) == 1 and body[0] in colors() and at and texts[at - 1] == "in":
+        return None
     inner = _inner(body)
     thing = Thing(
         " ".join(body if classes[-1] != "whole" else body[:-1]),
@@ -193,7 +202,7 @@ def _inner(body: Sequence[str]) -> Entry | None:
         entry = lexicon().longest(body[first:])
         if entry is None or len(entry.words) != len(body) - first:
             continue
-        if entry.kind == "head" and (first == 0 or _is_noun(entry)) and _leads(body[:first]):
+        if entry.kind == "head" and (first == 0 or _is_noun(entry)) and _leads(body[:first], _is_painted(entry)):
             return entry
     return None
 
@@ -204,17 +213,23 @@ def _names_effect(word: str) -> bool:
     return entry is not None and entry.kind == "head" and _is_noun(entry) and word not in {"shadow", "shadows", "lights", "highlights"}
 
 
+def _is_painted(entry: Entry) -> bool:
+    return entry.value.tool in {"border", "text", "vignette", "crop", "monochrome"}
+
+
 def _is_noun(entry: Entry) -> bool:
     """Border, blur and the like are verbs in the lexicon, but nouns after an adjective."""
     return entry.value.form == "noun" or entry.value.tool in {"border", "vignette", "text", "blur", "crop", "flip", "sharpen"}
 
 
-def _leads(words: Sequence[str]) -> bool:
-    """Words that may stand before an effect: a thin white border, a slight blur."""
+def _leads(words: Sequence[str], colored: bool) -> bool:
+    """Words that may stand before an effect: a thin white border, a slight blur; but there is no white contrast."""
     at = 0
     while at < len(words):
         entry = lexicon().longest(words[at:])
         if entry is None or entry.kind not in {"degree", "color", "adjective", "head", "fill", "direction"}:
+            return False
+        if entry.kind == "color" and not colored:
             return False
         at += len(entry.words)
     return True
@@ -227,7 +242,7 @@ def _attachments(texts: Sequence[str], thing: Thing, at: int, wants: str, greedy
         if found is None:
             break
         said, at = found
-        if said:
+        if said and said not in {"present", "visible", "shown", "seen"}:
             words = f"{thing.words} {said}"
             thing = replace(thing, words=words, parts=(words,), vague=False, inner=None)
     return thing, at
@@ -236,6 +251,8 @@ def _attachments(texts: Sequence[str], thing: Thing, at: int, wants: str, greedy
 def _attachment(texts: Sequence[str], at: int, wants: str, greedy: bool) -> tuple[str, int] | None:
     start = at
     if texts[at] in _RELATIVE and texts[at + 1 : at + 2] and texts[at + 1] in {"is", "are", "was", "were"}:
+        at += 2
+    elif texts[at] in _RELATIVE and at + 2 < len(texts) and texts[at + 1].endswith("s") and could_be_english(texts[at + 1]):
         at += 2
     if at < len(texts) and texts[at].endswith("ing") and _class(texts[at]) in {"unknown", "adjective"}:
         at += 1
@@ -249,6 +266,8 @@ def _attachment(texts: Sequence[str], at: int, wants: str, greedy: bool) -> tupl
     prep = _attaching(texts, at, wants, greedy)
     if not prep:
         return None
+    if texts[at : at + 3] == ["on", "top", "of"] and _whole(texts, at + 3) is not None:
+        return "on top", _whole(texts, at + 3) or at
     stop = _object(texts, at + prep)
     if stop is None:
         whole = _whole(texts, at + prep)

@@ -27,14 +27,16 @@ def remove(clause: Clause) -> list[Draft] | None:
         return None
     clause.take_all("head", "degree")
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
-    if any(_background(item.value) for item in things):
+    if any(_background(item.value) or _ends_in_background(item.value) for item in things):
         return background(clause)
     if not things and any(item.kind == "thing" or item.value == "picture" for item in clause.items if item.kind in {"thing", "whole"}):
         return None
     if not things or all(item.value.vague for item in things):
         clause.take_all("thing", "place", "vague")
         return [Draft("remove", need=REMOVE_WHAT, refers=clause.refers())]
-    if len(things) > 1 or things[0].value.abstract or things[0].value.vague:
+    if things[0].value.prep not in {"", "from", "of"}:
+        return None
+    if len(things) > 1 or things[0].value.abstract or things[0].value.vague or things[0].value.is_property:
         return None
     where = clause.take("place")
     clause.drop(things)
@@ -49,12 +51,17 @@ def background(clause: Clause) -> list[Draft] | None:
     if {head.tool for head in heads} - {"replace_background", "remove"} or clause.has("not", "too", "except", "quote"):
         return None
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
-    if clause.says("isolate", "isolated") and clause.has("color"):
+    placed = clause.says("put", "place", "set") and clause.says("on", "against") and clause.has("whole") and not heads
+    if clause.has("color") and (clause.says("isolate", "isolated") or placed):
         clause.drop(things)
-    named = [item for item in things if _background(item.value)]
+        return [Draft("replace_background", {"color": clause.take("color")})] if placed else _behind(clause)
+    removing = any(head.tool == "remove" for head in heads)
+    named = [item for item in things if _background(item.value) or (removing and _ends_in_background(item.value))]
     if not named and not any(head.tool == "replace_background" for head in heads):
         return None
-    found = clause.take_all("color") + [color for item in named if (color := _color_of(item.value))]
+    found = clause.take_all("color")
+    if not found and not removing:
+        found = [color for item in named if (color := _color_of(item.value))]
     exact = [word.text for word in clause.words if word.kind == "color"]
     said = exact or list(dict.fromkeys(found))
     if len(said) > 1 or (not said and not heads):
@@ -66,15 +73,31 @@ def background(clause: Clause) -> list[Draft] | None:
     return [Draft("replace_background", {"color": said[0]})]
 
 
+def _behind(clause: Clause) -> list[Draft]:
+    """ "Isolate the cat on white"."""
+    clause.take_all("head")
+    return [Draft("replace_background", {"color": clause.take("color")})]
+
+
 def _background(thing: Thing) -> bool:
     """ "Background", "white background", "background colour", "the cat on a black background"."""
-    words = thing.words.removesuffix(" color").split()
+    words = re.sub(r" (?:color|behind .+)$", "", thing.words).split()
+    while len(words) > 1 and words[0] in _PRESENT:
+        words.pop(0)
     return bool(words) and words[-1] in _BACKGROUNDS and (len(words) == 1 or _color_of(thing) is not None)
 
 
+def _ends_in_background(thing: Thing) -> bool:
+    """ "The outdoor background", but not "the lamp in the background"."""
+    return bool(re.fullmatch(r"(?:(?!in |on |at |of |behind |near )\S+ )*background", thing.words))
+
+
+_PRESENT = {"whole", "entire", "current", "existing", "old", "original", "busy", "ugly", "boring", "distracting", "messy", "full", "complete"}
+
+
 def _color_of(thing: Thing) -> str | None:
-    before = re.sub(r"^.* (?:on|against|in front of) (?:an? |the )?", "", thing.words.rpartition(" ")[0])
-    return colors().get(before)
+    named = re.sub(r" behind .+$", "", thing.words).rpartition(" ")[0]
+    return colors().get(re.sub(r"^.* (?:on|against|in front of) (?:an? |the )?", "", named))
 
 
 _NAMED = {"name", "title", "slogan", "motto", "brand", "website", "address", "number", "initials", "date", "hashtag", "handle", "url", "line", "sign", "price"}
@@ -92,7 +115,12 @@ def text(clause: Clause) -> list[Draft] | None:
     clause.take_all("head", "degree")
     clause.drop([item for item in clause.items if quotes and item.kind == "thing" and item.value.words.split()[-1:] and item.value.words.split()[-1] in _NAMED])
     args: dict[str, Any] = {"text": quotes[0]} if quotes else {}
-    place = clause.take("place") or _side(clause)
+    places = [place for place in clause.take_all("place") if place] or [_side(clause)]
+    if len(places) == 2 and "middle" in places:
+        places.remove("middle")
+    if len(places) > 1:
+        return None
+    place = places[0]
     if place:
         args["at"] = _AT.get(place, place.removesuffix(" edge"))
     color, size = clause.take("color"), clause.take("size") or _letter_size(clause)

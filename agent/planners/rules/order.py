@@ -90,12 +90,21 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
     pairs = [(unit, draft) for unit in units for draft in unit.drafts]
     out: list[Draft] = []
     for i, (unit, draft) in enumerate(pairs):
-        later = [other for _, other in pairs[i + 1 :]]
-        if draft.complaint and any(_answers(other, draft) for other in later):
+        others = [other for _, other in pairs if other is not draft]
+        if draft.complaint and any(_answers(other, draft) for other in others):
             continue
-        before = [(u, d) for u, d in pairs[:i]]
-        out.append(_referred(unit, draft, before))
+        referred = _referred(unit, draft, pairs[:i])
+        if unit.joint == "and" and out and _says_the_same(out[-1], referred):
+            continue
+        out.append(referred)
     return merged(out)
+
+
+def _says_the_same(one: Draft, other: Draft) -> bool:
+    """ "Lighten and brighten": twice the same word, once the same step."""
+    if one.tool != "adjust" or other.tool != "adjust" or one.region != other.region or set(one.args) != set(other.args):
+        return False
+    return all(one.args[name] * other.args[name] > 0 and abs(one.args[name]) >= abs(other.args[name]) for name in one.args)
 
 
 def _answers(request: Draft, complaint: Draft) -> bool:
@@ -115,7 +124,7 @@ def _referred(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) ->
         return draft
     near = unit.joint in {"and", "but"} or other_unit is unit
     elliptic = not draft.refers and near and draft.tool == "adjust" and other.tool == "adjust" and _bare(unit)
-    if (draft.refers and (near or other.complaint)) or elliptic:
+    if (draft.refers and (near or other.complaint or other.tool == draft.tool)) or elliptic:
         return replace(draft, region=other.region)
     return draft
 
@@ -143,6 +152,8 @@ def merged(drafts: Sequence[Draft]) -> list[Draft]:
     out: list[Draft] = []
     for draft in drafts:
         last = out[-1] if out else None
+        if last == draft and draft.tool == "adjust" and draft.region:
+            continue
         if (
             last is not None
             and draft.tool == last.tool == "adjust"

@@ -78,7 +78,8 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
         return reading
     first = max((i for i in range(colon) if segments[i].joint in {"start", "sentence"}), default=0)
     heading = segments[first:colon]
-    if any(asides.ban(segment.words) for segment in heading):
+    ordering = any({"first", "last", "before", "after", "finally"} & {word.text for word in s.words} or s.place for s in heading)
+    if ordering or any(asides.ban(segment.words) for segment in heading):
         return reading
     named = _named(heading, canvas)
     spelled = _read([*segments[:first], *segments[colon:]], canvas, context, named)
@@ -109,18 +110,33 @@ def _one(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas,
     if courteous(segment.words):
         reading.greeted |= segment.words[0].text in {"hi", "hello", "hey", "good", "hiya"}
         return 1
+    if segment.place in {"before next", "after next"} and segment.words[0].text in {"it", "i", "we", "they"}:
+        reading.unread.append(segment)
+        return 1
     if segment.words[0].text == "instead":
         reading.instead_of = " ".join(word.text for word in segment.words[1:] if word.text != "of")
+        if reading.instead_of and not asides.tools_of([segment]):
+            reading.unread.append(segment)
         return 1
     for step in (_lone_command, _reason, _toned, _restriction, _afterthought, _command, _elliptic, _edit, _late_afterthought, _further_complaint, _remark, _remark_and_edit):
         taken = step(segments, at, reading, canvas, context)
         if taken:
             return taken
-    (reading.vague if _half_said(segment) else reading.unread).append(segment)
+    if _names_picture(segment) and len(segments) > 1 and segment.joint in {"start", "sentence", "comma", "colon"}:
+        reading.remarks.append(segment)
+    else:
+        (reading.vague if _half_said(segment) else reading.unread).append(segment)
     return 1
 
 
-_SUBSTANCE = {"degree", "quantity", "direction", "thing", "place", "color", "head", "turn", "axis", "dim", "ratio", "adjective", "noun", "size", "rest", "vague"}
+def _names_picture(segment: Segment) -> bool:
+    """ "Product shot", "my holiday photo": says what the picture is."""
+    items = Clause.of(segment.words).items
+    things = [item for item in items if item.kind not in {"fill", "det"}]
+    return len(things) == 1 and things[0].kind == "thing" and bool(things[0].value.whole and things[0].value.words)
+
+
+_SUBSTANCE = {"degree", "quantity", "direction", "thing", "place", "color", "head", "turn", "axis", "dim", "ratio", "adjective", "noun", "size", "rest", "vague", "fix", "change"}
 
 
 def _half_said(segment: Segment) -> bool:
@@ -156,10 +172,14 @@ def _lone_command(segments: Sequence[Segment], at: int, reading: Reading, canvas
 
 def _restriction(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
     ban = asides.ban(segments[at].words) or _but(segments, at, reading)
-    if ban is None or (segments[at].words[0].text in {"no", "without"} and edits.read(segments[at].words, canvas)):
+    if ban is None or (segments[at].words[0].text in {"no", "without", "not"} and edits.read(segments[at].words, canvas)):
         return 0
     if any(word.text == "instead" for segment in segments for word in segment.words):
         reading.instead_of = reading.instead_of or ""
+    if at == len(segments) - 1 and not reading.units and not reading.said and asides.lacking(segments[at].text):
+        reading.vague.clear()
+        reading.units.append(Unit([Draft("remove", region=ban.region)], segments[at : at + 1]))
+        return 1
     reading.bans.append(ban)
     return 1
 
@@ -192,7 +212,7 @@ def _elliptic(segments: Sequence[Segment], at: int, reading: Reading, canvas: Ca
 
 def _edit(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas, context: Context) -> int:
     unit = _unit(segments, at, canvas) or _recolored(segments[at], reading)
-    if unit is None:
+    if unit is None or _belongs_to_removal(segments[at], unit, reading):
         return 0
     if any(draft.need for draft in unit.drafts) and _amend(reading, segments[at], canvas):
         return 1
@@ -205,6 +225,17 @@ def _edit(segments: Sequence[Segment], at: int, reading: Reading, canvas: Canvas
         reading.instead_of = reading.instead_of or ""
     reading.units.append(unit)
     return len(unit.segments)
+
+
+def _belongs_to_removal(segment: Segment, unit: Unit, reading: Reading) -> bool:
+    """ "Remove the stains and yellow borders", "the card with "X" on it": no border and no words are wanted."""
+    if not reading.units or reading.units[-1].tools != {"remove"} or segment.joint not in {"and", "with"}:
+        return False
+    if segment.joint == "with":
+        return True
+    verbs = {"make", "add", "insert", "direction", "fix", "should", "degree", "change"}
+    items = Clause.of(segment.words).items
+    return not any(item.kind in verbs or (item.kind == "head" and item.value.form in {"verb", "comparative"} and unit.tools != {"border"}) for item in items)
 
 
 def _repeats(unit: Unit, reading: Reading) -> bool:
@@ -267,7 +298,10 @@ def _unit(segments: Sequence[Segment], at: int, canvas: Canvas) -> Unit | None:
         run = segments[at:stop]
         if stop > at + 1 and (run[-1].place or run[-1].joint == "then" or asides.ban(run[-1].words)):
             break
-        if run[-1].joint == "reason" and not (lacking and lacking.tools == {"flip"}):
+        if run[-1].joint == "reason" and not (lacking and lacking.tools <= {"flip", "resize"}):
+            break
+        asked = any(_opens(segment.words) for segment in run[:-1])
+        if asked and _opens(run[-1].words) and edits.read(run[-1].words, canvas) is not None:
             break
         drafts = read_words(joined(run), canvas)
         if drafts is None:
@@ -278,9 +312,22 @@ def _unit(segments: Sequence[Segment], at: int, canvas: Canvas) -> Unit | None:
     return lacking
 
 
+def _opens(words: Sequence[Word]) -> bool:
+    """Whether the words begin a request of their own: with a verb that asks for something."""
+    kinds = [item for item in Clause.of(words).items if item.kind not in {"fill", "det"}]
+    first = kinds[0] if kinds else None
+    return first is not None and (
+        first.kind in {"make", "add", "insert", "direction", "fix", "change"} or (first.kind == "head" and first.value.form == "verb")
+    )
+
+
 def _extended(segments: Sequence[Segment], at: int, stop: int, unit: Unit, canvas: Canvas) -> Unit:
     """ "… , a lot more", "… and nose": what says nothing alone but something after the unit."""
-    while stop < len(segments) and (_fragment(segments[stop], canvas) or _toning(unit, segments[stop])):
+    while stop < len(segments):
+        if courteous(segments[stop].words) and stop + 1 < len(segments) and segments[stop + 1].joint != "sentence":
+            stop += 1
+        if not (_fragment(segments[stop], unit, canvas) or _toning(unit, segments[stop])):
+            break
         drafts = edits.read(joined(segments[at : stop + 1]), canvas)
         if drafts is None or any(draft.need for draft in drafts):
             break
@@ -295,9 +342,20 @@ def _toning(unit: Unit, segment: Segment) -> bool:
     return unit.tools == {"monochrome"} and toned and segment.words[0].text != "instead"
 
 
-def _fragment(segment: Segment, canvas: Canvas) -> bool:
-    if segment.place or segment.joint in {"then", "reason"} or segment.words[0].text == "instead" or courteous(segment.words) or asides.ban(segment.words):
+def _more_nouns(segment: Segment, unit: Unit) -> bool:
+    """ "Increase brightness | and saturation a little": the second noun shares the verb, and the first the degree."""
+    said, more = Clause.of([word for s in unit.segments for word in s.words]), Clause.of(segment.words)
+    nouns = [head for head in more.heads() if head.form == "noun"]
+    shared = said.has("direction") and not said.has("degree", "quantity") and not more.has("direction", "make", "add", "quantity")
+    return bool(nouns) and len(nouns) == len(more.heads()) and shared and segment.joint in {"and", "comma"}
+
+
+def _fragment(segment: Segment, unit: Unit, canvas: Canvas) -> bool:
+    inserting = _opens(segment.words) and Clause.of(segment.words).has("add", "insert")
+    if segment.place or segment.joint in {"then", "reason"} or segment.words[0].text == "instead" or inserting or courteous(segment.words) or asides.ban(segment.words):
         return False
+    if _more_nouns(segment, unit):
+        return True
     drafts = read_words(segment.words, canvas)
     bare_shape = not Clause.of(segment.words).has("head", "make", "add")
     return drafts is None or any(draft.need or not draft.tool or (draft.tool == "crop" and bare_shape) for draft in drafts)
@@ -313,16 +371,37 @@ def read_words(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
 
 def _two(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
     """ "Crop it square make it black and white": both sides must be complete."""
-    for cut in range(2, len(words) - 1):
-        if words[cut].text in {"and", "with", "of", "in", "the"} or words[cut - 1].text in {"and", "the", "a", "more", "less", "with", "not", "very", "too"}:
-            continue
+    cuts = [cut for cut in range(2, len(words) - 1) if _may_begin(words, cut)]
+    for cut in sorted(cuts, key=lambda cut: not _opens(words[cut:])):
         first = edits.read(words[:cut], canvas)
         if not first or any(draft.need for draft in first):
             continue
         second = edits.read(words[cut:], canvas)
-        if second and not any(draft.need for draft in second) and not {d.tool for d in first} & {d.tool for d in second}:
+        if not second or any(draft.need for draft in second):
+            continue
+        if all(draft.complaint for draft in first) or not _sliders(first) & _sliders(second):
             return [*first, *second]
     return None
+
+
+_BOUND = {"and", "the", "a", "an", "more", "less", "with", "not", "very", "too", "my", "her", "his", "to", "of", "in", "on", "as"}
+
+
+def _may_begin(words: Sequence[Word], at: int) -> bool:
+    """Whether a new request may begin here: with a verb, a comparative, a direction, a degree, a look or a ratio."""
+    if words[at - 1].text in _BOUND:
+        return False
+    entry = lexicon().longest([word.text for word in words[at:]])
+    if entry is None:
+        return words[at].kind in {"ratio", "size", "number"}
+    if entry.kind == "head":
+        return entry.value.form in {"verb", "comparative"} or entry.value.tool == "monochrome"
+    return entry.kind in {"make", "add", "change", "direction", "degree", "shape"} or (entry.kind == "fill" and entry.words[0] != "to")
+
+
+def _sliders(drafts: Sequence[Draft]) -> set[tuple[str, str]]:
+    """Tools, and of adjust its sliders: what two clauses in a row may not both ask for."""
+    return {(draft.tool, f"{draft.region}{name}") for draft in drafts for name in (draft.args if draft.tool == "adjust" else [""])}
 
 
 _PURPOSES = {"for", "like", "to", "as"}
@@ -392,6 +471,8 @@ def _amend(reading: Reading, segment: Segment, canvas: Canvas) -> bool:
     if not reading.units or segment.place:
         return False
     last = reading.units[-1]
+    if _opens(segment.words) and last.tools not in ({"monochrome"}, {"text"}):
+        return False
     alone = edits.read(segment.words, canvas)
     if alone is not None and all(draft.need is None for draft in alone) and last.tools != {"monochrome"}:
         return False

@@ -31,13 +31,13 @@ class Segment:
         return " ".join(word.text for word in self.words)
 
 
-_MARKS: dict[str, Joint] = {",": "comma", "(": "comma", ")": "comma", "/": "and", ":": "colon", "<": "comma", ">": "then"}
+_MARKS: dict[str, Joint] = {",": "comma", "(": "comma", ")": "comma", "/": "and", ":": "colon", "<": "comma", ">": "then", "→": "then", "⇒": "then", "➜": "then"}
 
 _PHRASES: dict[str, tuple[str, str]] = {
     "and": ("and, plus, and also, also, as well as, in addition, along with, and please, and maybe, and perhaps, together with", ""),
     "then": (
         "then, and then, next, after that, and after that, afterwards, afterward, and afterwards, after this, after which, finally, and finally, lastly, and lastly, "
-        "last but not least, followed by, subsequently, thereafter, second, secondly, third, thirdly, once done, when done, when that is done, "
+        "last but not least, followed by, subsequently, thereafter, second, secondly, third, thirdly, step two, step three, step four, step five, once done, when done, when that is done, "
         "once that is done, once you are done, when you are done, once you have done that, after you have done that, after doing that, and once that is done, and when that is done, then after that, from there, then finally, then lastly, and next, once that is finished, when that is finished, before finally, when finished, after you do that, after you did that",
         "",
     ),
@@ -53,7 +53,7 @@ _PHRASES: dict[str, tuple[str, str]] = {
         "place",
     ),
     "before all": ("before everything, before everything else, before anything else, before all that, before all of that, before all this, before any of that, before any of this, but before anything, before all else", "place"),
-    "before next": ("after, once, as soon as, once you have, when you have, after you have, following, right after, just after, after you, once you, once it is, after it is, only after, directly after, immediately after", "place"),
+    "before next": ("after, once, as soon as, once you have, when you have, after you have, following, right after, just after, after you, once you, once it is, after it is, only after, directly after, immediately after, only after you have, only after you, but only after, only once, but only after you have", "place"),
     "after next": ("before, prior to, ahead of, before you, just before, right before, before the, only before, before it is, but before", "place"),
 }  # fmt: skip
 
@@ -160,7 +160,7 @@ def _starts_request(words: Sequence[Word]) -> bool:
     entry = lexicon().longest([word.text for word in words])
     if entry is None:
         return False
-    return entry.kind in {"make", "add", "direction"} or (entry.kind == "fill" and len(entry.words) > 1) or entry.words == ("please",) or (entry.kind == "head" and entry.value.form == "verb")
+    return entry.kind in {"make", "add", "change", "direction"} or (entry.kind == "fill" and len(entry.words) > 1) or entry.words == ("please",) or (entry.kind == "head" and entry.value.form == "verb")
 
 
 def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: bool) -> tuple[str, int] | None:

@@ -46,6 +46,8 @@ def crop(clause: Clause) -> list[Draft] | None:
     heads = clause.heads("crop")
     if clause.tools() - {"crop"} or not (heads or _bare_shape(clause)) or clause.has("not", "too"):
         return None
+    if clause.says("cut") and clause.has("add", "insert"):
+        return None
     refers = clause.refers()
     clause.take_all("head")
     clause.take_all("direction", "degree") if heads else None
@@ -81,7 +83,7 @@ def crop(clause: Clause) -> list[Draft] | None:
 
 def _aimed(clause: Clause) -> bool:
     """Whether what is named is to be kept ("crop to the cat"); "trim the edges" does not say."""
-    if clause.says("zoom", "zooming", "close", "only", "just", "focus", "left", "tighter"):
+    if clause.says("zoom", "zooming", "close", "only", "just", "focus", "tighter"):
         return True
     things = [item for item in clause.items if item.kind in {"thing", "place"}]
     return any(clause.words[item.start].text in {"to", "around", "on", "at", "in", "into", "onto"} for item in things)
@@ -127,9 +129,20 @@ def _cut_off(clause: Clause) -> list[Draft] | None:
 _SHARES = {"half": 0.5, "third": 1 / 3, "two thirds": 2 / 3, "quarter": 0.25, "three quarters": 0.75}
 
 
+_ALL_SIDES = {"each side", "all sides", "every side", "all four sides", "all the sides", "each edge", "all edges", "all around", "every edge"}
+
+
+def _around(clause: Clause) -> bool:
+    text = " ".join(word.text for word in clause.words)
+    return any(sides in text for sides in _ALL_SIDES)
+
+
 def _share_off(clause: Clause) -> list[float] | None:
-    """The box that is left when a share of one side is cut off; None where no share or no side is said."""
+    """The box that is left when a share of one side, or of all, is cut off; None where no share or no side is said."""
     quantity = clause.quantity("percent", "part")
+    if quantity and _around(clause) and 0 < quantity.share < 0.5:
+        clause.take_all("thing", "place", "prep", "vague", "det", "noun", "unknown")
+        return [round(side, 3) for side in (quantity.share, quantity.share, 1 - quantity.share, 1 - quantity.share)]
     places = [*clause.all("place"), *({1: "right", -1: "left"}[turn] for turn in clause.all("turn"))]
     off = clause.says("off", "from", "away")
     if len(places) != 1 or not (quantity or off):
@@ -228,20 +241,24 @@ def rotate(clause: Clause) -> list[Draft] | None:
     turning = turning or (_angle(clause) and clause.has("turn"))
     if clause.tools() - {"rotate"} or clause.has("not", "too") or not (heads or turning):
         return None
+    complaint = bool(heads) and all(head.form == "flaw" for head in heads)
+    clause.take_all("fix") if complaint else None
     fixed = [head.args["degrees"] for head in heads if "degrees" in head.args]
     clause.take_all("head")
     slight = _SLIGHT.get(clause.degree() or "")
     turns = set(clause.take_all("turn"))
-    quantity = clause.quantity("degrees", "")
+    quantity = clause.quantity("degrees", "", "part")
     if len(turns) > 1 or len(set(fixed)) > 1:
         return None
+    if quantity is not None and quantity.unit == "part":
+        quantity = Quantity(360 * quantity.value if quantity.value in {0.25, 0.5} else 0, "degrees")
     sign = turns.pop() if turns else 0
     if quantity is not None and not (quantity.unit == "" and abs(quantity.value) < 1):
         value = quantity.value * (sign or 1)
         return [Draft("rotate", {"degrees": _whole(value)})] if abs(value) <= 360 else None
     if fixed:
         return [Draft("rotate", {"degrees": fixed[0] * (sign or 1)})] if fixed[0] == 180 or sign else _which_way()
-    return [Draft("rotate", {"degrees": (slight or 90) * sign})] if sign else _which_way()
+    return [Draft("rotate", {"degrees": (slight or 90) * sign})] if sign else _which_way(complaint)
 
 
 _SLIGHT = {"tiny": 2, "small": 5}
@@ -253,8 +270,8 @@ def _no_thing(clause: Clause) -> None:
     clause.drop([item for item in clause.items if item.kind == "thing" and item.value.words in {"thing", "whole thing"}])
 
 
-def _which_way() -> list[Draft]:
-    return [Draft("rotate", need=TURN_WHICH_WAY)]
+def _which_way(complaint: bool = False) -> list[Draft]:
+    return [Draft("rotate", need=TURN_WHICH_WAY, complaint=complaint)]
 
 
 def _angle(clause: Clause) -> bool:
@@ -272,11 +289,15 @@ def straighten(clause: Clause) -> list[Draft] | None:
     if not heads or clause.tools() != {"straighten"}:
         return None
     flawed = all(head.form == "flaw" for head in heads)
+    if flawed and clause.has("make", "should"):
+        return None
     complaint = flawed or bool(clause.take_all("not", "enough"))
-    clause.take_all("head", "too", "degree", "direction")
+    clause.take_all("head", "too", "degree", "direction", "fix")
     turns = set(clause.take_all("turn"))
     quantity: Quantity | None = clause.quantity("degrees", "")
     clause.take_all("prep")
+    if flawed:
+        clause.take_all("thing")
     if clause.region() not in {None, "horizon", "horizon line", "lines", "line", "building", "buildings", "house", "walls", "camera", "verticals"}:
         return None
     if quantity is None:
@@ -297,7 +318,7 @@ def flip(clause: Clause) -> list[Draft] | None:
     if axes and clause.says("is", "are", "looks", "faces"):
         clause.take_all("thing")
     if any(head.form == "flaw" for head in clause.heads("rotate")):
-        axes.add("vertical")
+        axes.add("vertical" if any("degrees" in head.args for head in clause.heads("rotate")) else "horizontal")
     fixed = {head.args["axis"] for head in heads if "axis" in head.args}
     clause.take_all("head")
     axes = axes or fixed

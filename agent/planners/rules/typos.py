@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 
 from agent.plan import Context
-from agent.planners.rules.english import is_english
+from agent.planners.rules.english import could_be_english, is_english
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.numbers import CARDINALS, ORDINALS
 from agent.planners.rules.words import Word, expansions, renamed
@@ -70,10 +70,10 @@ def mended(text: str) -> str:
     stem = text.removesuffix("'s")
     if stem in vocabulary() or is_english(stem) or len(stem) < SHORTEST or not stem.isascii():
         return _undoubled(text)
-    reach = 2 if len(stem) >= LONG else 1
+    reach = 2 if len(stem) >= LONG and not could_be_english(stem) else 1
     near = [(distance(stem, known, reach), known) for known in vocabulary() if abs(len(known) - len(stem)) <= reach]
-    near = sorted((d, known[-1] != stem[-1], known) for d, known in near if d <= reach and _alike(stem, known))
-    if not near or (len(near) > 1 and near[0][0] == near[1][0] and _stem(near[0][2]) != _stem(near[1][2])):
+    near = sorted((d, known[-1] != stem[-1], known) for d, known in near if d <= reach and _alike(stem, known, d))
+    if not near or (len(near) > 1 and near[0][:2] == near[1][:2] and _stem(near[0][2]) != _stem(near[1][2])):
         return _undoubled(text)
     return near[0][2] + text[len(stem) :]
 
@@ -86,9 +86,10 @@ def _undoubled(text: str) -> str:
     return expansions().get(single, single) if single in vocabulary() or single in expansions() else text
 
 
-def _alike(typed: str, known: str) -> bool:
-    """The first letter is rarely wrong, unless it changed places with the second."""
-    return len(known) >= SHORTEST and (typed[0] == known[0] or typed[:2] == known[1::-1])
+def _alike(typed: str, known: str, slips: int) -> bool:
+    """The first letter is rarely wrong, unless it changed places with the second; two slips leave the second right too."""
+    first = typed[0] == known[0] if slips < 2 else typed[:2] == known[:2]
+    return len(known) >= SHORTEST and (first or typed[:2] == known[1::-1])
 
 
 def _stem(word: str) -> str:

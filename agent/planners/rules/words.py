@@ -35,11 +35,12 @@ _PIECES = re.compile(
     |(?P<size>\d+\s?(?:px|pixels)?\s?[x×*]\s?\d+(?=\s?(?:px|pixels?\b|cm\b|in\b|\W|$)))
     |(?P<ratio>{_NUMBER}\s?:\s?{_NUMBER}(?![\d:]))
     |(?P<fraction>(?<![\d/])[1-9]/[1-9](?![\d/]))
-    |(?P<number>(?:(?<![\w.)])[+−–-]\s?)?{_NUMBER}|(?<!\d)[.]\d+)
+    |(?P<number>(?:(?<![\w.)])(?:[+]|[−–-]\s?))?{_NUMBER}|(?<!\d)[.]\d+)
     |(?P<bw>\bb\s?[&/+]\s?w\b)
     |(?P<with>\bw/(?:o\b)?)
+    |(?P<paper>\ba[0-6]\b)
     |(?P<word>[^\W\d_]+(?:['’´`][^\W\d_]+)*)
-    |(?P<mark>\.{{2,}}|[,.;:!?…\n()/&+%°²$€£*=<>~"'_|-]|–|—)
+    |(?P<mark>\.{{2,}}|[,.;:!?…\n()/&+%°²$€£*=<>~"'_|-]|–|—|→|⇒|➜)
     |(?P<symbol>\S)""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -49,8 +50,8 @@ _LEFT_OUT = {"-", "'", '"', "*", "~", "_", "="}
 _SAME_AS = {"&": "and", "+": "and", "%": "percent", "°": "degrees", "…": ".", "–": "—", "|": ","}
 
 
-_LIST = re.compile(r"\s*1[.)]\s")
-_BULLET = re.compile(r"(?:(?<=\s)|^)([1-9])[.)](?=\s)")
+_LIST = re.compile(r"\s*[1a][.)]\s", re.IGNORECASE)
+_BULLET = re.compile(r"(?:(?<=\s)|^)([1-9a-f])[.)](?=\s)")
 
 
 def cut(message: str) -> list[Word]:
@@ -73,6 +74,8 @@ def _word(message: str, found: re.Match[str]) -> list[Word]:
             return [Word("bw", "word", start, stop)]
         case "with":
             return [Word("without" if text.endswith("o") else "with", "word", start, stop)]
+        case "paper":
+            return [Word(text, "word", start, stop)]
         case "word":
             return [Word(piece, "word", start, stop) for piece in _plain(text)]
         case "mark":
