@@ -47,7 +47,8 @@ def measure(path: Path, verbose: bool = False) -> Score:
         count["wrong"] += verdict.wrong_edit
         if verbose and not verdict.right:
             mark = "WRONG EDIT" if verdict.wrong_edit else kind_of(plan)
-            print(f"{message['id']} [{message['context']}] {mark}: {message['message']}\n    {plan.to_json()}\n    expected {message['expect']}")
+            print(f"{message['id']} [{message['context']}] {mark}: {message['message']}")
+            print(f"    {plan.to_json()}\n    expected {message['expect']}")
     return Score(
         path.name, count["all"], count["right"] / count["all"], count["asked"] / max(1, count["clear"]), count["wrong"]
     )
@@ -65,7 +66,9 @@ def main() -> None:
         return
     print(f"{'file':28} {'messages':>8} {'accuracy':>8} {'over-asking':>11} {'wrong edits':>11}")
     for score in scores:
-        print(f"{score.file:28} {score.messages:8} {score.accuracy:8.3f} {score.over_asking:11.3f} {score.wrong_edits:11}")
+        print(
+            f"{score.file:28} {score.messages:8} {score.accuracy:8.3f} {score.over_asking:11.3f} {score.wrong_edits:11}"
+        )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ Arrays: H, W of the window; flat indices p = y·W + x; colours float32 in the un
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -46,7 +46,7 @@ LEAST_ROOM = 64
 """No level has fewer patches to choose from."""
 BAND = 1 << 15
 """Pixels described at a time: what stays in the cache."""
-WEAR = 0.0
+WEAR = 100.0
 ROUNDS = (4, 8, 16)
 """Search-and-vote rounds at levels 0 (finest), 1, 2 … (the last figure for all further levels)."""
 COPIES = 3
@@ -65,9 +65,13 @@ Work = Generator[Glimpse | None, None, Index]
 """Yields a glimpse where there is news, None where it could merely be stopped."""
 
 
+LAB = np.array([2.55, 2, 2], np.float32)
+"""Brings L, a, b to about the same span."""
+
+
 def channels(rgb: Pixels, hole: Bools) -> Floats:
     """(H, W, 5): L, a, b scaled to about 0…255, and Newson's texture channels, the mean |∂L/∂x| and |∂L/∂y| nearby."""
-    lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) * np.float32([2.55, 2, 2])
+    lab = np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32) * LAB
     planes = [lab]
     for axis in (1, 0):
         step = np.zeros(hole.shape, np.float32)
@@ -84,7 +88,7 @@ def channels(rgb: Pixels, hole: Bools) -> Floats:
 
 def picture(image: Floats) -> Pixels:
     """(H, W, 3) uint8 RGB of `channels`."""
-    rgb = cv2.cvtColor(np.ascontiguousarray(image[..., :3]) / np.float32([2.55, 2, 2]), cv2.COLOR_LAB2RGB)
+    rgb = cv2.cvtColor(np.ascontiguousarray(image[..., :3]) / LAB, cv2.COLOR_LAB2RGB)
     return np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8)
 
 
@@ -104,7 +108,7 @@ def cosines() -> Floats:
     u, x = np.mgrid[:PATCH, :PATCH]
     rows = np.cos(np.pi * u * (2 * x + 1) / (2 * PATCH)) * np.sqrt(2 / PATCH)
     rows[0] /= np.sqrt(2)
-    return rows.astype(np.float32)
+    return np.asarray(rows, np.float32)
 
 
 COSINES = cosines()
@@ -199,13 +203,13 @@ def target_features(level: Level) -> Floats:
     y, x = np.divmod(level.targets, level.width)
     top, left = y.min() - R, x.min() - R
     box = level.image[top : y.max() + R + 1, left : x.max() + R + 1]
-    return describe(box, level.near, (top, left))[y - top, x - left]
+    return np.asarray(describe(box, level.near, (top, left))[y - top, x - left])
 
 
 def distance(a: Floats, b: Floats) -> Floats:
     """(n,) squared distances of rows."""
     d = a - b
-    return np.einsum("ij,ij->i", d, d)
+    return np.asarray(np.einsum("ij,ij->i", d, d), np.float32)
 
 
 def search_all(level: Level, wanted: Floats) -> Index:
@@ -214,7 +218,7 @@ def search_all(level: Level, wanted: Floats) -> Index:
     norms = distance(pool, np.zeros_like(pool))
     rows = max(1, int(4e6 // len(pool)))
     best = [(norms - 2 * wanted[i : i + rows] @ pool.T).argmin(axis=1) for i in range(0, len(wanted), rows)]
-    return level.sources[np.concatenate(best)]
+    return np.asarray(level.sources[np.concatenate(best)])
 
 
 @dataclass(eq=False)
@@ -308,7 +312,7 @@ def onion(level: Level) -> Generator[None, None, None]:
 
 
 def enlarge(coarse: Level, source: Index, fine: Level) -> Field:
-    """The field of the next finer level: offsets doubled; where that is not usable, a cost that keeps it out of votes."""
+    """The field of the next finer level: offsets doubled; where that is no use, a cost keeps it out of votes."""
     ty, tx = np.divmod(fine.targets, fine.width)
     parent = coarse.number[ty // 2 * coarse.width + tx // 2]
     sy, sx = np.divmod(source[np.maximum(parent, 0)], coarse.width)
@@ -343,17 +347,19 @@ def search(level: Level, before: Field | None, rounds: int, rng: np.random.Gener
     return nnf
 
 
-def settle(level: Level, nnf: Field | None, depth: int, rng: np.random.Generator) -> Generator[Glimpse | None, None, Field]:
+def settle(
+    level: Level, nnf: Field | None, depth: int, rng: np.random.Generator
+) -> Generator[Glimpse | None, None, Field]:
     """The rounds of one level, with a picture after each."""
     rounds = ROUNDS[min(depth, len(ROUNDS) - 1)]
     for i in range(rounds):
-        nnf = yield from search(level, nnf, 1 if i else 2, rng)
+        found = nnf = yield from search(level, nnf, 1 if i else 2, rng)
         if i < rounds - COPIES:
-            average(level, nnf)
+            average(level, found)
         else:
-            level.image[...] = level.pixels[copies(level, nnf)].reshape(level.image.shape)
+            level.image[...] = level.pixels[copies(level, found)].reshape(level.image.shape)
         yield Glimpse(share(depth, (i + 1) / rounds), picture(level.image))
-    return nnf
+    return found
 
 
 def room(hole: Bools) -> int:
@@ -383,5 +389,6 @@ def complete(rgb: Pixels, hole: Bools, rng: np.random.Generator) -> Work:
         else:
             nnf = enlarge(coarse, nnf.source, level)
             average(level, nnf)
-        nnf, coarse = (yield from settle(level, nnf, depth, rng)), level
-    return copies(coarse, nnf)
+        found = yield from settle(level, nnf, depth, rng)
+        nnf, coarse = found, level
+    return copies(level, found)

@@ -1,4 +1,4 @@
-"""Finds the tools: every `Tool` in the modules below `tools.edits`, and the entry points of the group `pentimento.tools`.
+"""Finds the tools: every `Tool` in the modules below `tools.edits`, and those of the group `pentimento.tools`.
 
 Loading is lazy and happens once; order is by name. Does not run tools.
 """

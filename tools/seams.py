@@ -46,7 +46,7 @@ class Seams:
 
     @property
     def diagonal(self) -> Floats:
-        return self.weight.sum(axis=0)[:, None] + np.float32(SCREEN)
+        return np.asarray(self.weight.sum(axis=0)[:, None] + np.float32(SCREEN), np.float32)
 
 
 def seams(rgb: Floats, hole: Bools, source: Index) -> Seams:

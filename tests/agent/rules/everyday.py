@@ -43,12 +43,16 @@ class History:
     revisions: list[Revision] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
 
-    def add(self, parent: int | None, tool: str, args: Json | None = None, said: str = "", region: str | None = None) -> None:
+    def add(
+        self, parent: int | None, tool: str, args: Json | None = None, said: str = "", region: str | None = None
+    ) -> None:
         """One revision; a root where `parent` is None, `tool` being the file's name then."""
         seq = len(self.revisions) + 1
         ident = hashlib.sha256(f"{seq}{tool}".encode()).hexdigest()
         parents = (self.revisions[parent - 1].id,) if parent else ()
-        step = Step(tool, "1", args or {}, parents[0], region=Region(words=region) if region else None) if parent else None
+        step = (
+            Step(tool, "1", args or {}, parents[0], region=Region(words=region) if region else None) if parent else None
+        )
         turn = hashlib.sha256(said.encode()).hexdigest()[:12] if said else f"turn {seq}"
         self.revisions.append(
             Revision(
@@ -196,9 +200,16 @@ def _command_fits(expect: Json, command: Command, context: Context) -> bool:
             given = {str(value).lower() for value in (command.target, command.other) if value}
             return all(_any(value, lambda one: str(one).lower() in given) for value in said.values())
         case "export":
-            return all(_any(value, lambda one, key=key: _same_option(one, command.options.get(key, getattr(command, key, None)))) for key, value in said.items())
+            return all(
+                _any(
+                    value, lambda one, key=key: _same_option(one, command.options.get(key, getattr(command, key, None)))
+                )
+                for key, value in said.items()
+            )
         case _:
-            return "target" not in said or _any(said["target"], lambda one: _place(one, context) == _place(command.target, context))
+            return "target" not in said or _any(
+                said["target"], lambda one: _place(one, context) == _place(command.target, context)
+            )
 
 
 def _same_option(one: Any, other: Any) -> bool:

@@ -86,7 +86,7 @@ def windows(hole: Bools) -> list[Box]:
     """Boxes to work in, one for each hole or group of near holes, none overlapping another."""
     height, width = hole.shape
     padded = np.pad(hole, ((0, -height % CELL), (0, -width % CELL)))
-    cells = padded.reshape(padded.shape[0] // CELL, CELL, -1, CELL).any(axis=(1, 3))
+    cells = np.asarray(padded.reshape(padded.shape[0] // CELL, CELL, -1, CELL).any(axis=(1, 3)))
     boxes = [tight(hole, box) for box in components(cells)]
     boxes = [grown(b, max(MARGIN, b[2] - b[0], b[3] - b[1]), (width, height)) for b in boxes]
     while True:
@@ -201,7 +201,7 @@ def inpainted(window: Pixels, part: Bools) -> Pixels:
     """Where there is no patch to copy: Telea's method, for colours and alpha."""
     rgb = cv2.inpaint(np.ascontiguousarray(window[..., :3]), part.view(np.uint8), 3, cv2.INPAINT_TELEA)
     if window.shape[2] == 3:
-        return rgb
+        return np.asarray(rgb, np.uint8)
     return np.dstack(
         [rgb, cv2.inpaint(np.ascontiguousarray(window[..., 3]), part.view(np.uint8), 3, cv2.INPAINT_TELEA)]
     )
