@@ -149,9 +149,7 @@ class Scene:
     def main(self) -> Generator[float, None, Found | None]:
         """The main subject, or None where nothing stands out."""
         if self.found is None:
-            above = yield from sky(self.view)
-            sure = above is not None and above.confidence >= SURE
-            self.found = yield from subject(self.view, self.faces, above.mask if above and sure else None)
+            self.found = yield from subject(self.view, self.faces)
         return self.found
 
     def subject(self) -> Look:

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sessions.store import Store
 from sessions.upkeep import gc
 from tests import making
 
-OPERATIONS = ("work", "work", "work", "upload", "undo", "redo", "branch", "gc")
+OPERATIONS = ("work", "upload", "undo", "undo", "redo", "redo", "branch", "branch", "gc", "gc", "gc")
 NAME = "the-session"
 
 
@@ -38,13 +39,14 @@ class Diary:
         return [json.loads(line) for line in self.path.read_bytes().splitlines()] if self.path.exists() else []
 
 
-def live(folder: str, seed: int) -> None:
+def live(folder: str, seed: int, started: Callable[[], object] = bool) -> None:
     home, diary = Path(folder) / "home", Diary(Path(folder) / "diary")
     lines = diary.read()
     diary.write(event="open", new=not (home / "sessions.db").exists())
     store = Store(home)
     session = store.create_session("cat.png", NAME).id
     diary.write(event="opened", session=session)
+    started()
     acknowledged = {line["id"] for line in lines if line["event"] == "ack"}
     pending = [line for line in lines if line["event"] == "ask" and line["id"] not in acknowledged]
     first = {"id": "first", "op": "upload", "seed": 0}

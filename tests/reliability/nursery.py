@@ -30,10 +30,14 @@ class Nursery:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def run(self, job: str, *arguments: Any, kill_after: float | None = None) -> int:
-        """Run `module:function` in a child; its exit status, or −9 where it was killed after so many seconds."""
+    def run(self, job: str, *arguments: Any, kill_after: float | None = None, once_started: bool = False) -> int:
+        """Run `module:function` in a child; its exit status, or −9 where it was killed after so many seconds.
+
+        `once_started`: the function is given another function, and the seconds count from when it calls that.
+        """
         request = {"job": job, "arguments": [str(a) if isinstance(a, Path) else a for a in arguments]}
-        print(json.dumps(request | {"kill_after": kill_after}), file=self._process.stdin, flush=True)
+        request |= {"kill_after": kill_after, "once_started": once_started}
+        print(json.dumps(request), file=self._process.stdin, flush=True)
         return int(self._process.stdout.readline())
 
 
@@ -47,11 +51,12 @@ def nursery() -> Iterator[Nursery]:
         yield Nursery(process)
 
 
-def _child(request: dict[str, Any]) -> None:
+def _child(request: dict[str, Any], line_home: int) -> None:
     module, function = request["job"].split(":")
     status = 1
     try:
-        status = int(getattr(import_module(module), function)(*request["arguments"]) or 0)
+        more = [lambda: os.write(line_home, b"!")] if request["once_started"] else []
+        status = int(getattr(import_module(module), function)(*request["arguments"], *more) or 0)
     except BaseException:  # noqa: BLE001 (the child ends here, whatever it was)
         traceback.print_exc()
     finally:
@@ -60,17 +65,19 @@ def _child(request: dict[str, Any]) -> None:
 
 
 def _serve() -> None:
-    for module in ("kill_worker", "fault_worker"):
-        import_module(f"tests.reliability.{module}")
+    for module in ("tests.reliability.kill_worker", "tests.reliability.fault_worker", "sessions.migrations.run"):
+        import_module(module)
     for line in sys.stdin:
         request = json.loads(line)
         ours, theirs = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(ours)
-            _child(request)
+            _child(request, theirs)
         os.close(theirs)
         wanted = request["kill_after"]
+        if request["once_started"] and select.select([ours], [], [], LIMIT)[0]:
+            os.read(ours, 1)
         alive = not select.select([ours], [], [], LIMIT if wanted is None else wanted)[0]  # its end closes when it dies
         os.close(ours)
         if alive:

@@ -16,8 +16,8 @@ from tests.making import memory_folder
 from tests.reliability.kill_worker import NAME, Diary
 from tests.reliability.nursery import Nursery, nursery
 
-LIVES = 20
-"""Kills per data folder, so that the first opening, with its migration, is among them often enough."""
+LIVES, YOUNG = 20, 5
+"""Kills per data folder, and how many of them may come while it is still being opened, and migrated."""
 
 
 def check(folder: Path, seen: int) -> int:
@@ -51,8 +51,14 @@ def one_folder(children: Nursery, folder: Path, seed: int) -> Counter[str]:
     """Kill `LIVES` processes on a new data folder; what each of them was doing."""
     dice, interrupted, seen = random.Random(seed), Counter[str](), 0
     for life in range(LIVES):
-        delay = dice.uniform(0, 0.02 if life < 2 else 0.08)
-        status = children.run("tests.reliability.kill_worker:live", folder, seed * LIVES + life, kill_after=delay)
+        newborn = life < YOUNG
+        status = children.run(
+            "tests.reliability.kill_worker:live",
+            folder,
+            seed * LIVES + life,
+            kill_after=dice.uniform(0, 0.04 if newborn else 0.1),
+            once_started=not newborn,
+        )
         assert status == -9, f"the worker ended by itself with {status}"
         lines = Diary(folder / "diary").read()
         last = lines[-1] if lines else {"event": "fork"}

@@ -20,8 +20,6 @@ from tools.grounding.view import Found, View
 
 FRAME = 0.06
 """Width of the frame taken for background, in shorter sides."""
-ENOUGH = 0.05
-"""Share of the picture that must be known as background for a cut that starts from nothing else."""
 ITERATIONS = 4
 Plane = NDArray[np.floating[Any]]
 
@@ -38,12 +36,10 @@ WEIGHTS = {"agreement": 0.846, "log size": 0.096, "size": -0.369, "same colours"
 BIAS = 0.413
 
 
-def subject(
-    view: View, faces: Sequence[Face] = (), elsewhere: Bools | None = None
-) -> Generator[float, None, Found | None]:
+def subject(view: View, faces: Sequence[Face] = ()) -> Generator[float, None, Found | None]:
     """The main subject, (h, w) on `small`, or None where nothing stands out; with faces, the persons they belong to.
 
-    `elsewhere`: (h, w) what is known to be no subject, such as the sky. Yields fractions.
+    Yields fractions.
     """
     clear = view.clear_small
     if clear.any() and framed(clear):
@@ -51,11 +47,10 @@ def subject(
     owned = np.any([one.oval(clear.shape) for one in faces], axis=0) if faces else np.zeros(clear.shape, bool)
     known = (clear | view.unfocused) & ~owned
     cuts: list[Bools] = []
-    wanted = seeds(view, known, faces)
+    wanted = seeds(view, faces)
     for done, labels in enumerate(wanted, start=1):
         labels[known] = OUT
-        inside = cut(view.flat, labels, ITERATIONS)
-        cuts.append(tidy(inside if elsewhere is None else inside & ~elsewhere))
+        cuts.append(tidy(cut(view.flat, labels, ITERATIONS)))
         yield done / len(wanted)
     cuts = [mask for mask in cuts if LEAST <= mask.mean() <= MOST and covers(mask, owned)]
     promises = [promise(view, i, cuts) for i in range(len(cuts))]
@@ -75,7 +70,7 @@ def covers(mask: Bools, owned: Bools) -> bool:
     return not owned.any() or bool(mask[owned].mean() > 0.6)
 
 
-def seeds(view: View, known: Bools, faces: Sequence[Face] = ()) -> list[Pixels]:
+def seeds(view: View, faces: Sequence[Face] = ()) -> list[Pixels]:
     """Where to start cuts from, each (h, w): what is salient, in several ways, and what is merely no border."""
     s, (height, width) = view.superpixels, view.superpixels.shape
     salient, contrast = s.paint(view.saliency.subject), s.paint(view.saliency.contrast)
@@ -94,10 +89,8 @@ def seeds(view: View, known: Bools, faces: Sequence[Face] = ()) -> list[Pixels]:
         np.where(np.hypot((x / width - 0.5) / 0.35, (y / height - 0.5) / 0.38) < 1, MAYBE_IN, MAYBE_OUT),
         np.where(np.hypot(x / width - 0.5, y / height - 0.5) < 0.48, MAYBE_IN, MAYBE_OUT),
     ]
-    if known.mean() > ENOUGH:
-        starts.append(np.where(known, OUT, MAYBE_IN))
     if faces:
-        starts.append(np.max([one.person(known.shape) for one in faces], axis=0))
+        starts.append(np.max([one.person((height, width)) for one in faces], axis=0))
     return [labels.astype(np.uint8) for labels in starts]
 
 

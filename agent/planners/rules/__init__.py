@@ -12,7 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.plan import MAX_STEPS, Ask, Candidate, Context, Plan, PlanStep
-from agent.planners.rules import commands, history, languages, mentions, order, reading, references, replies, segments
+from agent.planners.rules import (
+    asides,
+    commands,
+    history,
+    languages,
+    mentions,
+    order,
+    reading,
+    references,
+    replies,
+    segments,
+)
 from agent.planners.rules.captions import quoted
 from agent.planners.rules.clause import Draft
 from agent.planners.rules.edits import Canvas
@@ -82,7 +93,7 @@ def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) ->
         return _chat(replies.NOT_UNDERSTOOD)
     if not read.units:
         return _without_steps(read)
-    drafts = reading.restricted(order.settled(order.ordered(read.units)), read.bans)
+    drafts = asides.restricted(order.settled(order.ordered(read.units)), read.bans)
     if drafts is None or order.contradictory(drafts):
         return _ask(replies.CONTRADICTION)
     if len(drafts) > MAX_STEPS:
@@ -139,10 +150,14 @@ def _question(drafts: Sequence[Draft], meant: Mapping[str, Reference], context: 
     for i, draft in enumerate(drafts):
         if draft.base and len(meant[draft.base].revisions) != 1:
             fits = references.candidates(meant[draft.base].revisions, context)
-            return Ask(question="Which version do you mean?", candidates=fits or _usual(context), slot=f"steps.{i}.base")
+            return Ask(
+                question="Which version do you mean?", candidates=fits or _usual(context), slot=f"steps.{i}.base"
+            )
         if draft.need is not None:
             need = draft.need
-            return Ask(question=need.question, candidates=need.candidates, slot=f"steps.{i}.{need.field}", free=need.free)
+            return Ask(
+                question=need.question, candidates=need.candidates, slot=f"steps.{i}.{need.field}", free=need.free
+            )
     return None
 
 

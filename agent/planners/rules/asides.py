@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agent.planners.rules.clause import Clause
-from agent.planners.rules.lexicon import Head
+from agent.planners.rules.clause import REGIONAL, Clause, Draft
+from agent.planners.rules.english import could_be_english
+from agent.planners.rules.lexicon import Head, lexicon
 from agent.planners.rules.nounphrases import noun_phrase
 from agent.planners.rules.patterns import match, matches
 from agent.planners.rules.places import place_at
 from agent.planners.rules.segments import Segment
+from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
 REST = "rest"
@@ -34,7 +36,19 @@ class Ban:
 
 
 _ANYTHING = {"anything", "anything else", "it", "nothing", "nothing else", "else", "any other thing"}
-_TOOL_OF = {"size": "resize", "shape": "crop", "format": "crop", "proportions": "crop", "aspect ratio": "crop", "composition": "crop", "framing": "crop", "resolution": "resize", "aspect": "crop", "orientation": "rotate", "dimensions": "resize"}
+_TOOL_OF = {
+    "size": "resize",
+    "shape": "crop",
+    "format": "crop",
+    "proportions": "crop",
+    "aspect ratio": "crop",
+    "composition": "crop",
+    "framing": "crop",
+    "resolution": "resize",
+    "aspect": "crop",
+    "orientation": "rotate",
+    "dimensions": "resize",
+}
 
 
 def ban(words: Sequence[Word]) -> Ban | None:
@@ -57,9 +71,11 @@ def excepted(what: str) -> Ban | None:
     return Ban(region) if region is not None else None
 
 
-def lacking(text: str) -> bool:
+def is_lacking(text: str) -> bool:
     """ "(I want it) without the lamp"."""
-    return text.startswith("without the ") and excepted(text.removeprefix("without ").removesuffix(" please")) is not None
+    return (
+        text.startswith("without the ") and excepted(text.removeprefix("without ").removesuffix(" please")) is not None
+    )
 
 
 def _restricted(what: str) -> Ban | None:
@@ -69,11 +85,13 @@ def _restricted(what: str) -> Ban | None:
     region = _region(what)
     if region is not None:
         return Ban(region)
+    named = re.match(r"(?:the|its|my|all the|any of the) ", what) is not None
     what = re.sub(r"^(?:the|its|my|all the|any of the|any) ", "", what)
     if what in _TOOL_OF:
         return Ban(tools=frozenset({_TOOL_OF[what]}))
     clause = Clause.of([Word(word, "word", 0, 0) for word in what.split()])
-    return _tools(clause)
+    verbs = any(head.form in {"verb", "comparative"} for head in clause.heads()) and not named
+    return None if verbs or clause.has("make", "add", "direction") else _tools(clause)
 
 
 def _excluded(what: str, plain: bool) -> Ban | None:
@@ -88,7 +106,11 @@ def _excluded(what: str, plain: bool) -> Ban | None:
 
 def _tools(clause: Clause) -> Ban | None:
     heads = clause.heads()
-    heads += [item.value.inner.value for item in clause.items if item.kind == "thing" and item.value.inner and item.value.inner.kind == "head"]
+    heads += [
+        item.value.inner.value
+        for item in clause.items
+        if item.kind == "thing" and item.value.inner and item.value.inner.kind == "head"
+    ]
     if not heads:
         return None
     clause.items = [item for item in clause.items if not (item.kind == "thing" and item.value.inner)]
@@ -116,7 +138,9 @@ def _region(what: str) -> str | None:
     if what in _ANYTHING:
         return REST
     items = Clause.of([Word(word, "word", 0, 0) for word in texts]).items
-    if len([item for item in items if item.kind not in {"fill", "det"}]) == 1 and any(item.kind == "rest" for item in items):
+    if len([item for item in items if item.kind not in {"fill", "det"}]) == 1 and any(
+        item.kind == "rest" for item in items
+    ):
         return REST
     place = place_at(texts, 0)
     if place is not None and place[1] == len(texts):
@@ -129,16 +153,15 @@ def _region(what: str) -> str | None:
 
 # --- remarks ----------------------------------------------------------------------------------------------------------
 
-_ASKING = frozenset(
-    "want wants need needs should must please would-like wish do-not never only except undo redo original version instead prefer rather add put make insert draw generate paste "
-    "replace swap turn give let-us keep leave without change use apply delete ignore if unless merge branch export save compare bring not-to neither nor cancel stop wait until anymore could-you can-you would-you".split()
-)
+_ASKING = frozenset(listed("asks for something"))
 """Words that ask for something: what has one of them is no mere remark."""
 
 
 def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
     """Whether the words state something and ask for nothing. `reason`: they stand after "because" or the like."""
     if any(word.kind in {"quote", "ref", "hash", "color", "ratio", "size"} for word in words):
+        return False
+    if any(word.text in {"too", "to"} for word in words) and not all(_is_known(word) for word in words):
         return False
     text = " ".join(word.text for word in words).removesuffix(" please").removeprefix("please ")
     if reason or matches("remark of use", text):
@@ -147,6 +170,11 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
     if disliked:
         return _region(disliked["what"]) not in {None, REST}
     return matches("remark", text) and not _asks(text.removeprefix("only "))
+
+
+def _is_known(word: Word) -> bool:
+    """Whether it is a word at all: "too dak" may be a complaint that nobody can read."""
+    return word.kind != "word" or lexicon().single(word.text) is not None or could_be_english(word.text)
 
 
 def _asks(text: str) -> bool:
@@ -161,7 +189,9 @@ def is_purpose(words: Sequence[Word]) -> bool:
     if any(word.kind in {"quote", "ref", "hash", "color", "ratio", "size", "number"} for word in words):
         return False
     clause = Clause.of(words[1:])
-    return matches("purpose", text) and not clause.has("head", "direction", "not", "except", "only", "rest", "color", "question", "turn")
+    return matches("purpose", text) and not clause.has(
+        "head", "direction", "not", "except", "only", "rest", "color", "question", "turn"
+    )
 
 
 def tools_of(segments: Sequence[Segment]) -> set[str]:
@@ -181,10 +211,66 @@ def topic(words: Sequence[Word]) -> str | None:
         place = place_at(texts, 1)
         found = noun_phrase(texts, 1, "", greedy=False)
         return place[0] if place else found and found[0].words
-    while at < len(texts) and texts[at] in {"ugh", "oh", "and", "but", "so", "well", "also", "there", "is", "hate", "i", "do", "not", "like", "are", "really", "want", "just"}:
+    while at < len(texts) and texts[at] in {
+        "ugh",
+        "oh",
+        "and",
+        "but",
+        "so",
+        "well",
+        "also",
+        "there",
+        "is",
+        "hate",
+        "i",
+        "do",
+        "not",
+        "like",
+        "are",
+        "really",
+        "want",
+        "just",
+    }:
         at += 1
     found = noun_phrase(texts, at, "", greedy=False) if at < len(texts) else None
     if found is None or found[0].whole or found[0].vague or not found[0].article:
         return None
     rest = " ".join(texts[found[1] :])
     return found[0].words if not rest or matches("begins with a verb", rest) else None
+
+
+# --- what restrictions do to the steps --------------------------------------------------------------------------------
+
+
+def restricted(drafts: Sequence[Draft], bans: Sequence[Ban]) -> list[Draft] | None:
+    """The drafts with what must be left alone excluded; None where that contradicts them."""
+    out = list(drafts)
+    for ban in bans:
+        regional = [draft for draft in out if draft.tool in REGIONAL]
+        if ban.tools:
+            if any(_is_banned(draft, ban) for draft in out):
+                return None
+        elif ban.region == REST:
+            if any(draft.region is None for draft in regional):
+                return None
+        elif ban.region is not None:
+            if not regional and all(draft.tool == "remove" and draft.region != ban.region for draft in out):
+                continue
+            if not regional or any(draft.region == ban.region for draft in regional):
+                return None
+            out = [_spared(draft, ban.region) for draft in out]
+    return out
+
+
+def _is_banned(draft: Draft, ban: Ban) -> bool:
+    if draft.tool not in ban.tools or (ban.region is not None and draft.region != ban.region):
+        return False
+    if draft.tool != "adjust":
+        return True
+    return any((name, 1 if value > 0 else -1) in ban.arguments for name, value in draft.args.items())
+
+
+def _spared(draft: Draft, region: str) -> Draft:
+    if draft.tool not in REGIONAL or draft.region not in {None, REST}:
+        return draft
+    return replace(draft, region=f"everything but the {region}")

@@ -10,17 +10,33 @@ from collections.abc import Iterator, Sequence
 
 from agent.planners.rules.lexicon import colors, lexicon
 from agent.planners.rules.places import place_at
+from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
 _SAYING = {"says", "say", "saying", "reads", "reading", "write", "stamp"}
-_NAMING = {"text", "caption", "title", "label", "watermark", "headline", "subtitle", "heading", "slogan", "words", "word", "message", "line", "name", "date", "quote", "initials"}
+_NAMING = {
+    "text",
+    "caption",
+    "title",
+    "label",
+    "watermark",
+    "headline",
+    "subtitle",
+    "heading",
+    "slogan",
+    "words",
+    "word",
+    "message",
+    "line",
+    "name",
+    "date",
+    "quote",
+    "initials",
+}
 _WITH = {"with", "as", "saying"}
-_NOT_FIRST = frozenset(
-    "in at on to it that this my the a an something over across here there is are me us him her them your his our their some "
-    "anything code down about back text words poem essay story please with for and of".split()
-)
+_NOT_FIRST = frozenset(listed("begins no inscription"))
 _LEADING_IN = {"in", "at", "on", "to", "across", "along", "near", "over", "using", "with", "below", "above", "into"}
-_ENDING = {"then", "please", "thanks", "afterwards"}
+_ENDING = {"then", "where", "please", "thanks", "afterwards"}
 _LONGEST = 120
 
 
@@ -42,7 +58,11 @@ def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
         following = at + 1
         if word.text == "©":
             yield at, ":"
-        if word.text == ":" and at + 1 < len(words) and any(before.text in {"write", "caption", "label"} for before in words[:at]):
+        if (
+            word.text == ":"
+            and at + 1 < len(words)
+            and any(before.text in {"write", "caption", "label"} for before in words[:at])
+        ):
             yield at + 1, ":"
         if word.text not in _SAYING | _NAMING:
             continue
@@ -50,7 +70,11 @@ def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
             following += 1
         marked = following < len(words) and words[following].text in {":", ","}
         following += marked
-        if following + 1 < len(words) and words[following].text in {"it", "this"} and words[following + 1].text in _WITH:
+        if (
+            following + 1 < len(words)
+            and words[following].text in {"it", "this"}
+            and words[following + 1].text in _WITH
+        ):
             yield following + 2, "write"
         if following < len(words):
             yield following, ":" if marked and words[following - 1].text == ":" else word.text
@@ -61,23 +85,41 @@ def _end(words: Sequence[Word], first: int) -> int:
     texts = [word.text for word in words]
     for at in range(first, len(words)):
         word = words[at]
-        if word.kind == "mark" and word.text in {".", ",", ";", "!", "?", "—", "\n"} and not _abbreviates(words, at):
+        if word.kind == "mark" and word.text in {".", ";", "!", "?", "—", "\n", ")"} and not _abbreviates(words, at):
+            return at
+        if word.text == "," and (at == first or _says_how(texts, at + 1)):
             return at
         if at > first and (word.text in _ENDING or _goes_on(texts, at)):
             return at
     return len(words)
 
 
+def _says_how(texts: Sequence[str], at: int) -> bool:
+    """Whether a place, a colour, a size or another request follows a comma."""
+    entry = lexicon().longest(texts[at:])
+    told = entry is not None and (entry.kind in {"size", "color", "degree", "make", "add"} or entry.kind == "head")
+    return told or place_at(texts, at) is not None or _goes_on(texts, at) or texts[at : at + 1] == ["then"]
+
+
 def _abbreviates(words: Sequence[Word], at: int) -> bool:
     """The dots of "J.R."."""
     before = words[at - 1]
-    return words[at].text == "." and before.stop - before.start == 1 and before.kind == "word" and before.stop == words[at].start
+    return (
+        words[at].text == "."
+        and before.stop - before.start == 1
+        and before.kind == "word"
+        and before.stop == words[at].start
+    )
 
 
 def _goes_on(texts: Sequence[str], at: int) -> bool:
     """Whether the words from here say where, in which colour, or what else."""
     first = at + 1 if texts[at] in _LEADING_IN else at
-    while first > at and first < len(texts) and texts[first] in {"the", "a", "my", "this", "big", "small", "large", "tiny", "bold", "very"}:
+    while (
+        first > at
+        and first < len(texts)
+        and texts[first] in {"the", "a", "my", "this", "big", "small", "large", "tiny", "bold", "very"}
+    ):
         first += 1
     if first >= len(texts):
         return False
@@ -87,8 +129,14 @@ def _goes_on(texts: Sequence[str], at: int) -> bool:
     if first > at:
         return texts[first] in colors() or texts[first] in {"it", "picture", "photo", "image", "letters"}
     entry = lexicon().longest(texts[at:])
-    verb = entry is not None and (entry.kind in {"make", "add", "insert"} or (entry.kind == "head" and entry.value.form == "verb"))
-    if verb and texts[at + 1 : at + 2] and texts[at + 1] in {"the", "a", "an", "it", "this", "image", "photo", "picture"}:
+    verb = entry is not None and (
+        entry.kind in {"make", "add", "insert"} or (entry.kind == "head" and entry.value.form == "verb")
+    )
+    if (
+        verb
+        and texts[at + 1 : at + 2]
+        and texts[at + 1] in {"the", "a", "an", "it", "this", "image", "photo", "picture"}
+    ):
         return True
     if texts[at] == "and" and at + 1 < len(texts):
         entry = lexicon().longest(texts[at + 1 :])
@@ -110,7 +158,15 @@ def _replaced(message: str, words: Sequence[Word], first: int, stop: int) -> lis
     """The words with the inscription as one quotation; a copyright sign before it belongs to it."""
     text = message[words[first].start : words[stop - 1].stop].strip()
     before = list(words[:first])
-    sign = next((i for i in range(len(before) - 1) if before[i].text == "copyright" and before[i + 1].text in {"sign", "symbol"}), None)
+    sign = next(
+        (
+            i
+            for i in range(len(before) - 1)
+            if before[i].text == "copyright" and before[i + 1].text in {"sign", "symbol"}
+        ),
+        None,
+    )
     if sign is not None:
         text, before = f"© {text}", before[:sign]
+    text = text.lstrip("(").strip()
     return [*before, Word(text, "quote", words[first].start, words[stop - 1].stop), *words[stop:]]

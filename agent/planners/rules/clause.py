@@ -11,16 +11,56 @@ from typing import Any
 
 from agent.plan import Candidate
 from agent.planners.rules.items import Item, scan
+from agent.planners.rules.lexicon import Head
 from agent.planners.rules.nounphrases import Thing
 from agent.planners.rules.numbers import Quantity
 from agent.planners.rules.words import Word
 from sessions.values import Json
 
 HARMLESS = {"fill", "make", "add", "be", "should", "whole", "again", "instead", "conj", "only", "mood"}
-_GRAMMATICAL = {"in", "on", "of", "at", "for", "to", "with", "by", "over", "across", "around", "from", "within", "onto", "along", "throughout", "through"}
+_GRAMMATICAL = {
+    "in",
+    "on",
+    "of",
+    "at",
+    "for",
+    "to",
+    "with",
+    "by",
+    "over",
+    "across",
+    "around",
+    "from",
+    "within",
+    "onto",
+    "along",
+    "throughout",
+    "through",
+}
 
 
-_WITHIN = {"", "in", "on", "of", "at", "for", "over", "across", "within", "inside", "to", "from", "throughout", "onto", "into", "along", "all over", "upon"}
+_WITHIN = {
+    "",
+    "in",
+    "on",
+    "of",
+    "at",
+    "for",
+    "over",
+    "across",
+    "within",
+    "inside",
+    "to",
+    "from",
+    "throughout",
+    "onto",
+    "into",
+    "along",
+    "all over",
+    "upon",
+}
+REGIONAL = {"adjust", "monochrome", "blur", "sharpen", "denoise", "auto"}
+"""Tools that may be limited to a part of the picture, and are when a part of it must stay as it is."""
 _ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its"}
 
 
@@ -53,6 +93,11 @@ class Draft:
     more: bool = False
 
 
+def complete(drafts: Sequence[Draft]) -> bool:
+    """Whether no step lacks anything."""
+    return all(draft.need is None for draft in drafts)
+
+
 @dataclass
 class Clause:
     """The items of some words, less those taken."""
@@ -69,6 +114,10 @@ class Clause:
 
     def has(self, *kinds: str) -> bool:
         return any(item.kind in kinds for item in self.items)
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
 
     def says(self, *texts: str) -> bool:
         """Whether one of the words is there, taken or not."""
@@ -110,7 +159,11 @@ class Clause:
         """ "Insert" goes with words, borders and vignettes; "change" with what something is changed to."""
         items = scan(self.words)
         heads = [item.value for item in items if item.kind == "head"]
-        inserts = any(item.kind == "quote" for item in items) or {h.tool for h in heads} & {"text", "border", "vignette"}
+        inserts = any(item.kind == "quote" for item in items) or {h.tool for h in heads} & {
+            "text",
+            "border",
+            "vignette",
+        }
         looks = {"monochrome", "replace_background", "crop", "rotate", "resize", "flip"}
         changes = any(h.form in {"adjective", "comparative"} or h.tool in looks for h in heads) or any(
             item.kind in {"color", "shape", "ratio", "pixels", "quantity", "thing"} and not heads for item in items

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from agent.plan import Ask, Candidate, Command, Context
 from agent.planners.rules import references
 from agent.planners.rules.clause import Clause
-from agent.planners.rules.edits import gathered
+from agent.planners.rules.idioms import gathered
 from agent.planners.rules.items import Item
 from agent.planners.rules.numbers import CARDINALS
 from agent.planners.rules.patterns import match, matches
 from agent.planners.rules.references import Reference, resolve
-from agent.planners.rules.words import Word
+from agent.planners.rules.tables import listed
+from agent.planners.rules.words import Word, cut
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,7 @@ def read(text: str, context: Context) -> Said | None:
 
 # --- without courtesy -------------------------------------------------------------------------------------------------
 
-_MEANT = frozenset(
-    "go the a to here there version edit level as into an try do help back setting settings style look one final last".split()
-)
+_MEANT = frozenset(listed("means something in commands"))
 """Courtesy elsewhere, but part of what a command says."""
 
 
@@ -98,7 +97,9 @@ def _reset(text: str, context: Context) -> Said | None:
         return None
     if "what" in slots:
         meant = resolve(slots["what"], context)
-        own = meant is not None and (meant.target == context.branch or list(meant.revisions) == references.line(context)[-1:])
+        own = meant is not None and (
+            meant.target == context.branch or list(meant.revisions) == references.line(context)[-1:]
+        )
         return Said(Command(name="reset")) if own else None
     return Said(Command(name="reset"))
 
@@ -275,7 +276,9 @@ def _replay_where(context: Context) -> Said:
     own = references.line(context)
     others = [revision for revision in context.revisions if not revision.parents and revision not in own]
     fits = references.candidates(others, context)
-    ask = Ask(question="Apply the same steps to which photo or version?", candidates=fits, slot="command.target", free=True)
+    ask = Ask(
+        question="Apply the same steps to which photo or version?", candidates=fits, slot="command.target", free=True
+    )
     return Said(Command(name="replay"), ask)
 
 
@@ -298,7 +301,7 @@ def _take_back(text: str, context: Context) -> Said | None:
     line = references.line(place)
     what = re.sub(r"^(?:the|that|my|this|those) ", "", slots["what"])
     steps = [revision for revision in references.described(what, context) if revision in line]
-    named = bool(Clause.of(references.cut(what)).heads())
+    named = bool(Clause.of(cut(what)).heads())
     if not steps or not (slots["verb"] in _UNDOING or (named and steps[0].tool in _PUT_THERE)):
         return None
     step = steps[0]

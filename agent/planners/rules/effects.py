@@ -51,13 +51,15 @@ def less(clause: Clause, tool: str) -> list[Draft]:
     clause.take_all("head", "direction", "too", "share of now")
     quantity, degree = clause.quantity("percent", "part"), clause.degree()
     left = 1 - quantity.share if quantity is not None else _LEFT.get(degree or "", 0.5)
-    return [Draft(tool, factor=round(left, 3))]
+    return [Draft(tool, region=clause.region() if tool else None, factor=round(left, 3))]
 
 
 def relative(clause: Clause) -> list[Draft] | None:
     """ "A bit more", "stronger", "too much": of what was done last."""
     directions = set(clause.all("direction"))
-    if clause.has("head", "thing", "place", "not", "quantity", "color") or not (len(directions) == 1 or clause.has("too")):
+    if clause.has("head", "thing", "place", "not", "quantity", "color") or not (
+        len(directions) == 1 or clause.has("too")
+    ):
         return None
     if directions == {1} and not clause.has("too"):
         clause.take_all("direction")
@@ -70,11 +72,15 @@ def _meant(clause: Clause, head: Head) -> str | None:
     """The tool that a form of speech asks for; None where it asks for what no tool does."""
     direction = set(clause.all("direction"))
     negated, enough, too = clause.has("not"), clause.has("enough"), clause.has("too")
-    states = (clause.has("be") or (clause.has("degree") and not clause.has("thing"))) and not clause.has("make", "should", "add")
+    states = (clause.has("be") or (clause.has("degree") and not clause.has("thing"))) and not clause.has(
+        "make", "should", "add"
+    )
     less = direction == {-1} or too
     match head.form, head.tool:
         case _ if negated and not (enough and head.form == "adjective") and not (head.form == "adjective" and states):
             return None
+        case "verb", "blur" if states and clause.says("blur", "blurred") and not clause.has("degree"):
+            return "sharpen"
         case "verb" | "comparative", tool:
             return None if less else tool
         case "adjective", tool:
@@ -87,7 +93,11 @@ def _meant(clause: Clause, head: Head) -> str | None:
         case "flaw", tool:
             if clause.has("fix") or less or states:
                 return tool
-            wished = clause.has("make", "should") or direction == {1} or clause.says("background", "backdrop", "else", "rest", "everything")
+            wished = (
+                clause.has("make", "should")
+                or direction == {1}
+                or clause.says("background", "backdrop", "else", "rest", "everything")
+            )
             return head.args.get("instead") if wished else None
     return None
 

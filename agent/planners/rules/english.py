@@ -6,8 +6,28 @@ from functools import cache
 
 from agent.planners.rules import tables
 
-_PLURALS = (("ies", "y"), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("oes", "o"), ("ves", "f"), ("s", ""))
-_COMPARED = (("ier", "y"), ("iest", "y"), ("er", ""), ("est", ""), ("er", "e"), ("est", "e"), ("ger", "g"), ("ner", "n"), ("ter", "t"))
+_PLURALS = (
+    ("ies", "y"),
+    ("ses", "s"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("oes", "o"),
+    ("ves", "f"),
+    ("s", ""),
+)
+_COMPARED = (
+    ("ier", "y"),
+    ("iest", "y"),
+    ("er", ""),
+    ("est", ""),
+    ("er", "e"),
+    ("est", "e"),
+    ("ger", "g"),
+    ("ner", "n"),
+    ("ter", "t"),
+)
 _PARTICIPLES = (("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e"), ("er", "e"), ("y", ""), ("y", "e"))
 
 
@@ -24,7 +44,11 @@ def is_english(word: str) -> bool:
 def could_be_english(word: str) -> bool:
     """The same for words that are only made of English ones: parked, lamppost."""
     word = word.removesuffix("'s").rstrip("'")
-    return is_english(word) or _stems(word, _PARTICIPLES + _COMPARED) or any(_compound(word, at) for at in range(3, len(word) - 3))
+    return (
+        is_english(word)
+        or _stems(word, _PARTICIPLES + _COMPARED)
+        or any(_compound(word, at) for at in range(3, len(word) - 3))
+    )
 
 
 def _stems(word: str, endings: tuple[tuple[str, str], ...]) -> bool:

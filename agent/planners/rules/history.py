@@ -39,6 +39,11 @@ def settled(drafts: Sequence[Draft], context: Context) -> tuple[list[Draft], dic
 def _there(draft: Draft, context: Context) -> Draft:
     """ "Blur it more", right after a blur of the background, is about the background."""
     last = references.line(context)[:1]
+    if draft.tool == "remove" and draft.region and references.described(draft.region, context):
+        return replace(
+            draft,
+            need=Need(f"Was the {draft.region} added here? Then say “undo the {draft.region}”.", "region", free=True),
+        )
     again = draft.more and draft.refers and draft.region is None and last and last[0].tool == draft.tool
     return replace(draft, region=_region(last[0])) if again else draft
 
@@ -50,15 +55,23 @@ def _scaled(draft: Draft, context: Context) -> tuple[Draft, Reference | None]:
     factor = draft.factor or 0.5
     plain = replace(draft, factor=None)
     if step is None or step.step is None:
-        return replace(plain, need=Need(f"Nothing of that kind was done yet. What should I change?", "args", free=True)), None
+        return replace(
+            plain, need=Need("Nothing of that kind was done yet. What should I change?", "args", free=True)
+        ), None
     if step.tool == "adjust":
         wanted = draft.args or step.step.args
-        change = {name: round(float(step.step.args[name]) * (factor - 1), 3) for name in wanted if name in step.step.args}
+        change = {
+            name: round(float(step.step.args[name]) * (factor - 1), 3) for name in wanted if name in step.step.args
+        }
         return replace(plain, tool="adjust", args=change, region=draft.region or _region(step)), None
     if step is not line[0] or step.tool not in _STRENGTH:
-        return replace(plain, need=Need(f"Later edits stand on #{step.seq} {step.tool}. What should I change?", "args", free=True)), None
+        return replace(
+            plain, need=Need(f"Later edits stand on #{step.seq} {step.tool}. What should I change?", "args", free=True)
+        ), None
     amount = float(step.step.args.get("amount", SCALES[step.tool].get("medium", 0.5)))
-    weaker = replace(plain, tool=step.tool, args={"amount": round(min(1.0, amount * factor), 3)}, region=_region(step), base=START)
+    weaker = replace(
+        plain, tool=step.tool, args={"amount": round(min(1.0, amount * factor), 3)}, region=_region(step), base=START
+    )
     return weaker, _before(step, context)
 
 
@@ -83,7 +96,9 @@ def _before(step: Revision, context: Context) -> Reference | None:
     return Reference(parents) if parents else None
 
 
-def replaced(drafts: Sequence[Draft], bans: Sequence[Ban], instead_of: str | None, context: Context) -> Reference | None:
+def replaced(
+    drafts: Sequence[Draft], bans: Sequence[Ban], instead_of: str | None, context: Context
+) -> Reference | None:
     """Where to start for "sepia instead", "sepia instead of black and white": before the step that it replaces.
 
     `instead_of`: the words after "instead of", "" for a bare "instead".
@@ -97,7 +112,9 @@ def replaced(drafts: Sequence[Draft], bans: Sequence[Ban], instead_of: str | Non
     unwanted = {tool for ban in bans for tool in ban.tools}
     rivals = [revision for revision in line if revision.tool in unwanted or _rivals(drafts[0], revision)]
     if rivals:
-        return _before(rivals[0], context) if rivals[0] is line[0] else Reference((*_parents(rivals[0], context), line[0]))
+        return (
+            _before(rivals[0], context) if rivals[0] is line[0] else Reference((*_parents(rivals[0], context), line[0]))
+        )
     return _before(line[0], context)
 
 

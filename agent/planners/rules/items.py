@@ -26,8 +26,31 @@ class Item:
     stop: int
 
 
-_DIMS = {"wide": "width", "high": "height", "tall": "height", "p": "height", "across": "width", "w": "width", "h": "height"}
-_PLACING = {"in", "on", "at", "to", "of", "from", "off", "across", "over", "along", "toward", "towards", "around", "near"}
+_DIMS = {
+    "wide": "width",
+    "high": "height",
+    "tall": "height",
+    "p": "height",
+    "across": "width",
+    "w": "width",
+    "h": "height",
+}
+_PLACING = {
+    "in",
+    "on",
+    "at",
+    "to",
+    "of",
+    "from",
+    "off",
+    "across",
+    "over",
+    "along",
+    "toward",
+    "towards",
+    "around",
+    "near",
+}
 _ITSELF = {"quote": "quote", "color": "color", "ratio": "ratio", "size": "pixels", "ref": "ref", "hash": "ref"}
 
 
@@ -61,7 +84,10 @@ def _next(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item:
 
 def _phrase(texts: Sequence[str], at: int) -> Item | None:
     entry = lexicon().longest(texts[at:])
-    return entry and Item(entry.kind, " ".join(entry.words) if entry.value is None else entry.value, at, at + len(entry.words))
+    if entry is None:
+        return None
+    value = " ".join(entry.words) if entry.value is None else entry.value
+    return Item(entry.kind, value, at, at + len(entry.words))
 
 
 def _quantity(words: Sequence[Word], at: int) -> Item | None:
@@ -74,7 +100,9 @@ def _quantity(words: Sequence[Word], at: int) -> Item | None:
 def _cuts_phrase(texts: Sequence[str], at: int, stop: int) -> bool:
     """ "By a quarter" in "by a quarter turn"."""
     inside = ((first, lexicon().longest(texts[first:])) for first in range(at + 1, stop))
-    return any(entry is not None and entry.kind == "head" and first + len(entry.words) > stop for first, entry in inside)
+    return any(
+        entry is not None and entry.kind == "head" and first + len(entry.words) > stop for first, entry in inside
+    )
 
 
 def _place(texts: Sequence[str], at: int) -> Item | None:
@@ -102,7 +130,12 @@ def _thing(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item | Non
     amount = quantity_at(words, at + len(thing.prep.split())) if thing.prep else None
     if amount is not None and amount[1] >= stop:
         return None
-    if thing.words == "light" and stop < len(texts) and (following := lexicon().longest(texts[stop:])) and following.kind == "head":
+    if (
+        thing.words == "light"
+        and stop < len(texts)
+        and (following := lexicon().longest(texts[stop:]))
+        and following.kind == "head"
+    ):
         return None
     if thing.inner is not None and not wants and _is_effect(thing.inner) and not _is_zone(thing, before):
         return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from agent.planners.rules import tables
+from agent.planners.rules.tables import listed
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,14 @@ SCRIPTS: dict[str, str] = {
     "Han": "\u3400-\u4dbf\u4e00-\u9fff",
 }
 
+
 @cache
 def languages() -> tuple[Language, ...]:
     """All languages of `tables/languages.txt`, in its order."""
     return tuple(Language(script, lines[0], " ".join(lines[1:])) for script, lines in tables.blocks("languages.txt"))
 
 
-_ENGLISH = set(
-    "the a an it is to and of in on my make please more less bit little picture photo image brighter darker crop blur remove this that with for from i you can "
-    "could not but then up down black white back background add put at color border rotate flip undo redo sharpen warmer cooler all her his your me".split()
-)
+_ENGLISH = frozenset(listed("English among neighbours"))
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -88,7 +87,9 @@ def _marked(languages: Sequence[Language], text: str) -> Language:
 
     def score(language: Language) -> int:
         marks = language.marks.split()
-        return sum(mark in words for mark in marks) + sum(letter in text for letter in (marks[0] if len(marks) == 1 else ""))
+        return sum(mark in words for mark in marks) + sum(
+            letter in text for letter in (marks[0] if len(marks) == 1 else "")
+        )
 
     return max(languages, key=score)
 

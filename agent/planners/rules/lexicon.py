@@ -116,7 +116,7 @@ _IRREGULAR = {
     "light": "lights lit lighting", "mat": "matted matting", "level": "levels leveled levelled leveling levelling",
     "label": "labels labeled labelled labeling labelling",
 }  # fmt: skip
-_DOUBLING = frozenset("crop recrop trim blur flip dim chop lop snip deblur unblur rub wrap scrub swap zap".split())
+_DOUBLING = frozenset(tables.listed("doubles its last letter"))
 
 
 def _forms(phrase: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

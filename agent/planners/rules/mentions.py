@@ -15,7 +15,23 @@ from agent.planners.rules.references import Reference, described, resolve
 from agent.planners.rules.words import Word
 
 _LONGEST = 10
-_OPENERS = {"the", "my", "that", "our", "your", "version", "revision", "number", "step", "before", "how", "as", "one", "state", "point"}
+_OPENERS = {
+    "the",
+    "my",
+    "that",
+    "our",
+    "your",
+    "version",
+    "revision",
+    "number",
+    "step",
+    "before",
+    "how",
+    "as",
+    "one",
+    "state",
+    "point",
+}
 _LEADING_TO = {"to", "from", "with", "of", "in", "on", "at"}
 _UNITS = {"percent", "px", "degrees", "times", "stops", "points", "by", "x"}
 _QUALIFIERS = {"without", "before", "after", "where", "that"}
@@ -41,6 +57,9 @@ def mark(words: Sequence[Word], context: Context) -> tuple[list[Word], dict[str,
 
 def _mention(words: Sequence[Word], at: int, context: Context) -> tuple[str, Reference, int] | None:
     """The longest phrase at `at` that names a version, what it means, and where it stops."""
+    branch = _branch_alone(words, at, context)
+    if branch is not None:
+        return words[at].text, branch, at + 1
     if not _may_open(words, at):
         return None
     stop = at
@@ -51,6 +70,15 @@ def _mention(words: Sequence[Word], at: int, context: Context) -> tuple[str, Ref
         if not _goes_on(words, end) and matches("speaks of a version", text) and (meant := _meant(text, context)):
             return text, meant, end
     return None
+
+
+def _branch_alone(words: Sequence[Word], at: int, context: Context) -> Reference | None:
+    """ "On sepia, …": a branch by its mere name, before a pause."""
+    pauses = at + 1 == len(words) or words[at + 1].kind == "mark"
+    if at != 1 or words[0].text not in {"on", "from", "in"} or not pauses:
+        return None
+    meant = resolve(words[at].text, context)
+    return meant if meant is not None and meant.branch is not None else None
 
 
 def _may_open(words: Sequence[Word], at: int) -> bool:

@@ -13,26 +13,58 @@ from agent.planners.rules.english import could_be_english
 from agent.planners.rules.lexicon import Entry, colors, lexicon, nouns
 from agent.planners.rules.numbers import CARDINALS
 from agent.planners.rules.places import place_at
+from agent.planners.rules.tables import listed
 
-EATERS = {"replace", "swap", "exchange", "write", "put", "switch", "fill", "text", "caption", "says", "saying", "border", "frame"}
+EATERS = {
+    "replace",
+    "swap",
+    "exchange",
+    "write",
+    "put",
+    "switch",
+    "fill",
+    "text",
+    "caption",
+    "says",
+    "saying",
+    "border",
+    "frame",
+}
 """After these, "with" and "in" bring what is put there, and not a part of the phrase."""
 
-ARTICLES = set("the a an this that these those my your his her its our their some any all both every each".split())
+ARTICLES = frozenset(listed("article"))
 PERSONS = {"her", "him", "me", "us", "them", "you"}
 
-_ATTACHING = set("on in at of behind under near around by beside above below between over along across inside against beneath within from onto underneath".split())
-_ATTACHING_LONG = ("in front of", "next to", "to the left of", "to the right of", "close to", "on top of", "left of", "right of")
+_ATTACHING = frozenset(listed("attaches to a noun"))
+_ATTACHING_LONG = (
+    "in front of",
+    "next to",
+    "to the left of",
+    "to the right of",
+    "close to",
+    "on top of",
+    "left of",
+    "right of",
+)
 _RELATIVE = {"that", "which", "who"}
 _NOUNS = nouns("noun")
-_ADJECTIVES = nouns("adjective") | {"thin", "thick", "wide", "high", "low", "bold", "light", "deep", "heavy", "fine", "faint"}
+_ADJECTIVES = nouns("adjective") | {
+    "thin",
+    "thick",
+    "wide",
+    "high",
+    "low",
+    "bold",
+    "light",
+    "deep",
+    "heavy",
+    "fine",
+    "faint",
+}
 _ABSTRACT = nouns("not in photos") - _NOUNS
-_VERBS = set(
-    "has have had having came come comes went goes go got gets takes took ruins ruin ruined bothers bother annoys annoy distracts distract shows showed had holds held says said makes made "
-    "wants fell hides blocks sticks stuck stands stood sits sat keeps kept does did sees saw draws drew steals catches kills jump jumps jumped flew "
-    "disappears looked turned became becomes stay stays stayed remain remains should appear appears pops dominates reflects bleeds belongs matters".split()
-)
+_VERBS = frozenset(listed("verb that ends a noun phrase"))
 _LOOSE = {"all", "any", "some", "every", "each", "both"}
-_ADVERBS = set("away tomorrow today yesterday tonight forever anyway soon later already yet ever somehow somewhat everywhere together apart indeed too very".split())
+_ADVERBS = frozenset(listed("adverb"))
 _MOODS = {"feeling", "feel", "look", "vibe", "vibes", "mood", "tone", "tones", "effect", "style", "atmosphere"}
 _COMPARED = {"darker", "brighter", "lighter", "smaller", "bigger", "larger", "taller", "shorter"}
 _CANS = {"trash", "garbage", "tin", "spray", "soda", "beer", "watering", "rubbish", "paint", "coke"}
@@ -101,7 +133,9 @@ def _preposition(texts: Sequence[str], at: int) -> tuple[int, str]:
 def _simple(texts: Sequence[str], at: int, wants: str = "") -> tuple[Thing, int] | None:
     """Article, adjectives, nouns."""
     start = at
-    while at < len(texts) and (texts[at] in ARTICLES or (texts[at] == "of" and texts[at - 1] in {"all", "both", "some"})):
+    while at < len(texts) and (
+        texts[at] in ARTICLES or (texts[at] == "of" and texts[at - 1] in {"all", "both", "some"})
+    ):
         at += 1
     article = " ".join(texts[start:at])
     stop, classes = _body(texts, at, compared=article in {"the", "that", "this", "those", "these"})
@@ -120,13 +154,17 @@ def _simple(texts: Sequence[str], at: int, wants: str = "") -> tuple[Thing, int]
     if not article and len(body) == 1 and body[0] in colors() and at and texts[at - 1] == "in":
         return None
     inner = _inner(body)
+    toned = body[-1] in {"tone", "tones"} and len(body) > 1 and body[-2] not in _NOUNS
     thing = Thing(
         " ".join(body if classes[-1] != "whole" else body[:-1]),
         article=article,
         whole=classes[-1] == "whole",
         vague=classes[-1] == "vague",
         known=classes[-1] != "unknown",
-        abstract=bool(_ABSTRACT & set(body)) or body[-2:] in (["red", "eye"], ["red", "eyes"]) or (inner is None and _names_effect(body[-1])),
+        abstract=toned
+        or bool(_ABSTRACT & set(body))
+        or body[-2:] in (["red", "eye"], ["red", "eyes"])
+        or (inner is None and _names_effect(body[-1])),
         parts=(" ".join(body),),
         inner=inner,
     )
@@ -210,7 +248,12 @@ def _inner(body: Sequence[str]) -> Entry | None:
 def _names_effect(word: str) -> bool:
     """A border or a contrast with words before it that explain nothing is no part of the photo."""
     entry = lexicon().single(word)
-    return entry is not None and entry.kind == "head" and _is_noun(entry) and word not in {"shadow", "shadows", "lights", "highlights"}
+    return (
+        entry is not None
+        and entry.kind == "head"
+        and _is_noun(entry)
+        and word not in {"shadow", "shadows", "lights", "highlights"}
+    )
 
 
 def _is_painted(entry: Entry) -> bool:
@@ -219,7 +262,15 @@ def _is_painted(entry: Entry) -> bool:
 
 def _is_noun(entry: Entry) -> bool:
     """Border, blur and the like are verbs in the lexicon, but nouns after an adjective."""
-    return entry.value.form == "noun" or entry.value.tool in {"border", "vignette", "text", "blur", "crop", "flip", "sharpen"}
+    return entry.value.form == "noun" or entry.value.tool in {
+        "border",
+        "vignette",
+        "text",
+        "blur",
+        "crop",
+        "flip",
+        "sharpen",
+    }
 
 
 def _leads(words: Sequence[str], colored: bool) -> bool:
@@ -250,9 +301,12 @@ def _attachments(texts: Sequence[str], thing: Thing, at: int, wants: str, greedy
 
 def _attachment(texts: Sequence[str], at: int, wants: str, greedy: bool) -> tuple[str, int] | None:
     start = at
-    if texts[at] in _RELATIVE and texts[at + 1 : at + 2] and texts[at + 1] in {"is", "are", "was", "were"}:
-        at += 2
-    elif texts[at] in _RELATIVE and at + 2 < len(texts) and texts[at + 1].endswith("s") and could_be_english(texts[at + 1]):
+    if (texts[at] in _RELATIVE and texts[at + 1 : at + 2] and texts[at + 1] in {"is", "are", "was", "were"}) or (
+        texts[at] in _RELATIVE
+        and at + 2 < len(texts)
+        and texts[at + 1].endswith("s")
+        and could_be_english(texts[at + 1])
+    ):
         at += 2
     if at < len(texts) and texts[at].endswith("ing") and _class(texts[at]) in {"unknown", "adjective"}:
         at += 1
@@ -316,6 +370,8 @@ def _coordination(texts: Sequence[str], thing: Thing, at: int) -> tuple[Thing, i
             break
         other, stop = _attachments(texts, found[0], found[1], "remove", greedy=False)
         article = f"{other.article} " if other.article else ""
-        thing = replace(thing, words=f"{thing.words} and {article}{other.words}", parts=(*thing.parts, *other.parts), inner=None)
+        thing = replace(
+            thing, words=f"{thing.words} and {article}{other.words}", parts=(*thing.parts, *other.parts), inner=None
+        )
         at = stop
     return thing, at

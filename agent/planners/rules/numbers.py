@@ -5,19 +5,18 @@ What a number is for is decided by the edits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-CARDINALS: dict[str, float] = {word: n for n, word in enumerate(_ONES)} | {word: 20 + 10 * n for n, word in enumerate(_TENS)}
-ORDINALS: dict[str, int] = {
-    word: n for n, word in enumerate("first second third fourth fifth sixth seventh eighth ninth tenth".split(), start=1)
+_ONES = listed("zero to nineteen")
+_TENS = listed("twenty to ninety")
+CARDINALS: Mapping[str, float] = {word: n for n, word in enumerate(_ONES)} | {
+    word: 20 + 10 * n for n, word in enumerate(_TENS)
 }
+ORDINALS: dict[str, int] = {word: n for n, word in enumerate(listed("first to tenth"), start=1)}
 _PHRASES: dict[tuple[str, ...], tuple[float, str]] = {
     tuple(phrase.strip().split()): (float(value), unit)
     for row in """
@@ -25,6 +24,7 @@ _PHRASES: dict[tuple[str, ...], tuple[float, str]] = {
 0.25 part: a quarter, one quarter, by a quarter, quarter, a fourth, one fourth, by one quarter
 0.333 part: a third, one third, by a third, third, by one third
 0.667 part: two thirds, by two thirds
+0.667 stops: two thirds of a stop, two thirds stop
 0.75 part: three quarters, by three quarters, three fourths
 0.2 part: a fifth, one fifth, by a fifth
 0.1 part: a tenth, one tenth, by a tenth
@@ -45,7 +45,9 @@ _PHRASES: dict[tuple[str, ...], tuple[float, str]] = {
 }
 _UNITS = {
     name.strip(): unit.strip()
-    for unit, _, names in (row.partition(":") for row in """
+    for unit, _, names in (
+        row.partition(":")
+        for row in """
     percent: percent, pct, per cent, percents, prcent
     degrees: degrees, degree, deg, degs, grad
     px: px, pixels, pixel
@@ -56,7 +58,8 @@ _UNITS = {
     dpi: dpi, ppi
     thousand: thousand, k
     points: points, point, pts, pt, units, notches
-""".strip().splitlines())
+""".strip().splitlines()
+    )
     for name in names.split(",")
 }
 

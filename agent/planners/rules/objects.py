@@ -18,7 +18,13 @@ WHICH_COLOR = Need(
 )
 WRITE_WHAT = Need("What should it say?", "args.text", free=True)
 _BACKGROUNDS = {"background", "backdrop"}
-_AT = {"middle": "center", "top middle": "top", "bottom middle": "bottom", "middle left": "left", "middle right": "right"}
+_AT = {
+    "middle": "center",
+    "top middle": "top",
+    "bottom middle": "bottom",
+    "middle left": "left",
+    "middle right": "right",
+}
 
 
 def remove(clause: Clause) -> list[Draft] | None:
@@ -29,7 +35,9 @@ def remove(clause: Clause) -> list[Draft] | None:
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
     if any(_background(item.value) or _ends_in_background(item.value) for item in things):
         return background(clause)
-    if not things and any(item.kind == "thing" or item.value == "picture" for item in clause.items if item.kind in {"thing", "whole"}):
+    if not things and any(
+        item.kind == "thing" or item.value == "picture" for item in clause.items if item.kind in {"thing", "whole"}
+    ):
         return None
     if not things or all(item.value.vague for item in things):
         clause.take_all("thing", "place", "vague")
@@ -89,10 +97,26 @@ def _background(thing: Thing) -> bool:
 
 def _ends_in_background(thing: Thing) -> bool:
     """ "The outdoor background", but not "the lamp in the background"."""
-    return bool(re.fullmatch(r"(?:(?!in |on |at |of |behind |near )\S+ )*background", thing.words))
+    return bool(
+        re.fullmatch(r"(?:(?!in |on |at |of |behind |near )\S+ )*background(?: (?:around|behind|of) .+)?", thing.words)
+    )
 
 
-_PRESENT = {"whole", "entire", "current", "existing", "old", "original", "busy", "ugly", "boring", "distracting", "messy", "full", "complete"}
+_PRESENT = {
+    "whole",
+    "entire",
+    "current",
+    "existing",
+    "old",
+    "original",
+    "busy",
+    "ugly",
+    "boring",
+    "distracting",
+    "messy",
+    "full",
+    "complete",
+}
 
 
 def _color_of(thing: Thing) -> str | None:
@@ -100,7 +124,24 @@ def _color_of(thing: Thing) -> str | None:
     return colors().get(re.sub(r"^.* (?:on|against|in front of) (?:an? |the )?", "", named))
 
 
-_NAMED = {"name", "title", "slogan", "motto", "brand", "website", "address", "number", "initials", "date", "hashtag", "handle", "url", "line", "sign", "price"}
+_NAMED = {
+    "name",
+    "title",
+    "slogan",
+    "motto",
+    "brand",
+    "website",
+    "address",
+    "number",
+    "initials",
+    "date",
+    "hashtag",
+    "handle",
+    "url",
+    "line",
+    "sign",
+    "price",
+}
 
 
 def text(clause: Clause) -> list[Draft] | None:
@@ -113,7 +154,16 @@ def text(clause: Clause) -> list[Draft] | None:
     if quotes and not (clause.has("add", "make", "head", "place") or len(clause.items) == 0):
         return None
     clause.take_all("head", "degree")
-    clause.drop([item for item in clause.items if quotes and item.kind == "thing" and item.value.words.split()[-1:] and item.value.words.split()[-1] in _NAMED])
+    clause.drop(
+        [
+            item
+            for item in clause.items
+            if quotes
+            and item.kind == "thing"
+            and item.value.words.split()[-1:]
+            and item.value.words.split()[-1] in _NAMED
+        ]
+    )
     args: dict[str, Any] = {"text": quotes[0]} if quotes else {}
     places = [place for place in clause.take_all("place") if place] or [_side(clause)]
     if len(places) == 2 and "middle" in places:

@@ -9,10 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.planners.rules.clause import Draft
-from agent.planners.rules.reading import REGIONAL, Unit
+from agent.planners.rules.clause import REGIONAL, Draft
+from agent.planners.rules.units import Unit
 
-_RECALLS = {"do", "doing", "the", "that", "it", "please", "with", "make", "you", "so", "but", "first", "last", "to", "a"}
+_RECALLS = {
+    "i",
+    "want",
+    "have",
+    "put",
+    "on",
+    "do",
+    "doing",
+    "the",
+    "that",
+    "it",
+    "please",
+    "with",
+    "make",
+    "you",
+    "so",
+    "but",
+    "first",
+    "last",
+    "to",
+    "a",
+}
 
 
 def ordered(units: Sequence[Unit]) -> list[Unit]:
@@ -24,7 +45,15 @@ def ordered(units: Sequence[Unit]) -> list[Unit]:
         following = units[at + 1] if at + 1 < len(units) else None
         opens = not out or unit.joint in {"sentence", "then"}
         recalled = _recalled(unit, out)
-        if following is not None and following.place in {"before next", "after next"} and recalled and _recalled(following, out):
+        if unit.place == "last" and _recalled(unit, units[at + 1 :]):
+            at += 1
+            continue
+        if (
+            following is not None
+            and following.place in {"before next", "after next"}
+            and recalled
+            and _recalled(following, out)
+        ):
             _rearrange(out, recalled, _recalled(following, out), following.place)
             at += 2
             continue
@@ -35,7 +64,7 @@ def ordered(units: Sequence[Unit]) -> list[Unit]:
             continue
         _insert(out, unit, opens, recalled)
         at += 1
-    return out
+    return sorted(out, key=lambda unit: unit.place == "last")
 
 
 def _insert(out: list[Unit], unit: Unit, opens: bool, recalled: Unit | None) -> None:
@@ -48,6 +77,8 @@ def _insert(out: list[Unit], unit: Unit, opens: bool, recalled: Unit | None) -> 
             out.insert(0, unit)
         case "before previous":
             out.insert(_group(out, opens), unit)
+        case "last":
+            out.append(unit)
         case "before next" if not opens and out:
             out.insert(len(out) - 1, unit)
         case _:
@@ -94,7 +125,7 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
         if draft.complaint and any(_answers(other, draft) for other in others):
             continue
         referred = _referred(unit, draft, pairs[:i])
-        if unit.joint == "and" and out and _says_the_same(out[-1], referred):
+        if unit.joint in {"and", "comma"} and out and _says_the_same(out[-1], referred):
             continue
         out.append(referred)
     return merged(out)
@@ -104,7 +135,9 @@ def _says_the_same(one: Draft, other: Draft) -> bool:
     """ "Lighten and brighten": twice the same word, once the same step."""
     if one.tool != "adjust" or other.tool != "adjust" or one.region != other.region or set(one.args) != set(other.args):
         return False
-    return all(one.args[name] * other.args[name] > 0 and abs(one.args[name]) >= abs(other.args[name]) for name in one.args)
+    return all(
+        one.args[name] * other.args[name] > 0 and abs(one.args[name]) >= abs(other.args[name]) for name in one.args
+    )
 
 
 def _answers(request: Draft, complaint: Draft) -> bool:
@@ -132,7 +165,12 @@ def _referred(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) ->
 def _bare(unit: Unit) -> bool:
     """ "… and more saturated": a comparative without verb or object."""
     words = [word.text for segment in unit.segments for word in segment.words]
-    return any(word.endswith("er") or word in {"more", "less"} for word in words) and not {"in", "on", "make", "overall"} & set(words)
+    return any(word.endswith("er") or word in {"more", "less"} for word in words) and not {
+        "in",
+        "on",
+        "make",
+        "overall",
+    } & set(words)
 
 
 def contradictory(drafts: Sequence[Draft]) -> bool:
@@ -140,7 +178,9 @@ def contradictory(drafts: Sequence[Draft]) -> bool:
     for one, other in zip(drafts, drafts[1:], strict=False):
         if one.region != other.region or one.tool != other.tool or other.base:
             continue
-        if one.tool == "adjust" and any(one.args[name] * other.args[name] < 0 for name in set(one.args) & set(other.args)):
+        if one.tool == "adjust" and any(
+            one.args[name] * other.args[name] < 0 for name in set(one.args) & set(other.args)
+        ):
             return True
         if one.tool == "crop" and set(one.args) & {"aspect", "preset"} and set(other.args) & {"aspect", "preset"}:
             return True
@@ -161,9 +201,7 @@ def merged(drafts: Sequence[Draft]) -> list[Draft]:
             and draft.base is None
             and draft.need is last.need is None
             and not set(draft.args) & set(last.args)
-        ):
-            out[-1] = replace(last, args=last.args | draft.args)
-        elif last is not None and _two_sides(last, draft):
+        ) or (last is not None and _two_sides(last, draft)):
             out[-1] = replace(last, args=last.args | draft.args)
         else:
             out.append(draft)
@@ -172,4 +210,8 @@ def merged(drafts: Sequence[Draft]) -> list[Draft]:
 
 def _two_sides(one: Draft, other: Draft) -> bool:
     """ "600 wide and 400 high" is one size."""
-    return one.tool == other.tool == "resize" and set(one.args) | set(other.args) == {"width", "height"} and len(one.args) == 1
+    return (
+        one.tool == other.tool == "resize"
+        and set(one.args) | set(other.args) == {"width", "height"}
+        and len(one.args) == 1
+    )

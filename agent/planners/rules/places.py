@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _VERTICAL = {"top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom", "uppermost": "top"}
-_HORIZONTAL = {"left": "left", "right": "right", "lefthand": "left", "righthand": "right", "leftmost": "left", "rightmost": "right"}
+_HORIZONTAL = {
+    "left": "left",
+    "right": "right",
+    "lefthand": "left",
+    "righthand": "right",
+    "leftmost": "left",
+    "rightmost": "right",
+}
 _MIDDLE = {"middle": "middle", "center": "middle", "central": "middle", "centered": "middle"}
 _SHARES = {"half": "half", "third": "third", "quarter": "quarter", "edge": "edge", "strip": "edge"}
 _PLAIN = {"corner", "side", "part", "area", "portion", "section", "margin", "region", "bit"}

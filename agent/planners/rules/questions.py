@@ -9,7 +9,9 @@ from agent.planners.rules import replies
 from agent.planners.rules.patterns import matches
 from agent.planners.rules.words import Word
 
-_REQUEST = re.compile(r"[.!;] (?:please |then |so )?(?:make|crop|blur|remove|turn|rotate|add|flip|undo|go back|sharpen|brighten|darken)\b")
+_REQUEST = re.compile(
+    r"[.!;] (?:please |then |so )?(?:make|crop|blur|remove|turn|rotate|add|flip|undo|go back|sharpen|brighten|darken)\b"
+)
 
 
 def reply(words: Sequence[Word]) -> str | None:

@@ -41,7 +41,7 @@ _LEADING = re.compile(r"^(?:(?:the|my|that|our|your|to|an|a|old) )+")
 def resolve(text: str, context: Context) -> Reference | None:
     """What the words mean; None where they mean no version of this session."""
     text = _LEADING.sub("", text.strip())
-    for how in (_branch, _by_number, _original, _by_place, _around_step, _by_step, _by_file, _other):
+    for how in (_branch, _by_number, _original, _by_place, _around_step, _colored, _nth, _by_step, _by_file, _other):
         found = how(text, context)
         if found is not None:
             return found
@@ -172,6 +172,20 @@ def _lacking(kind: str, what: str, context: Context) -> Reference | None:
     steps = described(kind, context)
     parents = _parents(described(what, context), context)
     return _reference([parent for parent in parents if any(step in _back(parent.id, context) for step in steps)])
+
+
+def _colored(text: str, context: Context) -> Reference | None:
+    """ "The colour version": before the line became grey."""
+    gray = [revision for revision in line(context) if revision.tool == "monochrome"]
+    return _reference(before(gray[-1], context)) if gray and matches("colored", text) else None
+
+
+def _nth(text: str, context: Context) -> Reference | None:
+    """ "The first black and white version"."""
+    slots = match("nth of a kind", text)
+    steps = described(slots["what"], context) if slots else []
+    at = (ORDINALS.get(slots["nth"]) or int(slots["nth"][:-2])) - 1 if slots else 0
+    return Reference((steps[at],)) if at < len(steps) else None
 
 
 def _by_step(text: str, context: Context) -> Reference | None:

@@ -24,7 +24,9 @@ WELCOME = "You're welcome. Say what should change when you want to go on."
 HELLO = f"Hello. {POSSIBLE}"
 NOTHING_ASKED = "Nothing was changed, as nothing was asked for. Say what should change."
 WHAT_CHANGE = "What should I change in the photo?"
-ONE_AT_A_TIME = "I can do one command of the history at a time, and before the edits. Please say them one after the other."
+ONE_AT_A_TIME = (
+    "I can do one command of the history at a time, and before the edits. Please say them one after the other."
+)
 TOO_MANY = "That is more than eight steps at once. Please say the first ones, and the others after them."
 WHAT_IN = "Which words name the part of the picture that is meant?"
 CONTRADICTION = "Two parts of that contradict each other, so I changed nothing. Which one should count?"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Literal, cast
 
+from agent.planners.rules import tables
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.words import Word
 
@@ -31,31 +32,18 @@ class Segment:
         return " ".join(word.text for word in self.words)
 
 
-_MARKS: dict[str, Joint] = {",": "comma", "(": "comma", ")": "comma", "/": "and", ":": "colon", "<": "comma", ">": "then", "→": "then", "⇒": "then", "➜": "then"}
-
-_PHRASES: dict[str, tuple[str, str]] = {
-    "and": ("and, plus, and also, also, as well as, in addition, along with, and please, and maybe, and perhaps, together with", ""),
-    "then": (
-        "then, and then, next, after that, and after that, afterwards, afterward, and afterwards, after this, after which, finally, and finally, lastly, and lastly, "
-        "last but not least, followed by, subsequently, thereafter, second, secondly, third, thirdly, step two, step three, step four, step five, once done, when done, when that is done, "
-        "once that is done, once you are done, when you are done, once you have done that, after you have done that, after doing that, and once that is done, and when that is done, then after that, from there, then finally, then lastly, and next, once that is finished, when that is finished, before finally, when finished, after you do that, after you did that",
-        "",
-    ),
-    "but": ("but, however, though, although, yet, while, whilst, only please", ""),
-    "reason": (
-        "because, since, as i, as it is, as we, as the, in order to, so that, so it, so i, so we, so they, so she, so he, so people, so you, such that, so my, so the, so our, so nobody, so everyone, "
-        "given that, due to, thanks to, seeing that, considering, which is why, as my, so its, so there, so nothing, so one can, so viewers, so customers, as they",
-        "",
-    ),
-    "before previous": (
-        "before that, but before that, and before that, before this, beforehand, but beforehand, before you do, before you do that, before you do so, before you do it, before doing that, before doing so, prior to that, "
-        "but first, but do first, first though, before it, just before that, right before that, but first of all, and first, only first, though first",
-        "place",
-    ),
-    "before all": ("before everything, before everything else, before anything else, before all that, before all of that, before all this, before any of that, before any of this, but before anything, before all else", "place"),
-    "before next": ("after, once, as soon as, once you have, when you have, after you have, following, right after, just after, after you, once you, once it is, after it is, only after, directly after, immediately after, only after you have, only after you, but only after, only once, but only after you have", "place"),
-    "after next": ("before, prior to, ahead of, before you, just before, right before, before the, only before, before it is, but before", "place"),
-}  # fmt: skip
+_MARKS: dict[str, Joint] = {
+    ",": "comma",
+    "(": "comma",
+    ")": "comma",
+    "/": "and",
+    ":": "colon",
+    "<": "comma",
+    ">": "then",
+    "→": "then",
+    "⇒": "then",
+    "➜": "then",
+}
 
 _TAILS: dict[tuple[str, ...], Place] = {
     ("first",): "before previous",
@@ -68,13 +56,25 @@ _TAILS: dict[tuple[str, ...], Place] = {
     ("as", "a", "last", "step"): "last",
     ("last",): "last",
 }
-_OPENERS = {("first",), ("firstly",), ("first", "of", "all"), ("to", "begin", "with"), ("to", "start", "with"), ("start", "by"), ("first", "off"), ("begin", "by"), ("first", "up"), ("step", "one"), ("start", "with")}
+_OPENERS = {
+    ("first",),
+    ("firstly",),
+    ("first", "of", "all"),
+    ("to", "begin", "with"),
+    ("to", "start", "with"),
+    ("start", "by"),
+    ("first", "off"),
+    ("begin", "by"),
+    ("first", "up"),
+    ("step", "one"),
+    ("start", "with"),
+}
 _KEPT = {"without", "except", "instead"}
 
 
 @cache
 def _joints() -> dict[tuple[str, ...], str]:
-    return {tuple(phrase.split()): kind for kind, (listed, _) in _PHRASES.items() for phrase in listed.split(",")}
+    return {phrase: kind for kind, lines in tables.blocks("joints.txt") for phrase in tables.phrases(lines)}
 
 
 def split(words: Sequence[Word]) -> list[Segment]:
@@ -122,7 +122,11 @@ def _fixed(words: Sequence[Word]) -> set[int]:
         entry = lexicon().longest(texts[at:])
         if entry is not None and entry.words[0] == "without" and entry.kind == "head":
             found.add(at)
-        if entry is not None and entry.kind != "fill" and {"and", "with", "before", "after", "but"} & set(entry.words[1:]):
+        if (
+            entry is not None
+            and entry.kind != "fill"
+            and {"and", "with", "before", "after", "but"} & set(entry.words[1:])
+        ):
             found |= set(range(at + 1, at + len(entry.words)))
     return found
 
@@ -131,8 +135,8 @@ def _joined(kind: str, joint: Joint, place: Place) -> tuple[Joint, Place]:
     """The strongest joint of several in a row, and the place if one of them names it."""
     if kind in {"before previous", "before all", "before next", "after next"}:
         return ("and" if joint == "start" else joint), kind  # type: ignore[return-value]
-    strength = ["start", "comma", "and", "with", "but", "colon", "sentence", "then", "reason"]
-    return max(joint, kind, key=strength.index), place  # type: ignore[return-value]
+    strength: list[Joint] = ["start", "comma", "and", "with", "but", "colon", "sentence", "then", "reason"]
+    return max(joint, strength[strength.index(cast(Joint, kind))], key=strength.index), place
 
 
 def _joint(words: Sequence[Word], at: int, running: bool) -> tuple[str, int] | None:
@@ -160,7 +164,12 @@ def _starts_request(words: Sequence[Word]) -> bool:
     entry = lexicon().longest([word.text for word in words])
     if entry is None:
         return False
-    return entry.kind in {"make", "add", "change", "direction"} or (entry.kind == "fill" and len(entry.words) > 1) or entry.words == ("please",) or (entry.kind == "head" and entry.value.form == "verb")
+    return (
+        entry.kind in {"make", "add", "change", "direction"}
+        or (entry.kind == "fill" and len(entry.words) > 1)
+        or entry.words == ("please",)
+        or (entry.kind == "head" and entry.value.form == "verb")
+    )
 
 
 def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: bool) -> tuple[str, int] | None:
@@ -170,7 +179,9 @@ def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: boo
     if (first == "next" and following == "to") or (first in {"second", "third"} and running):
         return None
     if first in {"second", "third"} and following and length == 1:
-        return ("then", length) if following not in {"version", "one", "picture", "photo", "image", "to", "of"} else None
+        return (
+            ("then", length) if following not in {"version", "one", "picture", "photo", "image", "to", "of"} else None
+        )
     if kind == "before next" and first == "once" and running:
         return None
     if first in {"since", "while", "yet"} and not running and not following:
@@ -182,7 +193,14 @@ def _trimmed(segment: Segment, index: int) -> Segment:
     """Without "first" at its head or tail, which say where it belongs."""
     texts = tuple(word.text for word in segment.words)
     for opener in sorted(_OPENERS, key=len, reverse=True):
-        if texts[: len(opener)] == opener and texts[len(opener) : len(opener) + 1] not in {("version",), ("one",), ("picture",), ("photo",), ("image",), ("upload",)}:
+        if texts[: len(opener)] == opener and texts[len(opener) : len(opener) + 1] not in {
+            ("version",),
+            ("one",),
+            ("picture",),
+            ("photo",),
+            ("image",),
+            ("upload",),
+        }:
             place: Place = segment.place or ("before all" if index and segment.joint in {"but"} else "")
             return replace(segment, words=segment.words[len(opener) :], place=place)
     for tail, place in _TAILS.items():

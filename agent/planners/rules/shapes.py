@@ -49,6 +49,7 @@ def crop(clause: Clause) -> list[Draft] | None:
     if clause.says("cut") and clause.has("add", "insert"):
         return None
     refers = clause.refers()
+    verb = next((item for item in clause.items if item.kind == "head" and item.value.form == "verb"), None)
     clause.take_all("head")
     clause.take_all("direction", "degree") if heads else None
     if any(head.args.get("off") for head in heads):
@@ -59,8 +60,17 @@ def crop(clause: Clause) -> list[Draft] | None:
     args = _shape(clause, [head.args["aspect"] for head in heads if "aspect" in head.args])
     if args is None:
         return None
-    if clause.says("only", "just") and clause.says("left", "remain", "remains", "visible", "seen", "stays", "keep", "worth"):
-        clause.take_all("turn", "unknown") if set(clause.all("unknown")) <= {"visible", "seen", "worth", "remain", "remains", "stays"} else None
+    if clause.says("only", "just") and clause.says(
+        "left", "remain", "remains", "visible", "seen", "stays", "keep", "worth"
+    ):
+        clause.take_all("turn", "unknown") if set(clause.all("unknown")) <= {
+            "visible",
+            "seen",
+            "worth",
+            "remain",
+            "remains",
+            "stays",
+        } else None
     clause.take_all("turn") if clause.says("portrait", "landscape") else None
     middle = args and [place for place in clause.all("place") if place == "middle"]
     if middle:
@@ -72,6 +82,10 @@ def crop(clause: Clause) -> list[Draft] | None:
         return None
     if args:
         clause.items = [item for item in clause.items if not (item.kind == "det" and item.value in {"her", "him"})]
+    if verb is not None and any(
+        item.kind == "thing" and item.start < verb.start and not item.value.whole for item in clause.items
+    ):
+        return None
     aimed = _aimed(clause)
     region = clause.region("around", "toward", "towards", "near", "by")
     if args and region in {"left", "right", "top", "bottom"}:
@@ -81,12 +95,17 @@ def crop(clause: Clause) -> list[Draft] | None:
     return [Draft("crop", args, region)]
 
 
+_RIMS = {"side", "sides", "edge", "edges", "corner", "corners", "top", "bottom"}
+
+
 def _aimed(clause: Clause) -> bool:
     """Whether what is named is to be kept ("crop to the cat"); "trim the edges" does not say."""
     if clause.says("zoom", "zooming", "close", "only", "just", "focus", "tighter"):
         return True
     things = [item for item in clause.items if item.kind in {"thing", "place"}]
-    return any(clause.words[item.start].text in {"to", "around", "on", "at", "in", "into", "onto"} for item in things)
+    first = {clause.words[item.start].text for item in things}
+    rims = any(item.kind == "place" or bool(_RIMS & set(item.value.words.split()[-1:])) for item in things)
+    return bool(first & {"to", "around", "into", "onto"}) or (bool(first & {"on", "at", "in"}) and not rims)
 
 
 def _bare_shape(clause: Clause) -> bool:
@@ -118,7 +137,7 @@ _SIDES = {"top": 1, "bottom": 3, "left": 0, "right": 2}
 
 def _cut_off(clause: Clause) -> list[Draft] | None:
     """ "Cut 20 % off the bottom", "trim the left third off"."""
-    cut = _share_off(clause)
+    cut = _share_off(clause, off=True)
     if cut:
         return [Draft("crop", {"box": cut})]
     clause.region()
@@ -129,7 +148,17 @@ def _cut_off(clause: Clause) -> list[Draft] | None:
 _SHARES = {"half": 0.5, "third": 1 / 3, "two thirds": 2 / 3, "quarter": 0.25, "three quarters": 0.75}
 
 
-_ALL_SIDES = {"each side", "all sides", "every side", "all four sides", "all the sides", "each edge", "all edges", "all around", "every edge"}
+_ALL_SIDES = {
+    "each side",
+    "all sides",
+    "every side",
+    "all four sides",
+    "all the sides",
+    "each edge",
+    "all edges",
+    "all around",
+    "every edge",
+}
 
 
 def _around(clause: Clause) -> bool:
@@ -137,14 +166,14 @@ def _around(clause: Clause) -> bool:
     return any(sides in text for sides in _ALL_SIDES)
 
 
-def _share_off(clause: Clause) -> list[float] | None:
+def _share_off(clause: Clause, off: bool = False) -> list[float] | None:
     """The box that is left when a share of one side, or of all, is cut off; None where no share or no side is said."""
     quantity = clause.quantity("percent", "part")
     if quantity and _around(clause) and 0 < quantity.share < 0.5:
         clause.take_all("thing", "place", "prep", "vague", "det", "noun", "unknown")
         return [round(side, 3) for side in (quantity.share, quantity.share, 1 - quantity.share, 1 - quantity.share)]
     places = [*clause.all("place"), *({1: "right", -1: "left"}[turn] for turn in clause.all("turn"))]
-    off = clause.says("off", "from", "away")
+    off = off or clause.says("off", "from", "away")
     if len(places) != 1 or not (quantity or off):
         return None
     side, _, share = places[0].partition(" ")
@@ -184,7 +213,10 @@ def resize(clause: Clause, size: tuple[int, int] | None) -> list[Draft] | None:
 def _which_side(quantity: Quantity) -> Need:
     """ "Resize to 800 pixels": wide or high?"""
     value = round(quantity.value)
-    sides = (Candidate(label=f"{value} pixels wide", value={"width": value}), Candidate(label=f"{value} pixels high", value={"height": value}))
+    sides = (
+        Candidate(label=f"{value} pixels wide", value={"width": value}),
+        Candidate(label=f"{value} pixels high", value={"height": value}),
+    )
     return Need(f"Should it be {value} pixels wide or high?", "args", sides)
 
 
@@ -218,7 +250,9 @@ def _side(dim: str, size: tuple[int, int] | None) -> str | None:
 
 def _scale(clause: Clause, sign: int) -> dict[str, float]:
     """Half the size, to 50 %, by 20 %, twice as big, by factor three."""
-    quantity = clause.quantity("percent", "part", "times") or (None if any(q.value > 20 for q in clause.all("quantity")) else clause.quantity(""))
+    quantity = clause.quantity("percent", "part", "times") or (
+        None if any(q.value > 20 for q in clause.all("quantity")) else clause.quantity("")
+    )
     if quantity is None:
         return {"scale": 0.5} if clause.says("half", "halve") else {}
     factor = quantity.value / 100 if quantity.unit == "percent" else quantity.value
@@ -267,7 +301,9 @@ _SLIGHT = {"tiny": 2, "small": 5}
 
 def _no_thing(clause: Clause) -> None:
     """ "Turn the thing" is about the picture."""
-    clause.drop([item for item in clause.items if item.kind == "thing" and item.value.words in {"thing", "whole thing"}])
+    clause.drop(
+        [item for item in clause.items if item.kind == "thing" and item.value.words in {"thing", "whole thing"}]
+    )
 
 
 def _which_way(complaint: bool = False) -> list[Draft]:
@@ -298,7 +334,19 @@ def straighten(clause: Clause) -> list[Draft] | None:
     clause.take_all("prep")
     if flawed:
         clause.take_all("thing")
-    if clause.region() not in {None, "horizon", "horizon line", "lines", "line", "building", "buildings", "house", "walls", "camera", "verticals"}:
+    if clause.region() not in {
+        None,
+        "horizon",
+        "horizon line",
+        "lines",
+        "line",
+        "building",
+        "buildings",
+        "house",
+        "walls",
+        "camera",
+        "verticals",
+    }:
         return None
     if quantity is None:
         return [Draft("straighten", complaint=complaint)] if not turns or complaint else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "tables"
@@ -27,6 +28,12 @@ def blocks(name: str) -> list[tuple[str, list[str]]]:
 def phrases(lines: list[str]) -> list[tuple[str, ...]]:
     """Phrases parted by commas, each as its words."""
     return [tuple(phrase.split()) for phrase in " ".join(lines).split(",") if phrase.strip()]
+
+
+@cache
+def listed(heading: str) -> tuple[str, ...]:
+    """One of the lists of `lists.txt`, in its order."""
+    return tuple(" ".join(dict(blocks("lists.txt"))[heading]).split())
 
 
 def keyed(name: str) -> dict[str, str]:

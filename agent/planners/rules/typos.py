@@ -13,6 +13,7 @@ from agent.plan import Context
 from agent.planners.rules.english import could_be_english, is_english
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.numbers import CARDINALS, ORDINALS
+from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word, expansions, renamed
 
 SHORTEST = 4
@@ -20,11 +21,7 @@ SHORTEST = 4
 LONG = 8
 """From this length on two slips may be mended."""
 
-OTHERS = frozenset(
-    "undo redo revert original version reset branch rename merge compare export download replay switch return previous before after then first finally afterwards "
-    "beforehand untouched everything instead without because continue background jpeg webp tiff step steps twice again "
-    "percent degrees pixels wrong question combine".split()
-)
+OTHERS = frozenset(listed("known besides the lexicon"))
 """Known words that are in no table of the lexicon."""
 
 
@@ -51,12 +48,36 @@ def _its(words: Sequence[Word]) -> list[Word]:
     out: list[Word] = []
     for word, following in zip(words, [*words[1:], None], strict=True):
         entry = lexicon().single(following.text) if word.text == "its" and following is not None else None
-        stated = following is not None and (following.text in _AFTER_IS or (entry is not None and entry.kind in {"head", "degree", "too"}))
+        stated = following is not None and (
+            following.text in _AFTER_IS or (entry is not None and entry.kind in {"head", "degree", "too"})
+        )
         out += renamed(word, "it is") if word.text == "its" and stated else [word]
     return out
 
 
-_AFTER_IS = {"a", "too", "so", "for", "very", "not", "just", "way", "kind", "quite", "really", "pretty", "all", "getting", "been", "supposed", "going", "an", "my", "the", "our"}
+_AFTER_IS = {
+    "a",
+    "too",
+    "so",
+    "for",
+    "very",
+    "not",
+    "just",
+    "way",
+    "kind",
+    "quite",
+    "really",
+    "pretty",
+    "all",
+    "getting",
+    "been",
+    "supposed",
+    "going",
+    "an",
+    "my",
+    "the",
+    "our",
+}
 
 
 def _own_words(context: Context) -> set[str]:
@@ -72,10 +93,16 @@ def mended(text: str) -> str:
         return _undoubled(text)
     reach = 2 if len(stem) >= LONG and not could_be_english(stem) else 1
     near = [(distance(stem, known, reach), known) for known in vocabulary() if abs(len(known) - len(stem)) <= reach]
-    near = sorted((d, known[-1] != stem[-1], known) for d, known in near if d <= reach and _alike(stem, known, d))
-    if not near or (len(near) > 1 and near[0][:2] == near[1][:2] and _stem(near[0][2]) != _stem(near[1][2])):
+    ranked = sorted(
+        (d, known[-1] != stem[-1], abs(len(known) - len(stem)), known)
+        for d, known in near
+        if d <= reach and _alike(stem, known, d)
+    )
+    if not ranked or (
+        len(ranked) > 1 and ranked[0][:2] == ranked[1][:2] and _stem(ranked[0][3]) != _stem(ranked[1][3])
+    ):
         return _undoubled(text)
-    return near[0][2] + text[len(stem) :]
+    return ranked[0][3] + text[len(stem) :]
 
 
 def _undoubled(text: str) -> str:

@@ -6,8 +6,8 @@ Nothing here knows what a word means; `lexicon` and `items` do. Typing errors ar
 from __future__ import annotations
 
 import re
-from functools import cache
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 from agent.planners.rules import tables
@@ -127,4 +127,4 @@ def expansions() -> dict[str, str]:
 
 def renamed(word: Word, text: str) -> list[Word]:
     """The same place in the message with other text; several words share the place."""
-    return [replace(word, text=piece) for piece in text.split()]
+    return [replace(word, text=piece, kind="word") for piece in text.split()]

@@ -1,5 +1,6 @@
 """`remove`: texture comes back as texture, the rest stays as it is, the edges of what can be asked."""
 
+import cv2
 import numpy as np
 import pytest
 from skimage import data
@@ -8,7 +9,8 @@ from benchmarks.remove import TEXTURES, Hole, holes, measure
 from sessions.errors import BadArguments
 from sessions.values import Picture
 from tools.base import EditContext, drain
-from tools.edits.darkroom.remove import Args, remove
+from tools.edits.darkroom.remove import WORK_HOLE, Args, factors, remove, windows
+from tools.seams import seams, solve
 
 
 def filled(pixels: np.ndarray, mask: np.ndarray, seed: int = 0):
@@ -80,3 +82,88 @@ def test_a_hole_at_the_border_and_two_holes():
     mask = disc((160, 160), 0, 80, 20) | disc((160, 160), 120, 120, 10)
     result = filled(photo, mask)
     assert result.image.pixels[mask > 0].std() > 10
+
+
+def test_nothing_marked_is_refused_in_words():
+    for mask in (None, np.zeros((40, 40), np.uint8)):
+        with pytest.raises(BadArguments):
+            filled(np.zeros((40, 40, 3), np.uint8), mask)
+
+
+def test_what_the_hole_showed_has_no_part_in_the_result():
+    photo, mask = np.ascontiguousarray(data.chelsea()[:160, :200]), disc((160, 200), 90, 80, 22)
+    other = photo.copy()
+    other[mask > 0] = np.random.default_rng(1).integers(0, 256, (np.count_nonzero(mask), 3))
+    inside = mask > 0
+    assert np.array_equal(filled(photo, mask).image.pixels[inside], filled(other, mask).image.pixels[inside])
+
+
+def test_bars_go_on_through_the_hole():
+    bars = np.where(np.arange(160) % 20 < 8, 200, 60).astype(np.uint8)
+    photo = np.ascontiguousarray(np.broadcast_to(bars[None, :, None], (160, 160, 3)))
+    mask = disc((160, 160), 83, 77, 30)
+    error = np.abs(filled(photo, mask).image.pixels.astype(int) - photo)[mask > 0]
+    assert error.mean() < 2
+
+
+def test_a_soft_edge_is_replaced_wholly():
+    mask = cv2.GaussianBlur(disc((120, 120), 60, 60, 15), (0, 0), 4)
+    assert (np.diff(np.unique(mask)) > 0).sum() > 20
+    result = filled(np.ascontiguousarray(data.coffee()[:120, :120]), mask)
+    assert (result.mask[mask > 0] == 255).all()
+    assert result.facts["filled"] == np.count_nonzero(result.mask)
+
+
+def test_near_holes_share_a_window_and_far_ones_do_not():
+    far = (disc((600, 600), 80, 80, 20) | disc((600, 600), 500, 480, 30)) > 0
+    near = (disc((600, 600), 80, 80, 20) | disc((600, 600), 130, 80, 20)) > 0
+    assert len(windows(far)) == 2 and len(windows(near)) == 1
+    for hole in (far, near):
+        seen = np.zeros(hole.shape, int)
+        for x0, y0, x1, y1 in windows(hole):
+            seen[y0:y1, x0:x1] += 1
+        assert (seen[hole] == 1).all() and seen.max() == 1
+
+
+def test_all_windows_together_keep_to_the_working_size():
+    hole = np.zeros((3000, 4000), bool)
+    for x in (400, 2000, 3400):
+        hole[1000:1500, x : x + 500] = True
+    hole[100:110, 100:110] = True
+    boxes = windows(hole)
+    factor = factors(hole, boxes)
+    work = [hole[y0:y1, x0:x1].sum() / k**2 for (x0, y0, x1, y1), k in zip(boxes, factor, strict=True)]
+    assert sum(work) <= WORK_HOLE and min(factor) == 1 and max(factor) <= 7
+
+
+def test_a_hole_planned_at_a_smaller_size_is_filled_as_well(monkeypatch):
+    monkeypatch.setattr("tools.edits.darkroom.remove.WORK_HOLE", 2000)
+    case = max(CASES, key=lambda hole: np.count_nonzero(hole.mask))
+    score = measure(case)[0]
+    assert score.distance <= 0.6 * score.distance_telea
+
+
+def test_progress_rises_and_shows_pictures():
+    edit = remove.run(EditContext(Picture(data.coffee()), disc((400, 600), 300, 200, 40)), Args())
+    seen = list(edit)
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions) and 0 <= fractions[0] and fractions[-1] <= 1
+    shown = [progress.preview for progress in seen if progress.preview]
+    assert len(shown) >= 5 and all(max(preview.size) <= 384 for preview in shown)
+
+
+@pytest.mark.parametrize(("step", "left"), [(8, 1.0), (120, 119.0)])
+def test_a_seam_is_hidden_and_an_edge_is_not(step, left):
+    """A flat hole of 20×20 whose right half copies from an area that is brighter by `step`."""
+    rgb = np.full((40, 120, 3), 50, np.float32)
+    rgb[:, 70:] += step
+    hole = np.zeros((40, 120), bool)
+    hole[10:30, 20:40] = True
+    source = np.arange(hole.size).reshape(hole.shape)
+    source[10:30, 20:30] = source[10:30, 0:10]
+    source[10:30, 30:40] = source[10:30, 90:100]
+    e = np.zeros((*hole.shape, 3), np.float32)
+    e[hole] = drain(solve(seams(rgb, hole, source.ravel()), 200))
+    result = rgb.reshape(-1, 3)[source] + e
+    across = np.abs(result[10:30, 30] - result[10:30, 29]).max(), np.abs(result[10:30, 40] - result[10:30, 39]).max()
+    assert max(across) <= left if step == 8 else min(across) >= left

@@ -12,6 +12,7 @@ Uncuttable: OpenCV's inpainting, where the mask leaves no patch of 7×7 pixels f
 from __future__ import annotations
 
 from collections.abc import Generator
+from math import ceil, sqrt
 
 import cv2
 import numpy as np
@@ -29,6 +30,7 @@ Bools = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
 GROW = 1 / 800
+"""By how much of the longer side the hole is grown, but at least one pixel."""
 MOST = 0.6
 """Share of the picture that may be hole."""
 WORK_HOLE = 60_000
@@ -55,7 +57,8 @@ def remove(ctx: EditContext, args: Args) -> Edit:
     """Erase what the region marks and fill the hole with what surrounds it."""
     hole, mask = hole_of(ctx)
     out, rng = ctx.image.pixels.copy(), ctx.rng()
-    boxes, shown = windows(hole), shrink(out[..., :3], PREVIEW).copy()
+    boxes, shown = windows(hole), shrink(out[..., :3], PREVIEW)
+    yield Progress(0.0)
     for i, (box, k) in enumerate(zip(boxes, factors(hole, boxes), strict=True)):
         done = 0.0
         for glimpse in fill(out, hole, box, k, rng):
@@ -116,9 +119,11 @@ def factors(hole: Bools, boxes: list[Box]) -> list[int]:
     """By how much each window is reduced for planning, so that all of it is done in seconds."""
     counts = [int(hole[y0:y1, x0:x1].sum()) for x0, y0, x1, y1 in boxes]
     areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes]
-    share = max(WORK_HOLE / len(boxes), WORK_HOLE - sum(n for n in counts if n < WORK_HOLE / len(boxes)))
+    small = [n for n in counts if n <= WORK_HOLE / len(boxes)]
+    each = (WORK_HOLE - sum(small)) / max(1, len(boxes) - len(small))
     return [
-        int(np.ceil(max(1, np.sqrt(n / share), np.sqrt(a / WORK_WINDOW)))) for n, a in zip(counts, areas, strict=True)
+        max(1, ceil(sqrt(a / WORK_WINDOW)), 1 if n <= WORK_HOLE / len(boxes) else ceil(sqrt(n / each)))
+        for n, a in zip(counts, areas, strict=True)
     ]
 
 
