@@ -14,9 +14,8 @@ from agent.planners.rules.amounts import RELATIVE, SCALES
 from agent.planners.rules.asides import Ban
 from agent.planners.rules.clause import REGIONAL, Clause, Draft, complete
 from agent.planners.rules.edits import Canvas
-from agent.planners.rules.lexicon import lexicon
+from agent.planners.rules.judgements import half_said, may_follow_remark
 from agent.planners.rules.segments import Segment
-from agent.planners.rules.tables import listed
 from agent.planners.rules.units import Unit, courteous, joined, opens, unit
 from agent.planners.rules.words import Word, renamed
 
@@ -100,7 +99,7 @@ class _Reader:
             if taken:
                 return taken
         segment = self.segments[at]
-        (self.reading.vague if _half_said(segment) else self.reading.unread).append(segment)
+        (self.reading.vague if half_said(segment) else self.reading.unread).append(segment)
         return 1
 
     # --- what asks for nothing ---
@@ -158,7 +157,7 @@ class _Reader:
     def _split_remark(self, segment: Segment) -> tuple[Segment, Unit] | None:
         words = segment.words
         for cut in range(3, len(words)):
-            if not _may_follow_remark(words, cut) or not asides.is_remark(words[:cut], segment.joint == "reason"):
+            if not may_follow_remark(words, cut) or not asides.is_remark(words[:cut], segment.joint == "reason"):
                 continue
             drafts = edits.read(words[cut:], self.canvas)
             if drafts and complete(drafts):
@@ -367,18 +366,6 @@ class _Reader:
         return True
 
 
-def _may_follow_remark(words: Sequence[Word], at: int) -> bool:
-    """Whether a request may begin here, right behind a remark."""
-    entry = lexicon().longest([word.text for word in words[at:]])
-    if entry is None:
-        return False
-    return (
-        words[at].text == "it"
-        or entry.kind in {"make", "fill", "add"}
-        or (entry.kind == "head" and entry.value.form == "verb")
-    )
-
-
 def _repeats(found: Unit, asked: Sequence[Draft]) -> bool:
     """Whether a statement only gives the reason of what was asked for before it."""
     return all(
@@ -394,18 +381,3 @@ def _on(draft: Draft, region: str) -> Draft:
     if draft.tool in REGIONAL and draft.region is None:
         return replace(draft, region=region)
     return draft
-
-
-_SUBSTANCE = frozenset(listed("kind of substance"))
-
-
-def _half_said(segment: Segment) -> bool:
-    """Known words only, but no request: "change it", "the background", "20 %"."""
-    clause = idioms.settled(Clause.of(segment.words))
-    left = clause.unexplained()
-    if not left:
-        return True
-    if clause.has("make", "add", "be") or len(left) > 2 or len(segment.words) > 4:
-        return False
-    strange = any(item.kind == "thing" and (item.value.abstract or not item.value.known) for item in left)
-    return all(item.kind in _SUBSTANCE for item in left) and not strange

@@ -147,7 +147,7 @@ def test_progress_rises_and_shows_pictures():
     edit = remove.run(EditContext(Picture(data.coffee()), disc((400, 600), 300, 200, 40)), Args())
     seen = list(edit)
     fractions = [progress.fraction for progress in seen]
-    assert fractions == sorted(fractions) and 0 <= fractions[0] and fractions[-1] <= 1
+    assert fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] <= 1
     shown = [progress.preview for progress in seen if progress.preview]
     assert len(shown) >= 5 and all(max(preview.size) <= 384 for preview in shown)
 
