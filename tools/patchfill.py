@@ -5,9 +5,9 @@ touches the hole the nearest patch S(T) that does not, let all patches that cove
 from coarse to fine. With it go
 
 * the texture channels of Newson et al., "Video Inpainting of Complex Scenes" (SIAM J. Imaging Sci. 2014), eq. 6–8;
-* the search of Barnes et al., "PatchMatch" (SIGGRAPH 2009), in parallel "jump flooding" form, every target at once;
-  where a level is small, the exact search as one matrix product;
-* patches compared by their lowest DCT coefficients (an orthonormal basis, so distances are those of smoothed patches);
+* the search of Barnes et al., "PatchMatch" (SIGGRAPH 2009), in parallel "jump flooding" form, every target at once,
+  in patches described by their lowest DCT coefficients (an orthonormal basis: distances are those of smoothed patches);
+* a price for sources that are far away (NEAR) or copied often already (WEAR);
 * votes that copy instead of averaging in each level's last rounds, so that texture never blurs.
 
 The answer is a map: which pixel to copy. Hiding the seams is `tools.seams`, photos larger than the working size,
@@ -31,9 +31,10 @@ Bools = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
 PATCH = 7
-"""Side of a patch; its radius R is 3."""
+"""Side of a patch, in pixels."""
 R = PATCH // 2
 TEXTURE_WEIGHT = 2.0
+"""Of the texture channels against the colours."""
 NEAR = 6.0
 """A source as far away as the hole is wide costs as much as an error of 6 grey levels in every pixel of the patch."""
 GAMMA = 1.3
@@ -47,6 +48,7 @@ LEAST_ROOM = 64
 BAND = 1 << 15
 """Pixels described at a time: what stays in the cache."""
 WEAR = 100.0
+"""What every use of a source adds to its cost, as a squared distance: no stamp is repeated where others do as well."""
 ROUNDS = (4, 8, 16)
 """Search-and-vote rounds at levels 0 (finest), 1, 2 … (the last figure for all further levels)."""
 COPIES = 3
@@ -223,7 +225,11 @@ def search_all(level: Level, wanted: Floats) -> Index:
 
 @dataclass(eq=False)
 class Field:
-    """The nearest-neighbour field while it is searched: source and squared distance of each target."""
+    """The nearest-neighbour field while it is searched.
+
+    source, cost: (n,) where each target's patch is copied from, and the squared distance and WEAR that this costs;
+    wanted: (n, D) the targets' features; worn: (H·W,) what each source costs for being used.
+    """
 
     source: Index
     cost: Floats
@@ -311,20 +317,16 @@ def onion(level: Level) -> Generator[None, None, None]:
         yield
 
 
-def enlarge(coarse: Level, source: Index, fine: Level) -> Field:
+def enlarge(coarse: Level, nnf: Field, fine: Level) -> Field:
     """The field of the next finer level: offsets doubled; where that is no use, a cost keeps it out of votes."""
     ty, tx = np.divmod(fine.targets, fine.width)
     parent = coarse.number[ty // 2 * coarse.width + tx // 2]
-    sy, sx = np.divmod(source[np.maximum(parent, 0)], coarse.width)
+    sy, sx = np.divmod(nnf.source[np.maximum(parent, 0)], coarse.width)
     y, x = np.minimum(2 * sy + ty % 2, fine.hole.shape[0] - 1), np.minimum(2 * sx + tx % 2, fine.width - 1)
     guess = y * fine.width + x
     good = (parent >= 0) & fine.usable[guess]
-    return Field(
-        np.where(good, guess, fine.sources[0]),
-        np.where(good, 0, 1e6).astype(np.float32),
-        np.empty(0, np.float32),
-        np.empty(0, np.float32),
-    )
+    nothing, cost = np.empty(0, np.float32), np.where(good, 0, 1e6).astype(np.float32)
+    return Field(np.where(good, guess, fine.sources[0]), cost, nothing, nothing)
 
 
 def share(depth: int, done: float = 0.0) -> float:
@@ -374,21 +376,22 @@ def complete(rgb: Pixels, hole: Bools, rng: np.random.Generator) -> Work:
     rgb (H, W, 3), hole (H, W) with `room`; what rgb shows inside the hole has no effect.
     """
     pyramid = [(channels(rgb, hole), hole)]
+    yield None
     while pyramid[-1][1].sum() > SMALLEST:
         coarser = halve(*pyramid[-1])
         if room(coarser[1]) < LEAST_ROOM:
             break
         pyramid.append(coarser)
-        yield Glimpse(0.0)
-    nnf, coarse = None, None
+        yield None
+    coarse: tuple[Level, Field] | None = None
     for depth, (image, part) in reversed(list(enumerate(pyramid))):
-        level = yield from make_level(image, part, NEAR * PATCH / np.sqrt(part.sum()))
+        level, start = (yield from make_level(image, part, NEAR * PATCH / np.sqrt(part.sum()))), None
         yield Glimpse(share(depth))
-        if coarse is None or nnf is None:
+        if coarse is None:
             yield from onion(level)
         else:
-            nnf = enlarge(coarse, nnf.source, level)
-            average(level, nnf)
-        found = yield from settle(level, nnf, depth, rng)
-        nnf, coarse = found, level
-    return copies(level, found)
+            start = enlarge(*coarse, level)
+            average(level, start)
+        nnf = yield from settle(level, start, depth, rng)
+        coarse = level, nnf
+    return copies(level, nnf)

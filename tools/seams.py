@@ -18,8 +18,9 @@ from tools.pixels import Floats
 Bools = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
-TEAR = 20.0
-"""Steps of about this many grey levels are halfway between a seam to hide and an edge to keep."""
+TEAR = 30.0
+AGREE = 5.0
+"""In grey levels: how big a seam may be that is hidden, and how much two sources may differ in what it should be."""
 SCREEN = 1e-3
 """λ: how strongly the correction is drawn to zero; its reach is about 1/√λ pixels."""
 STEPS = ((0, 1), (1, 0), (0, -1), (-1, 0))
@@ -52,9 +53,10 @@ class Seams:
 def seams(rgb: Floats, hole: Bools, source: Index) -> Seams:
     """What is to be corrected. rgb (H, W, 3), hole (H, W), source (H·W,) the flat index of the pixel each one copies.
 
-    Where p and q are neighbours but their sources are not, the step from p to q should be the mean of the steps that
-    the two sources show; it differs from the present one by m. Wanted is e, zero outside the hole, with
-    min Σ w (e_q − e_p − m)² + λ Σ e², w = exp(−|m|²/2τ²).
+    Where p and q are neighbours but their sources are not, the step from p to q should be the mean of what two sources
+    show: p's, from it to what lies beside it there, and q's, from what lies beside that to it. The present step differs
+    from this by m. Wanted is e, zero outside the hole, with min Σ w (e_q − e_p − m)² + λ Σ e². w falls where m is too
+    big for a seam (TEAR) and where the two sources do not agree on the step (AGREE), both as exp(−|.|²/2τ²).
     """
     width, inside, flat = hole.shape[1], hole.ravel(), rgb.reshape(-1, 3)
     who = np.flatnonzero(inside)
@@ -65,8 +67,7 @@ def seams(rgb: Floats, hole: Bools, source: Index) -> Seams:
     for k, (dy, dx) in enumerate(STEPS):
         ok = beside(who, dy, dx, hole.shape) >= 0
         p, q = who[ok], who[ok] + dy * width + dx
-        m = mismatch(flat, inside, (source[p], source[q]), (dy, dx), hole.shape)
-        w = np.exp(-(m**2).sum(axis=1) / (2 * TEAR**2))
+        m, w = mismatch(flat, inside, (source[p], source[q]), (dy, dx), hole.shape)
         neighbour[k, ok], weight[k, ok] = place[q], w
         b[ok] -= w[:, None] * m
     return Seams(neighbour, weight, b)
@@ -81,14 +82,17 @@ def beside(p: Index, dy: int, dx: int, shape: tuple[int, ...]) -> Index:
 
 def mismatch(
     flat: Floats, inside: Bools, ends: tuple[Index, Index], step: tuple[int, int], shape: tuple[int, ...]
-) -> Floats:
-    """m (n, 3) between pixels that copy a = ends[0] and b = ends[1]; 0 where neither has a known neighbour there."""
+) -> tuple[Floats, Floats]:
+    """(m, w), (n, 3) and (n,), between neighbours that copy a = ends[0] and b = ends[1]; m is 0 where nobody knows."""
     a, b = ends
     after, before = beside(a, *step, shape), beside(b, -step[0], -step[1], shape)
-    u = ((after >= 0) & ~inside[after])[:, None].astype(np.float32)
-    v = ((before >= 0) & ~inside[before])[:, None].astype(np.float32)
-    wanted = (flat[after] - flat[a]) * u + (flat[b] - flat[before]) * v
-    return np.where(u + v > 0, wanted / np.maximum(u + v, 1) - (flat[b] - flat[a]), 0)
+    u = (after >= 0) & ~inside[after]
+    v = (before >= 0) & ~inside[before]
+    now = flat[b] - flat[a]
+    first = np.where((u | v)[:, None], np.where(u[:, None], flat[after] - flat[a], flat[b] - flat[before]), now)
+    second = np.where(v[:, None], flat[b] - flat[before], first)
+    m = (first + second) / 2 - now
+    return m, np.exp(-((m / TEAR) ** 2 + ((first - second) / AGREE) ** 2).sum(axis=1) / 2)
 
 
 def solve(system: Seams, rounds: int) -> Generator[None, None, Floats]:

@@ -8,6 +8,7 @@ from skimage import data
 from benchmarks.remove import TEXTURES, Hole, holes, measure
 from sessions.errors import BadArguments
 from sessions.values import Picture
+from tools import patchfill
 from tools.base import EditContext, drain
 from tools.edits.darkroom.remove import WORK_HOLE, Args, factors, remove, windows
 from tools.seams import seams, solve
@@ -92,10 +93,11 @@ def test_nothing_marked_is_refused_in_words():
 
 def test_what_the_hole_showed_has_no_part_in_the_result():
     photo, mask = np.ascontiguousarray(data.chelsea()[:160, :200]), disc((160, 200), 90, 80, 22)
+    result = filled(photo, mask)
+    inside = result.mask > 0
     other = photo.copy()
-    other[mask > 0] = np.random.default_rng(1).integers(0, 256, (np.count_nonzero(mask), 3))
-    inside = mask > 0
-    assert np.array_equal(filled(photo, mask).image.pixels[inside], filled(other, mask).image.pixels[inside])
+    other[inside] = np.random.default_rng(1).integers(0, 256, (np.count_nonzero(inside), 3))
+    assert np.array_equal(result.image.pixels, filled(other, mask).image.pixels)
 
 
 def test_bars_go_on_through_the_hole():
@@ -117,8 +119,11 @@ def test_a_soft_edge_is_replaced_wholly():
 def test_near_holes_share_a_window_and_far_ones_do_not():
     far = (disc((600, 600), 80, 80, 20) | disc((600, 600), 500, 480, 30)) > 0
     near = (disc((600, 600), 80, 80, 20) | disc((600, 600), 130, 80, 20)) > 0
+    met_by_the_pair_only = (
+        disc((600, 600), 100, 100, 8) | disc((600, 600), 150, 150, 8) | disc((600, 600), 215, 52, 8)
+    ) > 0
     assert len(windows(far)) == 2 and len(windows(near)) == 1
-    for hole in (far, near):
+    for hole in (far, near, met_by_the_pair_only):
         seen = np.zeros(hole.shape, int)
         for x0, y0, x1, y1 in windows(hole):
             seen[y0:y1, x0:x1] += 1
@@ -167,3 +172,13 @@ def test_a_seam_is_hidden_and_an_edge_is_not(step, left):
     result = rgb.reshape(-1, 3)[source] + e
     across = np.abs(result[10:30, 30] - result[10:30, 29]).max(), np.abs(result[10:30, 40] - result[10:30, 39]).max()
     assert max(across) <= left if step == 8 else min(across) >= left
+
+
+def test_a_level_ends_with_copied_pixels_not_with_means():
+    rgb = np.ascontiguousarray(data.chelsea()[60:130, 60:150])
+    hole = disc((70, 90), 45, 35, 10) > 0
+    level = drain(patchfill.make_level(patchfill.channels(rgb, hole), hole, near=1.0))
+    drain(patchfill.onion(level))
+    drain(patchfill.settle(level, None, 2, np.random.default_rng(0)))
+    known = {pixel.tobytes() for pixel in level.image[~hole]}
+    assert all(pixel.tobytes() in known for pixel in level.image[hole])
