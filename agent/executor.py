@@ -148,6 +148,7 @@ class Run:
                 yield Working(index, step, progress.fraction, progress.preview)
                 self._check_in()
         edit = finished(base, progress, mask)
+        self._check_in()  # whoever said stop after the tool's last yield shall not find the step kept
         yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
         return Result(step, args, region, tool, edit, facts | {"seconds": round(time.perf_counter() - began, 3)})
 

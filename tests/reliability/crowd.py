@@ -1,47 +1,41 @@
-"""Many processes that are let go at the same moment, and what each of them says at the end."""
+"""Many processes that are let go at the same moment, and what each of them says at the end.
+
+A worker is a function of its number and some arguments, which gets ready, calls `meet`, and then works.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from typing import Any, TypeVar
 
-ROOT = Path(__file__).parents[2]
+PATIENCE = 120.0
+"""Seconds that the others are waited for, and after which a worker is taken for hanging."""
+
+Said = TypeVar("Said")
+
+_barrier: Barrier | None = None
 
 
-def crowd(
-    count: int, work: str, home: Path, *arguments: int, beside: Callable[[], None] | None = None
-) -> list[dict[str, Any]]:
-    """Start `count` workers, wait until all are ready, let them go; `beside` is called until they are done."""
-    command = [sys.executable, "-m", "tests.reliability.crowd_worker", work, str(home)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with ExitStack() as stack:
-        workers = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [*command, str(number), *map(str, arguments)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    cwd=ROOT,
-                    env=environment,
-                )
-            )
-            for number in range(1, count + 1)
-        ]
-        assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * count
-        for worker in workers:
-            print("go", file=worker.stdin, flush=True)
-        listeners = stack.enter_context(ThreadPoolExecutor(count))  # a worker with much to say waits for its listener
-        listening = [listeners.submit(worker.communicate, timeout=300) for worker in workers]
-        while beside is not None and not all(listener.done() for listener in listening):
-            beside()
-        said = [listener.result()[0] for listener in listening]
-        assert [worker.returncode for worker in workers] == [0] * count
-    return [json.loads(line) for line in said]
+def _enter(barrier: Barrier) -> None:
+    global _barrier
+    _barrier = barrier
+
+
+def meet() -> float:
+    """Wait until everybody is ready; the time (monotonic) at which all are let go."""
+    if _barrier is not None:
+        _barrier.wait(PATIENCE)
+    return time.monotonic()
+
+
+def crowd(count: int, worker: Callable[..., Said], *arguments: Any, seconds: float = 0.0) -> list[Said]:
+    """What `count` processes say that run `worker(number, *arguments)`, each for about so many seconds."""
+    context = get_context("spawn")
+    barrier = context.Barrier(count)
+    with ProcessPoolExecutor(count, context, _enter, (barrier,)) as processes:
+        working = [processes.submit(worker, number, *arguments) for number in range(count)]
+        return [one.result(timeout=seconds + 2 * PATIENCE) for one in working]

@@ -15,13 +15,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agent.assistant import Assistant
 from sessions import history, moves, turns
 from sessions.errors import NothingToUndo
 from sessions.store import Store
 from sessions.upkeep import gc
 from tests import making
+from tests.agent.conftest import ScriptedPlanner
+from tools import registry
 
-OPERATIONS = ("work", "upload", "undo", "undo", "redo", "redo", "branch", "branch", "gc", "gc", "gc")
+registry.registered()  # the tools are imported once, here, and not in every life
+
+OPERATIONS = ("work", "turn", "turn", "upload", "undo", "undo", "redo", "redo", "branch", "branch", "gc", "gc", "gc")
 NAME = "the-session"
 
 
@@ -77,6 +82,10 @@ def _do(store: Store, session: str, op: str, turn: str, seed: int) -> list[tuple
         shown = [making.wide(seed, changed=2), making.picture(seed)]
         made = making.work(store, session, "main", turn, shown)
         return [(revision.id, _digest(one.pixels)) for revision, one in zip(made, shown, strict=True)]
+    if op == "turn":
+        end = list(Assistant(store, ScriptedPlanner()).turn(session, _message(seed), request_id=turn))[-1]
+        made = [store.revision(session, revision) for revision in end.revisions]
+        return [(revision.id, _digest(store.picture(session, revision.image).pixels)) for revision in made]
     turns.begin(store, making.planned(session, turn, "main"), op)
     if op == "upload":
         shown = [making.picture(seed + 500)]
@@ -93,6 +102,13 @@ def _do(store: Store, session: str, op: str, turn: str, seed: int) -> list[tuple
         except NothingToUndo:
             pass
     return []
+
+
+def _message(seed: int) -> str:
+    """Three steps, as the plan that they stand for."""
+    flips = [{"tool": "flip", "args": {"axis": axis}} for axis in ("horizontal", "vertical")]
+    adjust = {"tool": "adjust", "args": {"exposure": round(seed % 1000 / 2000 + 0.1, 4)}}
+    return json.dumps({"steps": [flips[0], adjust, flips[1]]})
 
 
 def _grow_old(store: Store, session: str) -> None:

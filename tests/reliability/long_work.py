@@ -29,7 +29,6 @@ EARLY = 100
 
 OPENINGS = 100
 
-
 Times = tuple[float, float]
 
 
@@ -55,9 +54,15 @@ def since(began: Times, ended: Times) -> Times:
     return ended[0] - began[0], ended[1] - began[1]
 
 
-def crowding() -> float:
-    """How many times longer the main thread took than with a processor to itself: other work on this machine."""
+def schedule() -> tuple[int, int]:
+    """Nanoseconds that the main thread has run so far, and that it had to wait for a processor."""
     ran, waited, _ = map(int, Path("/proc/self/schedstat").read_text(encoding="ascii").split())
+    return ran, waited
+
+
+def crowding(since: tuple[int, int] = (0, 0)) -> float:
+    """How many times longer the main thread took than with a processor to itself: other work on this machine."""
+    ran, waited = (now - then for now, then in zip(schedule(), since, strict=True))
     return (ran + waited) / ran
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +70,32 @@ def test_ten_backups_while_somebody_writes(folder):
         there = {revision.id for revision in graph.revisions if revision.parents}
         assert set(before) <= there <= set(told[: ended + 1])  # one may be done and not yet told
         assert graph.head.id in {*told[: ended + 1], graph.revisions[0].id}
+
+
+def test_whoever_writes_between_any_two_parts_of_a_backup_does_not_spoil_it(folder, monkeypatch):
+    with closing(Store(folder / "home")) as store:
+        made = making.everything(store)
+        told = [revision.id for revision in made.revisions]
+
+        def write() -> None:
+            told.append(making.edit(store, made.session, "main", making.picture(1000 + len(told))).id)
+
+        def between(real: Callable[..., Any], *arguments: Any) -> Any:
+            write()
+            result = real(*arguments)
+            write()
+            return result
+
+        for name in ("_copy_database", "_sync_and_hash", "_copy_files", "_put_in_force"):
+            monkeypatch.setattr(backup, name, partial(between, getattr(backup, name)))
+        before = len(told)
+        backup.backup(store, folder / "backup")
+        monkeypatch.undo()
+        assert len(told) == before + 8
+    assert backup.restore(folder / "backup", folder / "other") == []
+    with closing(Store(folder / "other")) as store:
+        there = {revision.id for revision in history.graph(store, made.session).revisions}
+    assert set(told[:before]) <= there <= set(told)
 
 
 def test_the_same_folder_again_takes_only_what_is_new(folder):

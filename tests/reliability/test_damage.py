@@ -263,6 +263,7 @@ def test_edited_rows_are_noticed_and_blamed_on_the_revisions_they_touch(home):
         assert noticed, f"{column} was never edited"
         assert not in_list(SOMETIMES, column) or True in noticed, column
         done += len(noticed)
+    print(f"{done} edits")
     assert done >= 200
 
 

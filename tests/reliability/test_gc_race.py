@@ -18,6 +18,8 @@ from sessions.store import Store
 from sessions.upkeep import GRACE, LEAST_GRACE, Removed, Spared, gc, stats
 from tests import making
 from tests.reliability.crowd import crowd
+from tests.reliability.crowd_work import SIDE, Place, digest
+from tests.reliability.gc_work import branch_of, sweep_all, take_part
 
 DAY = 86400.0
 
@@ -136,29 +138,32 @@ def test_the_files_of_a_session_that_is_no_more_go_with_their_folder(store):
     assert not stray.exists()
 
 
-def check_race(seconds: int, writers: int, home: Path) -> tuple[int, int]:
-    """Writers whose every unnamed file is for the taking, beside one who takes; (revisions, files taken)."""
+def check_race(seconds: float, writers: int, sessions: int, home: Path) -> tuple[int, int]:
+    """Writers, and one who makes everything old and sweeps; (revisions made, files taken from under their hands)."""
     with closing(Store(home)) as store:
-        session = store.create_session("cat.png").id
-        taken: list[str] = []
-
-        def sweep() -> None:
-            taken.extend(removed(store, LEAST_GRACE))
-
-        said = crowd(writers, "aged", home, seconds, beside=sweep)
-        made = [revision for one in said for revision in one["made"]]
-        assert {revision.id for revision in history.graph(store, session).revisions} == set(made)
+        places = []
+        for _ in range(sessions):
+            places.append(Place(home, store.database.url, store.owner, store.create_session("cat.png").id))
+            root, _ = making.upload(store, places[-1].session, making.picture(0, SIDE, SIDE))
+            for number in range(1, 1 + writers):
+                moves.create_branch(store, places[-1].session, branch_of(number), root.id)
+        sweeper, *said = crowd(1 + writers, take_part, places, seconds, seconds=seconds)
+        for number, wrote in enumerate(said, 1):
+            session = places[number % sessions].session
+            there = {revision.id: revision.image for revision in history.graph(store, session).revisions}
+            for revision, shown in wrote.made.items():
+                assert digest(store.picture(session, there[revision])) == shown
         assert not [problem for problem in fsck(store) if problem.damage]
-        grow_old(store, 30)
-        removed(store)
-        assert not removed(store), "the second sweep found something"
+        sweep_all(store)
+        assert sweep_all(store) == 0, "the second sweep found something"
         assert not list(fsck(store))
-    return len(made), len(taken) + sum(one["swept"] for one in said)
+    assert sweeper.rounds > 1
+    return sum(len(wrote.made) for wrote in said), sweeper.files
 
 
-def test_sweeping_beside_a_writer_takes_nothing_that_is_named():
+def test_sweeping_beside_writers_takes_nothing_that_is_named():
     with making.memory_folder() as folder:
-        made, taken = check_race(2, 2, folder / "home")
+        made, taken = check_race(2, 2, 1, folder / "home")
     assert made > 10
     assert taken > 0
 
@@ -166,6 +171,7 @@ def test_sweeping_beside_a_writer_takes_nothing_that_is_named():
 @pytest.mark.reliability
 def test_sweeping_for_a_minute_beside_eight_writers_takes_nothing_that_is_named():
     with making.memory_folder() as folder:
-        made, taken = check_race(60, 8, folder / "home")
+        made, taken = check_race(60, 8, 2, folder / "home")
+    print(f"{made} revisions, {taken} files swept")
     assert made > 500
     assert taken > 100

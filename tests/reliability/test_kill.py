@@ -20,6 +20,10 @@ LIVES, YOUNG = 20, 5
 """Kills per data folder, and how many of them may come while it is still being opened, and migrated."""
 
 
+STEPS = {"work": 2, "turn": 3}
+"""How many steps a turn of each kind has: the store's part alone, and the whole of it through the assistant."""
+
+
 def check(folder: Path, seen: int) -> int:
     """The store against the diary, from line `seen` on; the number of lines."""
     lines = Diary(folder / "diary").read()
@@ -34,15 +38,17 @@ def check(folder: Path, seen: int) -> int:
             for revision, digest in line["made"]:
                 image = store.revision(session, revision).image
                 assert hashlib.sha256(store.picture(session, image).pixels.tobytes()).hexdigest() == digest
-            if line["op"] == "work":
-                asked = turns.get(store, session, line["id"])
-                assert (asked.state, turns.revisions(store, asked)) == ("done", [made for made, _ in line["made"]])
+            if line["op"] in STEPS:
+                asked, made = turns.get(store, session, line["id"]), [revision for revision, _ in line["made"]]
+                assert (asked.state, turns.revisions(store, asked)) == ("done", made)
+                assert asked.next_step == len(made) == STEPS[line["op"]]
+                assert [move.after for move in done if move.turn == line["id"]] == made[::-1]
             if line["op"] in ("undo", "redo", "branch"):
                 assert sum(move.turn == line["id"] for move in done) <= 1
             if line["op"] == "branch":
                 assert sum(move.turn == line["id"] for move in done) == 1
-    by_turn = Counter(r.turn for r in history.graph(store, session).revisions if r.turn is not None)
-    assert all(count <= 2 for count in by_turn.values())  # a turn sent again never makes a step twice
+    steps = Counter((r.turn, r.step.seed) for r in history.graph(store, session).revisions if r.turn and r.step)
+    assert set(steps.values()) <= {1}, "a turn that was sent again made a step twice"
     store.close()
     return len(lines)
 
@@ -89,6 +95,7 @@ def test_a_few_kills_lose_nothing():
 @pytest.mark.reliability
 def test_a_thousand_kills_lose_nothing():
     interrupted = kill(1000 // LIVES)
+    print(interrupted)
     assert interrupted.total() == 1000
-    for operation in ("work", "upload", "undo", "redo", "branch", "gc", "migrate"):
+    for operation in ("work", "turn", "upload", "undo", "redo", "branch", "gc", "migrate"):
         assert interrupted[operation] >= 10, interrupted

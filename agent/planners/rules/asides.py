@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from agent.planners.rules.clause import REGIONAL, Clause, Draft
 from agent.planners.rules.english import could_be_english
@@ -17,6 +18,7 @@ from agent.planners.rules.nounphrases import noun_phrase
 from agent.planners.rules.patterns import match, matches
 from agent.planners.rules.places import place_at
 from agent.planners.rules.segments import Segment
+from agent.planners.rules.statements import states
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
@@ -119,7 +121,7 @@ def _tools(clause: Clause) -> Ban | None:
     clause.take_all("thing") if region is None and all(thing.vague for thing in clause.all("thing")) else None
     if clause.unexplained():
         return None
-    return Ban(region, frozenset(head.tool for head in heads), frozenset(_unwanted(heads)))
+    return Ban(region, frozenset(head.args.get("instead", head.tool) for head in heads), frozenset(_unwanted(heads)))
 
 
 def _unwanted(heads: Sequence[Head]) -> Iterator[tuple[str, int]]:
@@ -169,7 +171,7 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
     disliked = match("dislike of a thing", text)
     if disliked:
         return _region(disliked["what"]) not in {None, REST}
-    return matches("remark", text) and not _asks(text.removeprefix("only "))
+    return (matches("remark", text) or states(words)) and not _asks(text.removeprefix("only "))
 
 
 def _is_known(word: Word) -> bool:
@@ -179,7 +181,7 @@ def _is_known(word: Word) -> bool:
 
 def _asks(text: str) -> bool:
     texts = text.split()
-    pairs = {f"{one}-{other}" for one, other in zip(texts, texts[1:], strict=False)}
+    pairs = {f"{one} {other}" for one, other in pairwise(texts)}
     return bool(_ASKING & (set(texts) | pairs))
 
 
@@ -232,7 +234,12 @@ def topic(words: Sequence[Word]) -> str | None:
         "just",
     }:
         at += 1
+    place = place_at(texts, at) if at < len(texts) else None
+    if place is not None and matches("begins with a verb", " ".join(texts[place[1] :])):
+        return place[0]
     found = noun_phrase(texts, at, "", greedy=False) if at < len(texts) else None
+    if found is not None and (found[0].abstract or found[0].is_property):
+        return None
     if found is None or found[0].whole or found[0].vague or not found[0].article:
         return None
     rest = " ".join(texts[found[1] :])

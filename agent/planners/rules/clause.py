@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from agent.plan import Candidate
 from agent.planners.rules.items import Item, scan
 from agent.planners.rules.lexicon import Head
-from agent.planners.rules.nounphrases import Thing
+from agent.planners.rules.nounphrases import PERSONS, Thing
 from agent.planners.rules.numbers import Quantity
 from agent.planners.rules.words import Word
 from sessions.values import Json
@@ -180,10 +181,10 @@ class Clause:
 
         `around`: further prepositions that lead to it; "behind the cat" is not the cat.
         """
-        excluded = self._after("except")
+        excluded = self._outside()
         if excluded is not None:
             self.take("rest")
-            return f"everything but the {excluded}"
+            return excluded
         found = [item for item in self.items if item.kind in {"thing", "place", "rest"} and not _is_whole(item)]
         if len(found) == 2 and found[1].kind == "place" and found[0].kind == "thing":
             self.drop(found)
@@ -202,12 +203,16 @@ class Clause:
         self.drop(found)
         return {"thing": getattr(item.value, "words", ""), "rest": "rest"}.get(item.kind) or str(item.value)
 
-    def _after(self, kind: str) -> str | None:
-        """The words of the thing right after an item of a kind; both are taken."""
-        for one, other in zip(self.items, self.items[1:], strict=False):
-            if one.kind == kind and other.kind in {"thing", "place"}:
-                self.drop([one, other])
-                return str(other.value.words if other.kind == "thing" else other.value)
+    def _outside(self) -> str | None:
+        """ "Everything but the cat", "everything behind her", taken."""
+        for one, other in pairwise(self.items):
+            person = other.kind == "unknown" and other.value in PERSONS
+            if one.kind != "except" or not (person or other.kind in {"thing", "place"}):
+                continue
+            self.drop([one, other])
+            words = other.value.words if other.kind == "thing" else other.value
+            link = "behind" if one.value.endswith("behind") else "but"
+            return f"everything {link} {words if person else f'the {words}'}"
         return None
 
     def quantity(self, *units: str) -> Quantity | None:

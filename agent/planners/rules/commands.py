@@ -16,7 +16,7 @@ from agent.planners.rules.clause import Clause
 from agent.planners.rules.idioms import gathered
 from agent.planners.rules.items import Item
 from agent.planners.rules.numbers import CARDINALS
-from agent.planners.rules.patterns import match, matches
+from agent.planners.rules.patterns import every_match, match, matches
 from agent.planners.rules.references import Reference, resolve
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word, cut
@@ -109,9 +109,8 @@ def _before_after(text: str, context: Context) -> Said | None:
 
 
 def _switch(text: str, context: Context) -> Said | None:
-    slots = match("switch", text)
-    if slots and not matches("current", slots["ref"]):
-        meant = resolve(slots["ref"], context)
+    for slots in every_match("switch", text):
+        meant = None if matches("current", slots["ref"]) else resolve(slots["ref"], context)
         if meant is not None:
             return _to(meant, context, text)
     back = match("go back to a step", text)

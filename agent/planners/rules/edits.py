@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from agent.planners.rules import coloring, effects, idioms, light, objects, shapes
 from agent.planners.rules.clause import Clause, Draft
@@ -74,6 +75,14 @@ def _is_it(clause: Clause, verb: Item) -> bool:
     return bool(after) and after[0].kind == "whole" and after[0].value == "it"
 
 
+def _brings_over(clause: Clause) -> bool:
+    """ "The border from the sepia one on this picture": something of one version is wanted on another."""
+    refs = [item for item in clause.items if item.kind == "ref"]
+    after = clause.items[clause.items.index(refs[0]) + 1 :]
+    here = [item for item in after if item.kind == "whole" or (item.kind == "thing" and item.value.whole)]
+    return any({"on", "to", "onto", "into"} & {word.text for word in clause.words[refs[0].stop : item.stop]} for item in here)
+
+
 _NO_VERBS = {
     "more",
     "less",
@@ -106,6 +115,9 @@ def read(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
     clause = idioms.settled(Clause.of(idioms.gathered(words)))
     if _two_requests(clause):
         return None
+    if clause.has("ref") and _brings_over(clause):
+        return None
+    clause.drop([one for one, other in pairwise(clause.items) if one.kind == "prep" and other.kind == "ref"])
     base = clause.take("ref")
     if clause.tools() & _TURNING:
         clause.drop([item for item in clause.items if item.kind == "thing" and item.value.words == canvas.subject])

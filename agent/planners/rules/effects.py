@@ -21,6 +21,7 @@ def strength(clause: Clause) -> list[Draft] | None:
     if _weaker(clause, heads):
         return less(clause, heads[0].tool)
     clause.take_all("head")
+    excess = clause.has("too")
     tools = {_meant(clause, head) for head in heads}
     more = clause.direction() > 0
     clause.take_all("too", "enough", "not", "fix")
@@ -28,7 +29,7 @@ def strength(clause: Clause) -> list[Draft] | None:
     if tools or tool is None:
         return None
     flawed = all(head.form == "flaw" for head in heads) and heads[0].tool == tool
-    complaint = (clause.has("be") or flawed) and not clause.has("make", "should", "add")
+    complaint = (excess or clause.has("be") or flawed) and not clause.has("make", "should", "add")
     if any(quantity.value < 0 for quantity in clause.all("quantity")):
         return None
     value = amount(clause, tool)
@@ -54,12 +55,18 @@ def less(clause: Clause, tool: str) -> list[Draft]:
     return [Draft(tool, region=clause.region() if tool else None, factor=round(left, 3))]
 
 
+_RETURNING = {"bring", "restore", "rescue", "recover", "save", "open", "take", "subtract", "plus", "minus", "back"}
+"""Words of direction that, without a property, speak of going back and not of an amount."""
+
+
 def relative(clause: Clause) -> list[Draft] | None:
     """ "A bit more", "stronger", "too much": of what was done last."""
     directions = set(clause.all("direction"))
     if clause.has("head", "thing", "place", "not", "quantity", "color") or not (
         len(directions) == 1 or clause.has("too")
     ):
+        return None
+    if clause.says(*_RETURNING):
         return None
     if directions == {1} and not clause.has("too"):
         clause.take_all("direction")
@@ -125,7 +132,7 @@ def border(clause: Clause, shorter_side: int | None) -> list[Draft] | None:
     if clause.direction() < 0:
         return None
     args: dict[str, Any] = {}
-    if clause.has("quantity"):
+    if clause.has("quantity", "degree"):
         clause.take_all("dim")
     pixels = clause.quantity("px")
     if pixels is not None:

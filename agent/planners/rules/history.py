@@ -54,6 +54,8 @@ def _scaled(draft: Draft, context: Context) -> tuple[Draft, Reference | None]:
     step = next((revision for revision in line if _same(draft, revision)), None)
     factor = draft.factor or 0.5
     plain = replace(draft, factor=None)
+    if step is None and draft.tool == "adjust" and draft.args:
+        return replace(plain, args={name: (1 if value > 0 else -1) * abs(factor - 1) for name, value in draft.args.items()}), None
     if step is None or step.step is None:
         return replace(
             plain, need=Need("Nothing of that kind was done yet. What should I change?", "args", free=True)

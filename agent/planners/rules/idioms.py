@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from agent.planners.rules.clause import Clause
 from agent.planners.rules.items import Item
@@ -67,6 +68,9 @@ def settled(clause: Clause) -> Clause:
     """The clause with "remove the noise", "fix the colours", "enhance the contrast" turned into what they mean."""
     for settle in (
         _also,
+        _corners,
+        _likened,
+        _sized_effect,
         _color_named,
         _looking,
         _cut_places,
@@ -115,6 +119,49 @@ def _also(clause: Clause) -> None:
     stops = [item for item in clause.items if item.kind == "quantity" and item.value.unit == "stops"]
     if stops and not clause.has("head", "thing"):
         clause.items.append(replace(stops[0], kind="head", value=Head("adjust", "noun", {"exposure": 1})))
+
+
+def _corners(clause: Clause) -> None:
+    """ "Make the dark corners darker": more vignette, or with "brighter" less of it."""
+    corners = [item for item in _heads(clause, "vignette") if item.value.form == "noun"]
+    changes = [
+        item
+        for item in _heads(clause, "adjust")
+        if set(item.value.args) == {"exposure"} and item.value.form in {"verb", "comparative"}
+    ]
+    if len(corners) != 1 or len(changes) != 1 or clause.has("conj"):
+        return
+    _swap(clause, corners[0], "head", Head("vignette", "noun", {"sign": -changes[0].value.args["exposure"]}))
+    clause.drop(changes)
+
+
+_LIKENED = {"shape", "ratio", "quantity", "size", "pixels"}
+
+
+def _likened(clause: Clause) -> None:
+    """ "As a passport photo", "like a wallpaper", "like 10 %", "twice as sharp"."""
+    for item, following, after in zip(list(clause.items), clause.items[1:], [*clause.items[2:], None], strict=False):
+        named = following if following.kind != "det" else after
+        if item.kind != "unknown" or item.value not in {"as", "like"} or named is None:
+            continue
+        before = clause.items[clause.items.index(item) - 1]
+        twice = before is not item and before.kind == "quantity" and before.value.unit == "times"
+        look = named.kind == "head" and named.value.tool == "monochrome"
+        if named.kind in _LIKENED | {"share of now"} or look or (twice and item.value == "as" and named.kind == "head"):
+            _swap(clause, item, "fill", item.value)
+        if twice and named.kind == "head" and named.value.tool in {"sharpen", "blur"}:
+            _swap(clause, before, "degree", "big")
+
+
+_SIZED = {"border", "vignette", "text"}
+
+
+def _sized_effect(clause: Clause) -> None:
+    """ "A bigger border", "a huge vignette": the size is the effect's."""
+    for item, following in pairwise(list(clause.items)):
+        sized = item.kind == "head" and item.value.tool == "resize" and item.value.form in {"adjective", "comparative"}
+        if sized and following.kind == "head" and following.value.tool in _SIZED:
+            _swap(clause, item, "degree", "big" if item.value.args.get("sign", 1) == 1 else "small")
 
 
 def _color_named(clause: Clause) -> None:

@@ -82,7 +82,7 @@ def nouns(heading: str) -> frozenset[str]:
 
 def _entries() -> Iterator[Entry]:
     for heading, lines in tables.blocks("edits.txt"):
-        yield from (Entry(phrase, "head", _head(heading)) for phrase in tables.phrases(lines))
+        yield from (Entry(words, "head", _head(heading)) for phrase in tables.phrases(lines) for words in _worse(phrase))
     for heading, lines in tables.blocks("edits.txt"):
         if (head := _head(heading)).form == "verb":
             yield from (Entry(words, "head", head) for phrase in tables.phrases(lines) for words in _forms(phrase))
@@ -92,6 +92,13 @@ def _entries() -> Iterator[Entry]:
     yield from (Entry(tuple(name.split()), "color", value) for name, value in colors().items())
     yield from (Entry((word,), "noun") for word in nouns("noun"))
     yield from (Entry((word,), "adjective") for word in nouns("adjective"))
+
+
+def _worse(phrase: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """too blue, way too blue, a bit too blue, …: the phrase, and one of "too" with what may stand before it."""
+    yield phrase
+    if phrase[0] == "too":
+        yield from ((*said.split(), *phrase) for said in tables.listed("worsens"))
 
 
 def _head(heading: str) -> Head:

@@ -66,7 +66,7 @@ def _adjusted(clause: Clause, heads: list[Head]) -> list[Draft] | None:
         return None
     refers, region = clause.refers(), clause.region()
     if region in _CORNERS and set(args) == {"exposure"}:
-        return [Draft("vignette", {"amount": -args["exposure"]})]
+        return [Draft("vignette", {"amount": -args["exposure"]}, complaint=mood.complaint)]
     return [Draft("adjust", dict(args), region, refers=refers, complaint=mood.complaint)]
 
 
@@ -120,8 +120,9 @@ def _combined(heads: list[Head], clause: Clause) -> list[Head]:
         sign = movers[0].args["exposure"]
         return [Head("adjust", movers[0].form, {slider: sign for zone in zones for slider in zone.args})]
     colors = [head for head in heads if head.form == "noun" and head.args == {"saturation": 1}]
-    if len(movers) == len(colors) == 1 and len(heads) == 2 and movers[0].args["exposure"] > 0 and clause.says("colors"):
-        return [Head("adjust", movers[0].form, {"saturation": 1})] if movers[0].form != "adjective" else heads
+    strong = [head for head in heads if head.form != "noun" and head.args in ({"exposure": 1}, {"contrast": 1})]
+    if len(strong) == len(colors) == 1 and len(heads) == 2 and clause.says("colors"):
+        return [Head("adjust", strong[0].form, {"saturation": 1})] if strong[0].form != "adjective" else heads
     return heads
 
 

@@ -184,6 +184,8 @@ def _body(texts: Sequence[str], at: int, compared: bool) -> tuple[int, list[str]
             continue
         kind = "adjective" if compared and texts[at] in _COMPARED and not classes else _class(texts[at])
         kind = "noun" if texts[at] == "can" and classes[-1:] == ["noun"] and texts[at - 1] in _CANS else kind
+        if kind == "stop" and _is_name(texts, at):
+            kind = "unknown"
         named = any(c in {"noun", "unknown", "whole", "vague", "effect"} for c in classes)
         after_effect = kind == "unknown" and classes[-1:] == ["effect"]
         if kind == "stop" or (named and kind == "adjective") or classes[-1:] == ["whole"] or after_effect:
@@ -196,6 +198,13 @@ def _body(texts: Sequence[str], at: int, compared: bool) -> tuple[int, list[str]
         classes.pop()
         at -= 1
     return at, classes
+
+
+def _is_name(texts: Sequence[str], at: int) -> bool:
+    """A word that is in no list, right before a noun: a make, a breed, a place."""
+    word = texts[at]
+    strange = word.isalpha() and len(word) > 2 and lexicon().single(word) is None and not could_be_english(word)
+    return strange and texts[at + 1 : at + 2] != [] and texts[at + 1] in _NOUNS
 
 
 def _run(texts: Sequence[str], at: int, named: bool) -> tuple[str, int] | None:

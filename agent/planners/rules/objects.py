@@ -31,8 +31,11 @@ def remove(clause: Clause) -> list[Draft] | None:
     """Erase what is named; several things are several steps."""
     if clause.tools() != {"remove"} or clause.has("not", "too", "except", "quote"):
         return None
+    verb = next(item for item in clause.items if item.kind == "head")
     clause.take_all("head", "degree")
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
+    if len({item.start > verb.start for item in things}) > 1:
+        return None
     if any(_background(item.value) or _ends_in_background(item.value) for item in things):
         return background(clause)
     if not things and any(
@@ -42,15 +45,18 @@ def remove(clause: Clause) -> list[Draft] | None:
     if not things or all(item.value.vague for item in things):
         clause.take_all("thing", "place", "vague")
         return [Draft("remove", need=REMOVE_WHAT, refers=clause.refers())]
-    if things[0].value.prep not in {"", "from", "of"}:
-        return None
-    if len(things) > 1 or things[0].value.abstract or things[0].value.vague or things[0].value.is_property:
-        return None
     where = clause.take("place")
+    joined = len(things) == 1 or (not where and len(clause.all("conj")) >= len(things) - 1)
+    if not joined or not all(_removable(item.value) for item in things):
+        return None
     clause.drop(things)
-    thing: Thing = things[0].value
-    parts = [f"{thing.words} {where}"] if where else list(thing.parts)
-    return [Draft("remove", region=part) for part in parts]
+    parts = [part for item in things for part in item.value.parts]
+    return [Draft("remove", region=f"{part} {where}" if where else part) for part in parts]
+
+
+def _removable(thing: Thing) -> bool:
+    """Something a photo shows, and the object of the verb: "the cup", but not "the contrast" or "in the sky"."""
+    return thing.prep in {"", "from", "of"} and not (thing.abstract or thing.vague or thing.is_property)
 
 
 def background(clause: Clause) -> list[Draft] | None:
@@ -149,21 +155,13 @@ def text(clause: Clause) -> list[Draft] | None:
     quotes = clause.take_all("quote")
     if clause.tools() - {"text"} or clause.has("not", "too") or len(quotes) > 1:
         return None
-    if not quotes and not clause.heads("text"):
+    named = [item for item in clause.items if item.kind == "thing" and item.value.words.split()[-1:] and item.value.words.split()[-1] in _NAMED]
+    if not quotes and not clause.heads("text") and not (named and clause.has("add", "insert")):
         return None
     if quotes and not (clause.has("add", "make", "head", "place") or len(clause.items) == 0):
         return None
     clause.take_all("head", "degree")
-    clause.drop(
-        [
-            item
-            for item in clause.items
-            if quotes
-            and item.kind == "thing"
-            and item.value.words.split()[-1:]
-            and item.value.words.split()[-1] in _NAMED
-        ]
-    )
+    clause.drop(named)
     args: dict[str, Any] = {"text": quotes[0]} if quotes else {}
     places = [place for place in clause.take_all("place") if place] or [_side(clause)]
     if len(places) == 2 and "middle" in places:

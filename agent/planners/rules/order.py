@@ -124,11 +124,28 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
         others = [other for _, other in pairs if other is not draft]
         if draft.complaint and any(_answers(other, draft) for other in others):
             continue
-        referred = _referred(unit, draft, pairs[:i])
+        cornered = draft.complaint and draft.tool == "vignette" and i + 1 < len(pairs)
+        if cornered and _cornered(pairs[i + 1][1], pairs[: i + 1]) is not pairs[i + 1][1]:
+            continue
+        referred = _referred(unit, _cornered(draft, pairs[:i]), pairs[:i])
         if unit.joint in {"and", "comma"} and out and _says_the_same(out[-1], referred):
             continue
-        out.append(referred)
+        out.append(_all_that_is_left(referred, out))
     return merged(out)
+
+
+def _all_that_is_left(draft: Draft, before: Sequence[Draft]) -> Draft:
+    """ "Remove the bin and sharpen the rest": the rest is the whole picture, where no part was worked on but removed."""
+    removed = bool(before) and all(other.tool == "remove" or other.region is None for other in before)
+    return replace(draft, region=None) if draft.region == "rest" and removed else draft
+
+
+def _cornered(draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:
+    """ "(The corners are too dark,) lighten them": it is a matter of the vignette."""
+    corners = before and before[-1][1].tool == "vignette" and before[-1][1].complaint
+    if corners and draft.refers and draft.region is None and set(draft.args) == {"exposure"}:
+        return replace(draft, tool="vignette", args={"amount": -draft.args["exposure"]}, refers=False)
+    return draft
 
 
 def _says_the_same(one: Draft, other: Draft) -> bool:
@@ -140,7 +157,13 @@ def _says_the_same(one: Draft, other: Draft) -> bool:
     )
 
 
+_ANSWERED_BY = {("rotate", "straighten"), ("straighten", "rotate"), ("denoise", "blur")}
+"""(request, complaint): "it leans, rotate it by 2°"."""
+
+
 def _answers(request: Draft, complaint: Draft) -> bool:
+    if not request.complaint and (request.tool, complaint.tool) in _ANSWERED_BY:
+        return True
     if request.complaint or request.tool != complaint.tool:
         return request.tool == "auto" and not request.complaint
     if request.tool != "adjust":

@@ -16,16 +16,20 @@ from agent.planners.rules import tables
 
 _TOKENS = re.compile(r"\{\w+(?:=\w+)?\}|<\w+>\*?|\.\.\.|\)\*|[()\[\]|]|[^\s()\[\]|<>{}]+")
 _ANY = r"(?: \S+)+?"
-_BUILT_IN = {"number": r" \d+", "hash": r" #\d+", "nth": r" \d+(?:st|nd|rd|th)"}
+_BUILT_IN = {"name": r"(?: (?!(?:and|then|from|but)\b)\S+){1,5}?", "number": r" \d+", "hash": r" #\d+", "nth": r" \d+(?:st|nd|rd|th)"}
 
 
 def match(name: str, text: str) -> dict[str, str] | None:
     """The captured slots of the first pattern under `name` that explains all of `text`, or None."""
+    return next(every_match(name, text), None)
+
+
+def every_match(name: str, text: str) -> Iterator[dict[str, str]]:
+    """The captured slots of each pattern under `name` that explains all of `text`."""
     for pattern in _compiled(name):
         found = pattern.fullmatch(f" {text}")
         if found:
-            return {slot: said.strip() for slot, said in found.groupdict().items() if said}
-    return None
+            yield {slot: said.strip() for slot, said in found.groupdict().items() if said}
 
 
 def matches(name: str, text: str) -> bool:

@@ -13,9 +13,12 @@ from agent.planners.rules import asides, commands, edits, idioms
 from agent.planners.rules.amounts import RELATIVE, SCALES
 from agent.planners.rules.asides import Ban
 from agent.planners.rules.clause import REGIONAL, Clause, Draft, complete
+from agent.planners.rules.corrections import corrected, taken_back
 from agent.planners.rules.edits import Canvas
 from agent.planners.rules.judgements import half_said, may_follow_remark
+from agent.planners.rules.mending import mended, mends, placed, says_there
 from agent.planners.rules.segments import Segment
+from agent.planners.rules.statements import is_label
 from agent.planners.rules.units import Unit, courteous, joined, opens, unit
 from agent.planners.rules.words import Word, renamed
 
@@ -52,7 +55,7 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
     """Read the segments; what stands before a colon may be a heading that the rest spells out."""
     reading = _Reader(segments, canvas, context).run()
     colon = next((i for i, segment in enumerate(segments) if i and segment.joint == "colon"), None)
-    if reading.complete or colon is None:
+    if colon is None:
         return reading
     first = max((i for i in range(colon) if segments[i].joint in {"start", "sentence"}), default=0)
     heading = segments[first:colon]
@@ -60,11 +63,22 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
         return reading
     topic = next((draft.region for draft in edits.read(joined(heading), canvas) or () if draft.region), None)
     spelled = _Reader([*segments[:first], *segments[colon:]], canvas, context, Reading(topic=topic)).run()
-    covered = {draft.tool for draft in spelled.drafts} >= asides.tools_of(heading) or topic == "background"
-    if not spelled.complete or not covered:
+    named = asides.tools_of(heading) - ({"adjust"} if topic and not reading.complete else set())
+    covered = {draft.tool for draft in spelled.drafts} >= named or topic == "background"
+    if not spelled.complete or not covered or (reading.complete and not _spells_out(spelled, heading, topic, canvas)):
         return reading
     spelled.headings += heading
     return spelled
+
+
+def _spells_out(spelled: Reading, heading: Sequence[Segment], topic: str | None, canvas: Canvas) -> bool:
+    """Whether the rest says again, and closer, what the heading says: "fade it: less contrast, less colour"."""
+    said = edits.read(joined(heading), canvas) or []
+    if not said or any(draft.args.keys() & {"text", "color", "width", "degrees"} for draft in said):
+        return False
+    again = {name for draft in spelled.drafts for name in (draft.args if draft.tool == "adjust" else {draft.tool})}
+    names = {name for draft in said for name in (draft.args if draft.tool == "adjust" else {draft.tool})}
+    return bool(names & again) or (topic is not None and all(draft.tool == "adjust" for draft in said))
 
 
 def _orders(segment: Segment) -> bool:
@@ -90,7 +104,7 @@ class _Reader:
 
     def _next(self, at: int) -> int:
         steps = (
-            self._courtesy, self._past, self._instead, self._lone_command, self._reason, self._tone, self._restriction,
+            self._correction, self._mend, self._courtesy, self._past, self._instead, self._lone_command, self._reason, self._tone, self._restriction,
             self._but_more, self._command, self._elliptic, self._edit, self._afterthought, self._further_complaint,
             self._remark, self._remark_and_edit, self._caption,
         )  # fmt: skip
@@ -104,6 +118,34 @@ class _Reader:
 
     # --- what asks for nothing ---
 
+    def _correction(self, at: int) -> int:
+        """ "… to 4:3, no wait, 3:2"."""
+        taking_back, rest = taken_back(self.segments[at].words)
+        following = at if rest else at + 1
+        last = self.reading.units[-1] if self.reading.units else None
+        if not taking_back or last is None or following == len(self.segments) or self.segments[following].place:
+            return 0
+        first = self.segments[following]
+        run = [replace(first, words=rest or first.words), *self.segments[following + 1 :]]
+        found = corrected(last, run, self.canvas, sure=taking_back == "yes")
+        if found is None:
+            if taking_back == "yes" and edits.read(run[0].words, self.canvas):
+                self.reading.unread.append(first)
+            return 0
+        self.reading.units[-1] = replace(last, drafts=found.drafts, segments=found.segments)
+        return following - at + len(found.segments)
+
+    def _mend(self, at: int) -> int:
+        """ "(The face is dark,) lift it by 10 %": the complaint is asked for, that much."""
+        segment, units = self.segments[at], self.reading.units
+        if segment.place or not units or not units[-1].complaint or not mends(segment.words):
+            return 0
+        requests = mended(units[-1].drafts, segment.words)
+        if requests is None:
+            return 0
+        units[-1] = replace(units[-1], drafts=requests)
+        return 1
+
     def _courtesy(self, at: int) -> int:
         words = self.segments[at].words
         if not courteous(words):
@@ -114,7 +156,10 @@ class _Reader:
     def _past(self, at: int) -> int:
         """ "Before it lost its colours" speaks of the history, and not of an order."""
         segment = self.segments[at]
-        if segment.place not in {"before next", "after next"} or segment.words[0].text not in {"it", "i", "we", "they"}:
+        if segment.place not in {"before next", "after next"}:
+            return 0
+        alone = at == len(self.segments) - 1 and not self.reading.units
+        if segment.words[0].text not in {"it", "i", "we", "they"} and not (alone and self.reading.remarks):
             return 0
         self.reading.unread.append(segment)
         return 1
@@ -169,7 +214,10 @@ class _Reader:
         segment = self.segments[at]
         items = [item for item in Clause.of(segment.words).items if item.kind not in {"fill", "det"}]
         named = len(items) == 1 and items[0].kind == "thing" and items[0].value.whole and items[0].value.words
-        if not named or len(self.segments) == 1 or segment.joint not in {"start", "sentence", "comma", "colon"}:
+        if len(self.segments) == 1 or segment.joint not in {"start", "sentence", "comma", "colon"}:
+            return 0
+        iso = any(word.text == "iso" for word in segment.words)
+        if not named and not ((segment.joint in {"start", "sentence"} or iso) and is_label(segment.words)):
             return 0
         self.reading.remarks.append(segment)
         return 1
@@ -259,9 +307,15 @@ class _Reader:
             return len(found.segments)
         if reading.topic and all(draft.refers for draft in found.drafts):
             found.drafts = [_on(draft, reading.topic) for draft in found.drafts]
+        where = self._where_was() if says_there(found.words) else None
         self._note_instead(found.segments)
-        reading.units.append(found)
+        reading.units.append(replace(found, drafts=placed(found.drafts, where)) if where else found)
         return len(found.segments)
+
+    def _where_was(self) -> str | None:
+        """The part of the picture that was spoken of last."""
+        regions = [draft.region for draft in self.reading.drafts if draft.region]
+        return self.reading.topic or (regions[-1] if regions else None)
 
     def _coordinated(self, segment: Segment) -> Unit | None:
         """ "Make it sharper | and a bit dark": after a request it is asked for, and not complained of."""

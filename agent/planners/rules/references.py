@@ -41,7 +41,9 @@ _LEADING = re.compile(r"^(?:(?:the|my|that|our|your|to|an|a|old) )+")
 def resolve(text: str, context: Context) -> Reference | None:
     """What the words mean; None where they mean no version of this session."""
     text = _LEADING.sub("", text.strip())
-    for how in (_branch, _by_number, _original, _by_place, _around_step, _colored, _nth, _by_step, _by_file, _other):
+    for how in (
+        _branch, _by_number, _original, _by_place, _around_step, _colored, _as_it_was, _nth, _by_step, _by_file, _other,
+    ):  # fmt: skip
         found = how(text, context)
         if found is not None:
             return found
@@ -128,7 +130,12 @@ def _numbered(number: int, context: Context) -> Reference | None:
 
 def _original(text: str, context: Context) -> Reference | None:
     roots = line(context)[-1:]
-    return Reference(tuple(roots), original=True) if roots and matches("original", text) else None
+    if not roots or not matches("original", text):
+        return None
+    uploads = [revision for revision in context.revisions if not revision.parents]
+    if "first" in text.split() and len(uploads) > 1:
+        return _by_file(plain(uploads[0].name.rpartition(".")[0]), context)
+    return Reference(tuple(roots), original=True)
 
 
 def _by_place(text: str, context: Context) -> Reference | None:
@@ -180,6 +187,14 @@ def _colored(text: str, context: Context) -> Reference | None:
     return _reference(before(gray[-1], context)) if gray and matches("colored", text) else None
 
 
+def _as_it_was(text: str, context: Context) -> Reference | None:
+    """ "When it was square", "where it was only cropped", "how it looked in sepia"."""
+    slots = match("as it was", text)
+    if slots is None:
+        return None
+    return _colored(f"{slots['what']} version", context) or _reference(described(slots["what"], context))
+
+
 def _nth(text: str, context: Context) -> Reference | None:
     """ "The first black and white version"."""
     slots = match("nth of a kind", text)
@@ -197,9 +212,9 @@ def _by_file(text: str, context: Context) -> Reference | None:
     """ "The cat" is the branch that shows cat.jpg, where there are several photos; "the original cat" is its upload."""
     slots = match("of a file", text)
     roots = [revision for revision in context.revisions if not revision.parents]
-    if slots is None or len(roots) < 2:
-        return None
     first = re.sub(r"^original | original$|'s original$", "", text)
+    if slots is None or (len(roots) < 2 and first == text):
+        return None
     for root in roots:
         name = plain(root.name.rpartition(".")[0])
         if first != text and name == first:

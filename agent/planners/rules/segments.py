@@ -69,6 +69,7 @@ _OPENERS = {
     ("step", "one"),
     ("start", "with"),
 }
+_SPELLING_OUT = {"making", "turning", "cropping", "blurring", "darkening", "brightening", "lightening", "removing"}
 _KEPT = {"without", "except", "instead"}
 
 
@@ -125,7 +126,7 @@ def _fixed(words: Sequence[Word]) -> set[int]:
         if (
             entry is not None
             and entry.kind != "fill"
-            and {"and", "with", "before", "after", "but"} & set(entry.words[1:])
+            and {"and", "with", "before", "after", "but", "except"} & set(entry.words[1:])
         ):
             found |= set(range(at + 1, at + len(entry.words)))
     return found
@@ -154,6 +155,8 @@ def _joint(words: Sequence[Word], at: int, running: bool) -> tuple[str, int] | N
         return "and", 1
     if word.text in _KEPT:
         return ("but", 1) if running and words[at + 1 : at + 2] else None
+    if word.text == "by" and running and words[at + 1 : at + 2] and words[at + 1].text in _SPELLING_OUT:
+        return "colon", 1
     if word.text == "with" and running:
         return "with", 1
     return None

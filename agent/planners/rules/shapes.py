@@ -103,6 +103,8 @@ def _aimed(clause: Clause) -> bool:
     if clause.says("zoom", "zooming", "close", "only", "just", "focus", "tighter"):
         return True
     things = [item for item in clause.items if item.kind in {"thing", "place"}]
+    if any(clause.words[item.start - 1].text in {"to", "on", "around", "into"} for item in things if item.start):
+        return True
     first = {clause.words[item.start].text for item in things}
     rims = any(item.kind == "place" or bool(_RIMS & set(item.value.words.split()[-1:])) for item in things)
     return bool(first & {"to", "around", "into", "onto"}) or (bool(first & {"on", "at", "in"}) and not rims)
@@ -110,7 +112,8 @@ def _aimed(clause: Clause) -> bool:
 
 def _bare_shape(clause: Clause) -> bool:
     """ "16:9 please", "widescreen": nothing but a shape."""
-    return clause.has("ratio", "shape") and not clause.has("thing", "quote", "color", "ref")
+    parts = any(not thing.whole for thing in clause.all("thing"))
+    return clause.has("ratio", "shape") and not parts and not clause.has("quote", "color", "ref")
 
 
 def _shape(clause: Clause, said: list[str]) -> dict[str, str] | None:

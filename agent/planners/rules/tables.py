@@ -33,7 +33,8 @@ def phrases(lines: list[str]) -> list[tuple[str, ...]]:
 @cache
 def listed(heading: str) -> tuple[str, ...]:
     """One of the lists of `lists.txt`, in its order."""
-    return tuple(" ".join(dict(blocks("lists.txt"))[heading]).split())
+    entries = " ".join(dict(blocks("lists.txt"))[heading]).split()
+    return tuple(entry.replace("-", " ") for entry in entries)
 
 
 def keyed(name: str) -> dict[str, str]:

@@ -91,18 +91,22 @@ def mended(text: str) -> str:
     stem = text.removesuffix("'s")
     if stem in vocabulary() or is_english(stem) or len(stem) < SHORTEST or not stem.isascii():
         return _undoubled(text)
+    if _undoubled(text) != text:
+        return _undoubled(text)
     reach = 2 if len(stem) >= LONG and not could_be_english(stem) else 1
     near = [(distance(stem, known, reach), known) for known in vocabulary() if abs(len(known) - len(stem)) <= reach]
-    ranked = sorted(
-        (d, known[-1] != stem[-1], abs(len(known) - len(stem)), known)
-        for d, known in near
-        if d <= reach and _alike(stem, known, d)
-    )
+    ranked = sorted((d, *_slip(stem, known), known) for d, known in near if d <= reach and _alike(stem, known, d))
     if not ranked or (
-        len(ranked) > 1 and ranked[0][:2] == ranked[1][:2] and _stem(ranked[0][3]) != _stem(ranked[1][3])
+        len(ranked) > 1 and ranked[0][:4] == ranked[1][:4] and _stem(ranked[0][4]) != _stem(ranked[1][4])
     ):
         return _undoubled(text)
-    return ranked[0][3] + text[len(stem) :]
+    return ranked[0][4] + text[len(stem) :]
+
+
+def _slip(typed: str, known: str) -> tuple[bool, bool, int]:
+    """How unlikely a slip is, best first: letters that changed places; the last one right; one left out, wrong, or too many."""
+    swapped = sorted(typed) == sorted(known)
+    return not swapped, known[-1] != typed[-1], len(typed) - len(known)
 
 
 def _undoubled(text: str) -> str:

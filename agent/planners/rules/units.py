@@ -13,12 +13,14 @@ from agent.planners.rules import asides, edits
 from agent.planners.rules.clause import Clause, Draft, complete
 from agent.planners.rules.edits import Canvas
 from agent.planners.rules.lexicon import lexicon
+from agent.planners.rules.mending import mends
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
 _FURTHEST = 5
 """So many segments may be read as one."""
+_COURTESIES = frozenset([*listed("thanks in other languages"), "right", "not bad", "perfect", "lovely", "great"])
 _VERBS = {"make", "add", "insert", "direction", "fix", "change"}
 
 
@@ -52,6 +54,8 @@ class Unit:
 
 def courteous(words: Sequence[Word]) -> bool:
     """Nothing but courtesy; "no" alone only says that something else comes now."""
+    if " ".join(word.text for word in words) in _COURTESIES:
+        return True
     items = Clause.of(words).items
     return all(item.kind == "fill" or (item.kind == "not" and item.value == "no") for item in items)
 
@@ -128,6 +132,8 @@ def _extended(segments: Sequence[Segment], at: int, found: Unit, canvas: Canvas)
 def _is_fragment(segment: Segment, before: Unit, canvas: Canvas) -> bool:
     """Whether a segment can only be the rest of what was said before it."""
     if segment.place or segment.joint in {"then", "reason"} or segment.words[0].text == "instead":
+        return False
+    if before.complaint and mends(segment.words):
         return False
     clause = Clause.of(segment.words)
     inserts = opens(segment.words) and clause.has("add", "insert")

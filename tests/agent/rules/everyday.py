@@ -195,7 +195,7 @@ def _command_fits(expect: Json, command: Command, context: Context) -> bool:
         case "undo" | "redo":
             return bool(said.get("count", 1) == command.count)
         case "compare":
-            return any(_pair(a, b, context) == _pair(command.target, command.other, context) for a, b in _pairs(said))
+            return not said or any(_pair(a, b, context) == _pair(command.target, command.other, context) for a, b in _pairs(said))
         case "branch" | "rename":
             given = {str(value).lower() for value in (command.target, command.other) if value}
             return all(_any(value, lambda one: str(one).lower() in given) for value in said.values())
@@ -359,11 +359,12 @@ def _ratio(shape: Any) -> float | None:
 
 
 _SAME = (
-    (r"'s\b", "'s"), (r"\b(?:centre|center|central|middle part|midsection)\b", "middle"), (r"\bupper\b", "top"), (r"\blower\b", "bottom"),
+    (r"\b(?:centre|center|central|middle part|midsection)\b", "middle"), (r"\bupper\b", "top"), (r"\blower\b", "bottom"),
     (r"\b(?:everything|all|anything) (?:except for|except|but|apart from|other than|besides|outside)\b", "everything but"),
     (r"\b(?:the|a|an|my|your|his|her|its|our|their|this|that|these|those)\b(?! *$)", " "), (r"\bgrey\b", "gray"),
     (r"\bof (?:the )?(?:picture|photo|image|frame|shot)\b", " "), (r"\b(left|right|top|bottom)(?:most)?(?:[ -]hand)? (?:side|part|area|corner)\b", r"\1"),
-    (r"\b(top|bottom) middle\b", r"\1"), (r"-", " "), (r"\bcolour", "color"), (r"\bbackdrop\b", "background"),
+    (r"\b(top|bottom) middle\b", r"\1"), (r"\b(?:of|on|from|inside)\b", "in"), (r"'", ""),
+    (r"\beverything (?:around|behind)\b", "everything but"), (r"-", " "), (r"\bcolour", "color"), (r"\bbackdrop\b", "background"),
 )  # fmt: skip
 
 

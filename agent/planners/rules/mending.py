@@ -1,0 +1,62 @@
+"""What leans on something just said: "… is too dark, fix that", "the window is blown out, pull the highlights back there".
+
+`mends` and `mended` turn a complaint into the request that answers it; `placed` finds where "there" is. No table of edits is
+asked here: what is complained of, and where, has been read before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.planners.rules.amounts import RELATIVE, SCALES
+from agent.planners.rules.clause import REGIONAL, Clause, Draft
+from agent.planners.rules.idioms import gathered
+from agent.planners.rules.words import Word
+
+_ASKING = {"fix", "direction", "make", "auto"}
+_WITH = {"fill", "whole", "degree", "quantity", "prep", "det", "again", "only", *_ASKING}
+_THERE = ("there", "that area", "that part", "that bit", "that region", "that spot", "this area", "this part", "in it")
+
+
+def mends(words: Sequence[Word]) -> bool:
+    """Nothing but the wish that it be otherwise: "fix that", "lift it by 10 %", "can you calm it down a bit"."""
+    clause = Clause.of(gathered(words))
+    kinds = {item.kind for item in clause.items}
+    whole = any(item.kind == "whole" and item.value == "it" for item in clause.items)
+    telling = kinds & {"fix", "direction"} or clause.says("help", "better", "nicer")
+    return bool(whole and telling) and not kinds - _WITH
+
+
+def mended(complaints: Sequence[Draft], words: Sequence[Word]) -> list[Draft] | None:
+    """The complaints as requests of the strength that the words name."""
+    clause = Clause.of(gathered(words))
+    quantity, degree = clause.quantity(*RELATIVE), clause.degree()
+    requests = []
+    for draft in complaints:
+        size = round(abs(quantity.share), 3) if quantity else SCALES.get(draft.tool, {}).get(degree or "-")
+        if quantity and (draft.tool not in SCALES or not 0 < abs(quantity.share) <= 1):
+            return None
+        requests.append(replace(draft, args=_sized(draft, size), complaint=False))
+    return requests
+
+
+def _sized(draft: Draft, size: float | None) -> dict[str, float]:
+    if size is None:
+        return draft.args
+    if draft.tool == "adjust":
+        return {name: size if value > 0 else -size for name, value in draft.args.items()}
+    return draft.args | {"amount": size} if draft.tool != "border" else draft.args
+
+
+def says_there(words: Sequence[Word]) -> bool:
+    """Whether the words end with "there", "that area" or the like."""
+    text = " ".join(word.text for word in words).removesuffix(" please").removesuffix(" only")
+    return text.endswith(tuple(f" {there}" for there in _THERE))
+
+
+def placed(drafts: Sequence[Draft], where: str) -> list[Draft]:
+    """Every step that has no place of its own, put there."""
+    return [
+        replace(draft, region=where) if draft.tool in REGIONAL and draft.region is None else draft for draft in drafts
+    ]
