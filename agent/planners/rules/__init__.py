@@ -30,6 +30,7 @@ from agent.planners.rules.edits import Canvas
 from agent.planners.rules.questions import reply
 from agent.planners.rules.reading import Reading
 from agent.planners.rules.references import Reference
+from agent.planners.rules.reported import without_lead
 from agent.planners.rules.typos import corrected
 from agent.planners.rules.words import Word, cut
 
@@ -45,7 +46,7 @@ class RulesPlanner:
 
     def plan(self, text: str, context: Context) -> Plan:
         """The plan of one message: steps (perhaps after a command), or a question, or a refusal."""
-        words = quoted(text, corrected(cut(text), context))
+        words = quoted(text, without_lead(corrected(cut(text), context)))
         foreign = languages.refusal(_unquoted(text, words))
         if foreign is not None:
             return _chat(foreign)

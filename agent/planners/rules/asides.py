@@ -157,6 +157,7 @@ def _region(what: str) -> str | None:
 
 _ASKING = frozenset(listed("asks for something"))
 """Words that ask for something: what has one of them is no mere remark."""
+_ASKING_STILL = frozenset(listed("asks for something even where it states"))
 
 
 def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
@@ -166,12 +167,14 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
     if any(word.text in {"too", "to"} for word in words) and not all(_is_known(word) for word in words):
         return False
     text = " ".join(word.text for word in words).removesuffix(" please").removeprefix("please ")
-    if reason or matches("remark of use", text):
+    if reason or matches("remark of use", text) or matches("remark of oneself", text):
         return True
     disliked = match("dislike of a thing", text)
     if disliked:
         return _region(disliked["what"]) not in {None, REST}
-    return (matches("remark", text) or states(words)) and not _asks(text.removeprefix("only "))
+    if matches("remark", text) and not _asks(text.removeprefix("only "), _ASKING):
+        return True
+    return states(words) and not _asks(text, _ASKING_STILL)
 
 
 def _is_known(word: Word) -> bool:
@@ -179,10 +182,10 @@ def _is_known(word: Word) -> bool:
     return word.kind != "word" or lexicon().single(word.text) is not None or could_be_english(word.text)
 
 
-def _asks(text: str) -> bool:
+def _asks(text: str, asking: frozenset[str]) -> bool:
     texts = text.split()
     pairs = {f"{one} {other}" for one, other in pairwise(texts)}
-    return bool(_ASKING & (set(texts) | pairs))
+    return bool(asking & (set(texts) | pairs))
 
 
 def is_purpose(words: Sequence[Word]) -> bool:

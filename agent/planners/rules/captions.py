@@ -61,7 +61,7 @@ def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
         if (
             word.text == ":"
             and at + 1 < len(words)
-            and any(before.text in {"write", "caption", "label"} for before in words[:at])
+            and any(before.text in {"write", "caption", "label", "text", "title", "heading"} for before in words[max(0, at - 5) : at])
         ):
             yield at + 1, ":"
         if word.text not in _SAYING | _NAMING:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -146,6 +146,13 @@ class Clause:
     def heads(self, *tools: str) -> list[Head]:
         return [head for head in self.all("head") if not tools or head.tool in tools]
 
+    def head_items(self, *tools: str) -> list[Item]:
+        return [item for item in self.items if item.kind == "head" and item.value.tool in tools]
+
+    def swap(self, old: Item, kind: str, value: object) -> None:
+        """The same words understood as something else."""
+        self.items[self.items.index(old)] = replace(old, kind=kind, value=value)
+
     def tools(self) -> set[str]:
         return {head.tool for head in self.heads()}
 
@@ -262,3 +269,12 @@ def _harmless(item: Item) -> bool:
     if _is_whole(item):
         return item.value.prep in _WITHIN | {"around", "with", "by"}
     return item.kind in HARMLESS
+
+
+def inner_head(item: Item) -> Head | None:
+    """What the words of a thing mean as an effect: "the blue cast", "the noise"."""
+    thing = item.value
+    if item.kind == "thing" and isinstance(thing, Thing) and thing.inner is not None and thing.inner.kind == "head":
+        head: Head = thing.inner.value
+        return head
+    return None

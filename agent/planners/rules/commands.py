@@ -119,7 +119,7 @@ def _switch(text: str, context: Context) -> Said | None:
         return _to(Reference(tuple(steps)), context) if steps else None
     if matches("current", text):
         return None
-    bare = resolve(text, context)
+    bare = resolve(re.sub(r"(?: (?:again|back|instead|after all|better|now))+$", "", text), context)
     return None if bare is None else _to(bare, context)
 
 
@@ -145,9 +145,10 @@ def _compare(text: str, context: Context) -> Said | None:
         return _compare_both(both["what"], context)
     if text == "compare":
         return Said(Command(name="compare"), _other_branch(context, "Compare it with what?"))
-    slots = match("compare", text)
-    if slots is None:
-        return None
+    return next((said for slots in every_match("compare", text) if (said := _compared(slots, context))), None)
+
+
+def _compared(slots: dict[str, str], context: Context) -> Said | None:
     names = [f"#{name}" if name.isdigit() else name for name in slots.values()]
     meant = [(name, resolve(name, context)) for name in names]
     some = [(name, one) for name, one in meant if one is not None]
@@ -180,9 +181,12 @@ _HERE = {"this", "it", "here", "this one", "this branch", "the current branch", 
 def _merge(text: str, context: Context) -> Said | None:
     if text == "merge" or matches("merge what", text):
         return Said(Command(name="merge"), _other_branch(context, "Merge which branch into this one?"))
-    slots = match("merge", text)
-    meant = resolve(slots["ref"], context) if slots else None
-    if slots is None or meant is None:
+    return next((said for slots in every_match("merge", text) if (said := _merged(slots, text, context))), None)
+
+
+def _merged(slots: dict[str, str], text: str, context: Context) -> Said | None:
+    meant = resolve(slots["ref"], context)
+    if meant is None:
         return None
     into = slots.get("into")
     if into is not None and into not in _HERE:
@@ -260,10 +264,10 @@ def _export(text: str, context: Context) -> Said | None:
 
 
 def _replay(text: str, context: Context) -> Said | None:
-    slots = match("replay", text)
-    if slots is None:
+    found = list(every_match("replay", text))
+    if not found:
         return _replay_where(context) if matches("replay where", text) else None
-    meant = resolve(slots["ref"], context)
+    meant = next((one for slots in found if (one := resolve(slots["ref"], context))), None)
     if meant is None:
         return None
     if len(meant.revisions) > 1:

@@ -75,6 +75,17 @@ def _is_it(clause: Clause, verb: Item) -> bool:
     return bool(after) and after[0].kind == "whole" and after[0].value == "it"
 
 
+def _tells(clause: Clause) -> bool:
+    """ "My lens makes them dark" says what happens, and asks for nothing."""
+    return any(
+        one.kind == "thing" and not one.value.prep and other.kind == "make" and clause.words[other.start].text in _TOLD
+        for one, other in pairwise(clause.items)
+    )
+
+
+_TOLD = {"makes", "made", "turns", "turned", "gives", "gave"}
+
+
 def _brings_over(clause: Clause) -> bool:
     """ "The border from the sepia one on this picture": something of one version is wanted on another."""
     refs = [item for item in clause.items if item.kind == "ref"]
@@ -113,7 +124,7 @@ _TURNING = {"rotate", "flip", "straighten", "resize"}
 def read(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
     """The steps that the words ask for, in order; a step that lacks something says what."""
     clause = idioms.settled(Clause.of(idioms.gathered(words)))
-    if _two_requests(clause):
+    if _two_requests(clause) or _tells(clause):
         return None
     if clause.has("ref") and _brings_over(clause):
         return None

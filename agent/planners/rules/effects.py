@@ -23,12 +23,14 @@ def strength(clause: Clause) -> list[Draft] | None:
     clause.take_all("head")
     excess = clause.has("too")
     tools = {_meant(clause, head) for head in heads}
+    lower = -1 in clause.all("direction")
     more = clause.direction() > 0
     clause.take_all("too", "enough", "not", "fix")
     tool = tools.pop()
     if tools or tool is None:
         return None
     flawed = all(head.form == "flaw" for head in heads) and heads[0].tool == tool
+    flawed |= all(head == Head("denoise", "noun") for head in heads) and not clause.has("fix") and not lower
     complaint = (excess or clause.has("be") or flawed) and not clause.has("make", "should", "add")
     if any(quantity.value < 0 for quantity in clause.all("quantity")):
         return None
@@ -79,7 +81,7 @@ def _meant(clause: Clause, head: Head) -> str | None:
     """The tool that a form of speech asks for; None where it asks for what no tool does."""
     direction = set(clause.all("direction"))
     negated, enough, too = clause.has("not"), clause.has("enough"), clause.has("too")
-    states = (clause.has("be") or (clause.has("degree") and not clause.has("thing"))) and not clause.has(
+    states = (clause.has("be") or clause.says("so") or (clause.has("degree") and not clause.has("thing"))) and not clause.has(
         "make", "should", "add"
     )
     less = direction == {-1} or too

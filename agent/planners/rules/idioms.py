@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from agent.planners.rules.clause import Clause
-from agent.planners.rules.items import Item
+from agent.planners.rules import repairs
+from agent.planners.rules.clause import Clause, inner_head
 from agent.planners.rules.lexicon import Head, colors, lexicon
-from agent.planners.rules.nounphrases import Thing
-from agent.planners.rules.places import place_at
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
@@ -26,7 +24,7 @@ _SPLIT = frozenset(listed("takes a particle"))
 
 def gathered(words: Sequence[Word]) -> list[Word]:
     """ "Take the chair out" → "take out the chair": a verb and its particle side by side."""
-    words = _plainly_colored(words)
+    words = _plainly_colored(_without_where(words))
     out = list(words)
     for i, verb in enumerate(words):
         if verb.text not in _SPLIT:
@@ -45,6 +43,15 @@ def gathered(words: Sequence[Word]) -> list[Word]:
     return out
 
 
+def _without_where(words: Sequence[Word]) -> Sequence[Word]:
+    """ "The top right where the lamp is": where that is has been said."""
+    texts = [word.text for word in words]
+    for at in range(2, len(texts) - 2):
+        if texts[at] == "where" and texts[at + 1] in {"the", "my", "his", "her", "their", "it", "you", "that", "all"}:
+            return words[:at]
+    return words
+
+
 def _plainly_colored(words: Sequence[Word]) -> list[Word]:
     """ "The colour of sand", "sand in colour" → "sand"."""
     out = list(words)
@@ -60,78 +67,73 @@ def _plainly_colored(words: Sequence[Word]) -> list[Word]:
 
 # --- words that mean something else together --------------------------------------------------------------------------
 
-_MENDED = {"denoise", "adjust", "sharpen", "straighten"}
-_CASTS = {"temperature", "tint"}
-
 
 def settled(clause: Clause) -> Clause:
     """The clause with "remove the noise", "fix the colours", "enhance the contrast" turned into what they mean."""
     for settle in (
         _also,
+        _caused,
         _corners,
         _likened,
         _sized_effect,
         _color_named,
         _looking,
-        _cut_places,
+        repairs.cut_places,
         _lettered,
         _pointed,
         _numbers_apart,
-        _removed_effect,
+        repairs.taken_off,
+        repairs.removed_effect,
         _named_look,
         _softness,
-        _halved,
+        repairs.halved,
         _pronounced_effect,
-        _enhanced_property,
+        repairs.enhanced_property,
         _color_complaint,
-        _repaired,
-        _fixed_property,
-        _cut_property,
+        repairs.repaired,
+        repairs.fixed_property,
+        repairs.cut_property,
     ):
         settle(clause)
     return clause
-
-
-def _heads(clause: Clause, *tools: str) -> list[Item]:
-    return [item for item in clause.items if item.kind == "head" and item.value.tool in tools]
-
-
-def _swap(clause: Clause, old: Item, kind: str, value: object) -> None:
-    clause.items[clause.items.index(old)] = replace(old, kind=kind, value=value)
-
-
-def _inner(item: Item) -> Head | None:
-    thing = item.value
-    if item.kind == "thing" and isinstance(thing, Thing) and thing.inner is not None and thing.inner.kind == "head":
-        head: Head = thing.inner.value
-        return head
-    return None
 
 
 def _also(clause: Clause) -> None:
     """ "Blur it too", "a strong one"; "0.3 EV", "put it on white"."""
     for item, following in zip(list(clause.items), [*clause.items[1:], None], strict=True):
         if item.kind == "too" and item.value == "too" and (following is None or following.kind == "fill"):
-            _swap(clause, item, "fill", "too")
+            clause.swap(item, "fill", "too")
     for item, one in zip(list(clause.items), clause.items[1:], strict=False):
         if one.kind == "vague" and one.value == "one" and item.kind in {"degree", "color", "adjective"}:
-            _swap(clause, one, "fill", "one")
+            clause.swap(one, "fill", "one")
     stops = [item for item in clause.items if item.kind == "quantity" and item.value.unit == "stops"]
     if stops and not clause.has("head", "thing"):
         clause.items.append(replace(stops[0], kind="head", value=Head("adjust", "noun", {"exposure": 1})))
 
 
+def _caused(clause: Clause) -> None:
+    """ "Too much purple from the stage lights": from where a flaw comes is not where it is."""
+    if clause.has("too", "be") and not clause.has("make", "add", "fix"):
+        clause.drop(
+            [
+                item
+                for item in clause.items
+                if item.kind == "thing" and item.value.prep in {"from", "due to", "because of"}
+            ]
+        )
+
+
 def _corners(clause: Clause) -> None:
     """ "Make the dark corners darker": more vignette, or with "brighter" less of it."""
-    corners = [item for item in _heads(clause, "vignette") if item.value.form == "noun"]
+    corners = [item for item in clause.head_items("vignette") if item.value.form == "noun"]
     changes = [
         item
-        for item in _heads(clause, "adjust")
+        for item in clause.head_items("adjust")
         if set(item.value.args) == {"exposure"} and item.value.form in {"verb", "comparative"}
     ]
     if len(corners) != 1 or len(changes) != 1 or clause.has("conj"):
         return
-    _swap(clause, corners[0], "head", Head("vignette", "noun", {"sign": -changes[0].value.args["exposure"]}))
+    clause.swap(corners[0], "head", Head("vignette", "noun", {"sign": -changes[0].value.args["exposure"]}))
     clause.drop(changes)
 
 
@@ -148,9 +150,9 @@ def _likened(clause: Clause) -> None:
         twice = before is not item and before.kind == "quantity" and before.value.unit == "times"
         look = named.kind == "head" and named.value.tool == "monochrome"
         if named.kind in _LIKENED | {"share of now"} or look or (twice and item.value == "as" and named.kind == "head"):
-            _swap(clause, item, "fill", item.value)
+            clause.swap(item, "fill", item.value)
         if twice and named.kind == "head" and named.value.tool in {"sharpen", "blur"}:
-            _swap(clause, before, "degree", "big")
+            clause.swap(before, "degree", "big")
 
 
 _SIZED = {"border", "vignette", "text"}
@@ -161,28 +163,27 @@ def _sized_effect(clause: Clause) -> None:
     for item, following in pairwise(list(clause.items)):
         sized = item.kind == "head" and item.value.tool == "resize" and item.value.form in {"adjective", "comparative"}
         if sized and following.kind == "head" and following.value.tool in _SIZED:
-            _swap(clause, item, "degree", "big" if item.value.args.get("sign", 1) == 1 else "small")
+            clause.swap(item, "degree", "big" if item.value.args.get("sign", 1) == 1 else "small")
 
 
 def _color_named(clause: Clause) -> None:
     """ "Colour: white" is white."""
     for item, following in zip(list(clause.items), clause.items[1:], strict=False):
         if item.kind == "head" and clause.words[item.start].text == "color" and following.kind == "color":
-            _swap(clause, item, "fill", "color")
+            clause.swap(item, "fill", "color")
 
 
 def _looking(clause: Clause) -> None:
     """ "Sepia background", "blurry background": how a part should look; "cut out the background" is its removal."""
     things = [item for item in clause.items if item.kind == "thing"]
-    cuts = [item for item in _heads(clause, "crop") if item.value.args.get("out")]
+    cuts = [item for item in clause.head_items("crop") if item.value.args.get("out")]
     if cuts and things and things[0].value.words in {"background", "backdrop"}:
-        _swap(clause, cuts[0], "head", Head("remove"))
+        clause.swap(cuts[0], "head", Head("remove"))
     if len(things) != 1 or clause.has("head"):
         return
     blurred, _, last = things[0].value.words.rpartition(" ")
     if last == "blur" and blurred in {"background", "foreground"}:
-        _swap(
-            clause,
+        clause.swap(
             things[0],
             "thing",
             replace(things[0].value, words=blurred, parts=(blurred,), abstract=False, inner=None),
@@ -195,29 +196,16 @@ def _looking(clause: Clause) -> None:
         return
     if entry.value.tool == "monochrome" or entry.value.args.get("instead") == "blur":
         tool = entry.value if entry.value.tool == "monochrome" else Head("blur")
-        _swap(clause, things[0], "thing", replace(things[0].value, words=rest, parts=(rest,)))
+        clause.swap(things[0], "thing", replace(things[0].value, words=rest, parts=(rest,)))
         clause.items.append(replace(things[0], kind="head", value=tool))
-
-
-def _cut_places(clause: Clause) -> None:
-    """ "Lose the right quarter", "remove the bottom 10 %": a place with a share is cut off."""
-    verbs = _heads(clause, "remove")
-    places = [item for item in clause.items if item.kind in {"thing", "place"}]
-    if not verbs or len(places) != 1 or len(clause.heads()) > 1:
-        return
-    words = places[0].value.words if places[0].kind == "thing" else places[0].value
-    found = place_at(words.split(), 0)
-    if found is not None and found[1] == len(words.split()) and (len(words.split()) > 1 or clause.has("quantity")):
-        _swap(clause, places[0], "place", found[0])
-        _swap(clause, verbs[0], "head", Head("crop", "verb", {"off": True}))
 
 
 def _lettered(clause: Clause) -> None:
     """ "Big" is the size of the letters where there is something to write."""
-    if clause.has("quote") or _heads(clause, "text"):
-        for item in _heads(clause, "resize"):
+    if clause.has("quote") or clause.head_items("text"):
+        for item in clause.head_items("resize"):
             if item.value.form in {"adjective", "comparative"} and not clause.has("dim", "quantity"):
-                _swap(clause, item, "degree", "big" if item.value.args.get("sign") == 1 else "small")
+                clause.swap(item, "degree", "big" if item.value.args.get("sign") == 1 else "small")
 
 
 def _pointed(clause: Clause) -> None:
@@ -228,7 +216,7 @@ def _pointed(clause: Clause) -> None:
             and item.value.article in {"that", "this"}
             and item.value.words in {"part", "area", "bit", "spot", "region"}
         ):
-            _swap(clause, item, "whole", "it")
+            clause.swap(item, "whole", "it")
 
 
 _RATIO_UP_TO = 50
@@ -239,7 +227,7 @@ def _numbers_apart(clause: Clause) -> None:
     for item in [item for item in clause.items if item.kind == "pixels"]:
         width, height = item.value.split("x")
         if max(int(width), int(height)) <= _RATIO_UP_TO:
-            _swap(clause, item, "ratio", f"{width}:{height}")
+            clause.swap(item, "ratio", f"{width}:{height}")
     for one, between, other in zip(list(clause.items), clause.items[1:], clause.items[2:], strict=False):
         said = " ".join(word.text for word in clause.words[between.start : between.stop])
         if said not in {"by", "to", "x"} or one.kind != "quantity" or other.kind != "quantity":
@@ -250,47 +238,8 @@ def _numbers_apart(clause: Clause) -> None:
         small = max(a.value, b.value) <= _RATIO_UP_TO and not a.unit and not b.unit
         if said == "by" or small:
             value = f"{a.value:g}:{b.value:g}" if small else f"{a.value:.0f}x{b.value:.0f}"
-            _swap(clause, one, "ratio" if small else "pixels", value)
+            clause.swap(one, "ratio" if small else "pixels", value)
             clause.drop([between, other])
-
-
-def _removed_effect(clause: Clause) -> None:
-    """ "Remove the noise" denoises, "remove the colour" greys, "remove the blue cast" warms."""
-    verbs = _heads(clause, "remove")
-    for item in _objects_of(verbs[0], clause) if verbs else ():
-        before = clause.items[clause.items.index(item) - 1].kind
-        named = item.kind == "head" and item not in verbs and (item.value.form in {"noun", "flaw"} or before == "det")
-        head = _inner(item) if item.kind == "thing" else item.value if named else None
-        if head is None:
-            continue
-        if head.tool == "blur":
-            _swap(clause, item, "head", Head("sharpen", "flaw"))
-            _swap(clause, verbs[0], "direction", -1)
-        elif head.tool == "hue":
-            _swap(clause, item, "head", head)
-            _swap(clause, verbs[0], "direction", -1)
-        elif head.tool in {"denoise", "sharpen", "straighten"} and head.form in {"noun", "flaw"}:
-            _swap(clause, item, "head", head)
-            _swap(clause, verbs[0], "direction", -1) if head.tool != "sharpen" or head.form == "flaw" else None
-        elif head.tool == "vignette":
-            _swap(clause, item, "head", Head("vignette", "noun", {"sign": -1}))
-            _swap(clause, verbs[0], "fill", "remove")
-        elif head.args.keys() == {"saturation"} and head.form == "noun":
-            _swap(clause, item, "head", Head("monochrome", "adjective", {"tone": "neutral"}))
-            _swap(clause, verbs[0], "fill", "remove")
-        elif (head.form == "noun" and (set(head.args) <= _CASTS or head.args == {"contrast": -1}) and head.args) or (
-            item.kind == "thing" and item.value.is_property
-        ):
-            _swap(clause, item, "head", head)
-            _swap(clause, verbs[0], "direction", -1)
-        return
-
-
-def _objects_of(verb: Item, clause: Clause) -> list[Item]:
-    """What stands after the verb; what stands before "get rid of it" or "gone", too."""
-    after = clause.items[clause.items.index(verb) + 1 :]
-    bare = not any(item.kind in {"thing", "head"} for item in after)
-    return list(clause.items) if bare else after
 
 
 def _named_look(clause: Clause) -> None:
@@ -305,7 +254,7 @@ def _named_look(clause: Clause) -> None:
             continue
         entry = lexicon().longest(item.value.words.split())
         if entry is not None and entry.kind == "head" and " ".join(entry.words) == item.value.words:
-            _swap(clause, item, "head", entry.value)
+            clause.swap(item, "head", entry.value)
 
 
 def _softness(clause: Clause) -> None:
@@ -318,29 +267,19 @@ def _softness(clause: Clause) -> None:
             and following.kind == "head"
         ):
             if clause.words[item.start].text == "soft" and following.value.tool != "adjust":
-                _swap(clause, item, "degree", "small")
+                clause.swap(item, "degree", "small")
         light = item.kind == "head" and [word.text for word in clause.words[item.start : item.stop]] == ["light"]
         if light and following.kind == "head" and following.value.tool != "adjust":
-            _swap(clause, item, "degree", "small")
-
-
-def _halved(clause: Clause) -> None:
-    """ "Half the saturation", "cut the contrast in half"."""
-    nouns = [item for item in _heads(clause, "adjust") if item.value.form == "noun"]
-    halves = [item for item in clause.items if item.kind == "quantity" and item.value.unit == "part"]
-    if len(halves) == 1 and nouns and not clause.has("direction"):
-        before = nouns[0].start > halves[0].start and clause.words[halves[0].stop].text == "the"
-        if before or clause.says("in"):
-            _swap(clause, halves[0], "quantity", replace(halves[0].value, value=-halves[0].value.value, signed=True))
+            clause.swap(item, "degree", "small")
 
 
 def _pronounced_effect(clause: Clause) -> None:
     """After other verbs a phrase that names an effect is the effect: "give it the sepia look"."""
-    taking = bool(_heads(clause, "remove", "blur", "sharpen", "denoise", "crop"))
+    taking = bool(clause.head_items("remove", "blur", "sharpen", "denoise", "crop"))
     for item in list(clause.items):
-        head = _inner(item)
-        if head is not None and (not taking or (head.tool == "crop" and _heads(clause, "crop"))):
-            _swap(clause, item, "head", head)
+        head = inner_head(item)
+        if head is not None and (not taking or (head.tool == "crop" and clause.head_items("crop"))):
+            clause.swap(item, "head", head)
 
 
 _TINGES = {
@@ -363,83 +302,13 @@ def _color_complaint(clause: Clause) -> None:
         for item in [item for item in clause.items if item.kind == "color"]:
             tinge = _TINGES.get(clause.words[item.stop - 1].text)
             if tinge and tinge[0] == "tint":
-                _swap(clause, item, "head", Head("adjust", "comparative", dict([tinge])))
-    if not clause.has("be") or clause.has("make", "add", "should", "thing", "head", "place"):
+                clause.swap(item, "head", Head("adjust", "comparative", dict([tinge])))
+    much = clause.has("too") and not clause.has("be")
+    if not (clause.has("be") or much) or clause.has("make", "add", "should", "head", "place"):
+        return
+    if clause.has("thing") and not much and any(not thing.article and thing.prep for thing in clause.all("thing")):
         return
     for item in list(clause.items):
         tinge = _TINGES.get(clause.words[item.stop - 1].text) if item.kind == "color" else None
         if tinge:
-            _swap(clause, item, "head", Head("adjust", "adjective", dict([tinge])))
-
-
-def _enhanced_property(clause: Clause) -> None:
-    """ "Enhance the contrast" wants more of it."""
-    verbs = [item for item in _heads(clause, "auto") if item.value.form == "verb"]
-    nouns = [item for item in _heads(clause, "adjust", "sharpen") if item.value.form == "noun"]
-    if not verbs or not nouns:
-        return
-    said = {clause.words[item.stop - 1].text for item in nouns}
-    if said <= {"exposure", "lighting", "light"} and not clause.has("degree", "quantity"):
-        clause.drop(nouns)
-    else:
-        _swap(clause, verbs[0], "direction", 1)
-
-
-_REPAIRED = frozenset(listed("is repaired by removing it"))
-
-
-def _repaired(clause: Clause) -> None:
-    """ "Fix the tilted horizon", "correct the tilt", "clean up the scratches"."""
-    fixes = [item for item in clause.items if item.kind == "fix"]
-    effects = clause.has("head") or any(_inner(item) for item in clause.items)
-    if fixes and fixes[0].value.startswith("smooth") and clause.has("thing") and not effects:
-        _swap(clause, fixes[0], "head", Head("blur"))
-    for item in list(clause.items) if fixes else ():
-        if item.kind == "thing" and item.value.words in {"horizon", "horizon line"} and not effects:
-            _swap(clause, item, "head", Head("straighten", "flaw"))
-            continue
-        if item.kind == "head" and item.value.tool == "rotate" and clause.says("tilt"):
-            _swap(clause, item, "head", Head("straighten", "flaw"))
-        if item.kind != "thing" or not item.value.words:
-            continue
-        first, _, last = item.value.words.partition(" ")
-        entry = lexicon().single(first)
-        if (
-            entry is not None
-            and entry.kind == "head"
-            and entry.value.form == "flaw"
-            and (item.value.whole or last == "horizon")
-        ):
-            _swap(clause, item, "head", entry.value)
-        elif item.value.parts[0].split()[0] in _REPAIRED or item.value.words.split()[-1] in _REPAIRED:
-            _swap(clause, fixes[0], "head", Head("remove"))
-
-
-def _fixed_property(clause: Clause) -> None:
-    """ "Fix the colours" is what one-click improvement does; "fix the tilt" is not."""
-    fixes = [item for item in clause.items if item.kind == "fix"]
-    nouns = [item for item in _heads(clause, "adjust") if item.value.form == "noun"]
-    if not fixes or not nouns or clause.has("direction", "degree", "quantity"):
-        return
-    if any(set(item.value.args) & {"highlights", "shadows"} or item.value.args.get("contrast") for item in nouns):
-        return
-    if any(set(item.value.args) <= _CASTS for item in nouns) and not clause.says("balance", "temperature"):
-        _swap(clause, fixes[0], "direction", -1)
-        return
-    clause.drop(nouns)
-    _swap(clause, fixes[0], "head", Head("auto"))
-
-
-def _cut_property(clause: Clause) -> None:
-    """ "Cut the contrast", "soften the colours": lower them."""
-    verbs = [
-        item
-        for item in _heads(clause, "crop", "blur")
-        if clause.words[item.start].text.startswith(("cut", "soften", "trim"))
-    ]
-    for item in list(clause.items) if verbs else ():
-        head = _inner(item)
-        if head is not None and item.value.is_property:
-            _swap(clause, item, "head", head)
-    if verbs and _heads(clause, "adjust"):
-        _swap(clause, verbs[0], "direction", -1)
+            clause.swap(item, "head", Head("adjust", "adjective", dict([tinge])))

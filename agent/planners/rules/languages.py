@@ -57,7 +57,7 @@ def languages() -> tuple[Language, ...]:
 
 
 _ENGLISH = frozenset(listed("English among neighbours"))
-_LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_LETTERS = re.compile(r"(?<![\w#])[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
 
 
 def refusal(text: str) -> str | None:

@@ -82,7 +82,7 @@ def _is_exclaimed(clause: Clause, heads: list[Head]) -> bool:
 def _cannot_tell(clause: Clause, heads: list[Head]) -> bool:
     """ "Harsh shadows" may be lifted or softened; "more tint" may be of any colour."""
     sliders = {slider for head in heads for slider in head.args}
-    if sliders & _ZONES and "contrast" in sliders:
+    if sliders & _ZONES and "contrast" in sliders and "highlights" not in sliders:
         return True
     tinted = {word.text for word in clause.words} & {"tint", "green", "magenta", "pink", "purple"}
     return tinted == {"tint"} and not clause.has("quantity")
@@ -114,6 +114,9 @@ def _combined(heads: list[Head], clause: Clause) -> list[Head]:
     """ "Brighten the shadows" lifts the shadows, "brighter colours" are stronger ones; neither brightens the picture."""
     if clause.has("conj") and any(thing.whole and not thing.prep for thing in clause.all("thing")):
         return heads
+    harsh = [head for head in heads if head.form == "adjective" and head.args == {"contrast": 1}]
+    if harsh and len(heads) == 2 and any(set(head.args) == {"highlights"} for head in heads):
+        return [Head("adjust", "adjective", {"highlights": 1})]
     movers = [head for head in heads if set(head.args) == {"exposure"} and head.form != "noun"]
     zones = [head for head in heads if set(head.args) & _ZONES]
     if movers and zones and len(movers) + len(zones) == len(heads):

@@ -6,6 +6,7 @@ asked here: what is complained of, and where, has been read before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -51,7 +52,7 @@ def _sized(draft: Draft, size: float | None) -> dict[str, float]:
 
 def says_there(words: Sequence[Word]) -> bool:
     """Whether the words end with "there", "that area" or the like."""
-    text = " ".join(word.text for word in words).removesuffix(" please").removesuffix(" only")
+    text = re.sub(r"(?: (?:please|only|too|as well|also|instead))+$", "", " ".join(word.text for word in words))
     return text.endswith(tuple(f" {there}" for there in _THERE))
 
 

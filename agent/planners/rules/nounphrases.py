@@ -159,7 +159,7 @@ def _simple(texts: Sequence[str], at: int, wants: str = "") -> tuple[Thing, int]
         " ".join(body if classes[-1] != "whole" else body[:-1]),
         article=article,
         whole=classes[-1] == "whole",
-        vague=classes[-1] == "vague",
+        vague=classes[-1] == "vague" and "noun" not in classes,
         known=classes[-1] != "unknown",
         abstract=toned
         or bool(_ABSTRACT & set(body))

@@ -73,12 +73,15 @@ def background(clause: Clause) -> list[Draft] | None:
     named = [item for item in things if _background(item.value) or (removing and _ends_in_background(item.value))]
     if not named and not any(head.tool == "replace_background" for head in heads):
         return None
+    other = [item for item in clause.items if item.kind == "unknown" and item.value in _OTHER]
+    other += [item for item in named if set(item.value.words.split()) & _OTHER]
+    clause.drop([item for item in other if item.kind == "unknown"])
     found = clause.take_all("color")
     if not found and not removing:
         found = [color for item in named if (color := _color_of(item.value))]
     exact = [word.text for word in clause.words if word.kind == "color"]
     said = exact or list(dict.fromkeys(found))
-    if len(said) > 1 or (not said and not heads):
+    if len(said) > 1 or (not said and not heads and not other):
         return None
     clause.take_all("head")
     clause.drop(named)
@@ -96,7 +99,7 @@ def _behind(clause: Clause) -> list[Draft]:
 def _background(thing: Thing) -> bool:
     """ "Background", "white background", "background colour", "the cat on a black background"."""
     words = re.sub(r" (?:color|behind .+)$", "", thing.words).split()
-    while len(words) > 1 and words[0] in _PRESENT:
+    while len(words) > 1 and words[0] in _PRESENT | _OTHER:
         words.pop(0)
     return bool(words) and words[-1] in _BACKGROUNDS and (len(words) == 1 or _color_of(thing) is not None)
 
@@ -108,6 +111,7 @@ def _ends_in_background(thing: Thing) -> bool:
     )
 
 
+_OTHER = {"different", "new", "another", "other", "nicer", "better", "plain", "simple", "clean", "solid"}
 _PRESENT = {
     "whole",
     "entire",

@@ -120,14 +120,17 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
     """The drafts of all units; a complaint that a later request answers is only its reason, "it" is what was named."""
     pairs = [(unit, draft) for unit in units for draft in unit.drafts]
     out: list[Draft] = []
+    meant: list[tuple[Unit, Draft]] = []
     for i, (unit, draft) in enumerate(pairs):
+        meant.append((unit, draft))
         others = [other for _, other in pairs if other is not draft]
         if draft.complaint and any(_answers(other, draft) for other in others):
             continue
         cornered = draft.complaint and draft.tool == "vignette" and i + 1 < len(pairs)
         if cornered and _cornered(pairs[i + 1][1], pairs[: i + 1]) is not pairs[i + 1][1]:
             continue
-        referred = _referred(unit, _cornered(draft, pairs[:i]), pairs[:i])
+        referred = _referred(unit, _cornered(draft, pairs[:i]), meant[:i])
+        meant[i] = (unit, referred)
         if unit.joint in {"and", "comma"} and out and _says_the_same(out[-1], referred):
             continue
         out.append(_all_that_is_left(referred, out))
@@ -157,6 +160,7 @@ def _says_the_same(one: Draft, other: Draft) -> bool:
     )
 
 
+_LIGHTS = {"exposure", "highlights", "shadows"}
 _ANSWERED_BY = {("rotate", "straighten"), ("straighten", "rotate"), ("denoise", "blur")}
 """(request, complaint): "it leans, rotate it by 2°"."""
 
@@ -168,7 +172,9 @@ def _answers(request: Draft, complaint: Draft) -> bool:
         return request.tool == "auto" and not request.complaint
     if request.tool != "adjust":
         return True
-    return bool(set(request.args) & set(complaint.args))
+    lights = {name for name in request.args if name in _LIGHTS} and {name for name in complaint.args if name in _LIGHTS}
+    near = request.region in {complaint.region, None} and bool(lights)
+    return bool(set(request.args) & set(complaint.args)) or near
 
 
 def _referred(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:

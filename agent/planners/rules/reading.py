@@ -15,6 +15,7 @@ from agent.planners.rules.asides import Ban
 from agent.planners.rules.clause import REGIONAL, Clause, Draft, complete
 from agent.planners.rules.corrections import corrected, taken_back
 from agent.planners.rules.edits import Canvas
+from agent.planners.rules.idioms import gathered
 from agent.planners.rules.judgements import half_said, may_follow_remark
 from agent.planners.rules.mending import mended, mends, placed, says_there
 from agent.planners.rules.segments import Segment
@@ -62,13 +63,26 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
     if any(_orders(segment) or asides.ban(segment.words) for segment in heading):
         return reading
     topic = next((draft.region for draft in edits.read(joined(heading), canvas) or () if draft.region), None)
+    topic = topic or _named(heading)
     spelled = _Reader([*segments[:first], *segments[colon:]], canvas, context, Reading(topic=topic)).run()
     named = asides.tools_of(heading) - ({"adjust"} if topic and not reading.complete else set())
     covered = {draft.tool for draft in spelled.drafts} >= named or topic == "background"
     if not spelled.complete or not covered or (reading.complete and not _spells_out(spelled, heading, topic, canvas)):
         return reading
+    for found in spelled.units:
+        if topic and reading.complete:
+            found.drafts = placed(found.drafts, topic)
+        if topic:
+            found.drafts = [_beside(draft, topic) for draft in found.drafts]
     spelled.headings += heading
     return spelled
+
+
+def _named(heading: Sequence[Segment]) -> str | None:
+    """The one thing that a heading names: "make the cat stand out more"."""
+    things = [thing for segment in heading for thing in Clause.of(segment.words).all("thing")]
+    named = [thing for thing in things if thing.article and not (thing.whole or thing.abstract or thing.vague or thing.inner)]
+    return named[0].words if len(named) == len(things) == 1 and not named[0].prep else None
 
 
 def _spells_out(spelled: Reading, heading: Sequence[Segment], topic: str | None, canvas: Canvas) -> bool:
@@ -138,8 +152,10 @@ class _Reader:
     def _mend(self, at: int) -> int:
         """ "(The face is dark,) lift it by 10 %": the complaint is asked for, that much."""
         segment, units = self.segments[at], self.reading.units
-        if segment.place or not units or not units[-1].complaint or not mends(segment.words):
+        if segment.place or not units or not mends(segment.words):
             return 0
+        if not units[-1].complaint:
+            return int(Clause.of(gathered(segment.words)).has("fix"))
         requests = mended(units[-1].drafts, segment.words)
         if requests is None:
             return 0
@@ -231,7 +247,9 @@ class _Reader:
             return 0
         words, request = self._request_at_end(segment.words)
         self.reading.instead_of = " ".join(word.text for word in words[1:] if word.text != "of")
-        if self.reading.instead_of and not asides.tools_of([replace(segment, words=words)]):
+        if self.reading.units and _of_its_kind(words):
+            self.reading.instead_of = None
+        elif self.reading.instead_of and not asides.tools_of([replace(segment, words=words)]):
             self.reading.unread.append(segment)
         elif request:
             self.reading.units.append(Unit(request, [replace(segment, words=segment.words[len(words) :])]))
@@ -279,13 +297,15 @@ class _Reader:
 
     def _command(self, at: int) -> int:
         """A command of one segment, or of a few that "and" has parted ("show the cat and the dog side by side")."""
-        if self.reading.said is not None or not all(found.complaint for found in self.reading.units):
+        if not all(found.complaint for found in self.reading.units):
             return 0
         for stop in range(min(at + 3, len(self.segments)), at, -1):
             run = self.segments[at:stop]
             if any(segment.joint in {"sentence", "then", "but"} or segment.place for segment in run[1:]):
                 continue
             said = commands.read(commands.stripped(joined(run)), self.context)
+            if said is not None and self.reading.said is not None:
+                return len(run) if _lead_to_the_same(said, self.reading.said) else 0
             if said is not None:
                 self.reading.said = said
                 self.reading.remarks += [complained for found in self.reading.units for complained in found.segments]
@@ -307,10 +327,23 @@ class _Reader:
             return len(found.segments)
         if reading.topic and all(draft.refers for draft in found.drafts):
             found.drafts = [_on(draft, reading.topic) for draft in found.drafts]
+        found = self._in_a_mood(at, found)
         where = self._where_was() if says_there(found.words) else None
         self._note_instead(found.segments)
         reading.units.append(replace(found, drafts=placed(found.drafts, where)) if where else found)
         return len(found.segments)
+
+    def _in_a_mood(self, at: int, found: Unit) -> Unit:
+        """ "Super dark | and moody": beside a mood a look is asked for, and not complained of."""
+        following = self.segments[at + 1 : at + 2]
+        if not found.complaint or not following or following[0].joint not in {"and", "comma"}:
+            return found
+        mood = Clause.of(following[0].words)
+        stated = Clause.of(found.words).has("be", "too", "enough", "not")
+        if stated or mood.unexplained() or not mood.has("mood") or mood.has("head"):
+            return found
+        drafts = edits.read([*renamed(found.words[0], "make it"), *found.words], self.canvas)
+        return replace(found, drafts=drafts) if drafts and complete(drafts) else found
 
     def _where_was(self) -> str | None:
         """The part of the picture that was spoken of last."""
@@ -420,12 +453,30 @@ class _Reader:
         return True
 
 
+def _lead_to_the_same(one: commands.Said, other: commands.Said) -> bool:
+    """ "Scrap everything and go back to the original"."""
+    if one.ask or other.ask:
+        return False
+    return one.command == other.command or {one.command.name, other.command.name} == {"reset"}
+
+
 def _repeats(found: Unit, asked: Sequence[Draft]) -> bool:
     """Whether a statement only gives the reason of what was asked for before it."""
     return all(
         any(one.tool == draft.tool and (draft.tool != "adjust" or set(draft.args) & set(one.args)) for one in asked)
         for draft in found.drafts
     )
+
+
+def _of_its_kind(words: Sequence[Word]) -> bool:
+    """ "(A black border) instead of the white one"."""
+    items = {item.kind for item in Clause.of(words[1:]).items}
+    return words[-1].text in {"one", "ones"} and not items - {"prep", "det", "color", "vague", "degree", "adjective", "thing"}
+
+
+def _beside(draft: Draft, topic: str) -> Draft:
+    """ "Everything else" is all but what was talked about."""
+    return replace(draft, region=f"everything but the {topic}") if draft.region == "rest" else draft
 
 
 def _on(draft: Draft, region: str) -> Draft:

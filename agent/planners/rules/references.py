@@ -52,7 +52,7 @@ def resolve(text: str, context: Context) -> Reference | None:
 
 def described(text: str, context: Context) -> list[Revision]:
     """The steps that the words describe: by tool and arguments, or by the words of the message that made them."""
-    words = re.sub(r"^(?:the|a|an|my|that|it|adding|applying|i|you|we) ", "", text)
+    words = re.sub(r"^(?:(?:the|a|an|my|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just|the picture|the photo) )+", "", text)
     words = re.sub(r" (?:version|one|edit|step|change|thing|part|stuff|it|on|that)$", "", words)
     by_tool = [revision for revision in context.revisions if revision.step and _fits(words, revision)]
     return by_tool or list(_said(words, context))
@@ -232,7 +232,12 @@ def _other(text: str, context: Context) -> Reference | None:
     if kind:
         return _reference([step for step in described(kind["what"], context) if step not in own])
     others = [name for name, head in context.branches.items() if own and own[-1] not in _back(head, context)]
-    return _branch(plain(others[0]), context) if len(others) == 1 and matches("other photo", text) else None
+    if not others or not matches("other photo", text):
+        return None
+    if len(others) == 1:
+        return _branch(plain(others[0]), context)
+    heads = {context.branches[name] for name in others}
+    return _reference([revision for revision in context.revisions if revision.id in heads])
 
 
 # --- does a step fit a description ------------------------------------------------------------------------------------
@@ -246,7 +251,7 @@ def _fits(text: str, revision: Revision) -> bool:
     regions = [thing.words for thing in things if thing.inner is None]
     clause.take_all("head", "thing", "degree", "direction", "fill")
     colors, ratios = clause.take_all("color"), clause.take_all("ratio")
-    if not heads or clause.items_but_articles() or revision.step is None:
+    if not heads or clause.items_but_articles() or revision.step is None or text.split()[-1] in {"the", "a", "and", "my"}:
         return False
     step = revision.step
     return (

@@ -179,6 +179,8 @@ def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: boo
     """Joining words that are something else here: "next to", "second version", "third", "before and after"."""
     following = words[at + length].text if at + length < len(words) else ""
     first = words[at].text
+    if kind == "reason" and first == "so" and following in {"need", "want", "would", "please"}:
+        return "and", 1
     if (first == "next" and following == "to") or (first in {"second", "third"} and running):
         return None
     if first in {"second", "third"} and following and length == 1:

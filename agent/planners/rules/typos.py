@@ -40,7 +40,22 @@ def corrected(words: Sequence[Word], context: Context) -> list[Word]:
             out.append(word)
         else:
             out += [replace(word, text=piece) for piece in mended(word.text).split()]
-    return _its(out)
+    return _contracted(_its(out))
+
+
+def _contracted(words: Sequence[Word]) -> list[Word]:
+    """ "The horizon's crooked", "his face's too dark" → is."""
+    out: list[Word] = []
+    for word, following, after in zip(words, [*words[1:], None], [*words[2:], None, None], strict=False):
+        entry = lexicon().single(following.text) if word.text.endswith("'s") and following is not None else None
+        said = entry is not None and entry.kind in {"too", "degree", "head"}
+        ends = entry is not None and (entry.kind in {"too", "degree"} or after is None or after.kind == "mark" or after.text in {"and", "but", "so"})
+        named = entry is not None and entry.kind == "head" and entry.value.form not in {"adjective", "flaw"}
+        if said and ends and not named:
+            out += [replace(word, text=word.text.removesuffix("'s")), replace(word, text="is", kind="word")]
+        else:
+            out.append(word)
+    return out
 
 
 def _its(words: Sequence[Word]) -> list[Word]:

@@ -1,0 +1,62 @@
+"""What stands before a request and only leads to it: "my grandson says you can …", "for privacy reasons I need …".
+
+The words that lead are left out of the message before it is cut into segments; what they lead to is read as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.planners.rules.lexicon import lexicon
+from agent.planners.rules.nounphrases import ARTICLES, noun_phrase
+from agent.planners.rules.tables import listed
+from agent.planners.rules.words import Word
+
+_SAYING = frozenset(listed("reports what was said"))
+_LEADING = frozenset(listed("leads to what is asked for"))
+_FURTHEST = 5
+
+
+def without_lead(words: Sequence[Word]) -> list[Word]:
+    """The words without a lead at their start or after a full stop."""
+    out: list[Word] = []
+    at = 0
+    while at < len(words):
+        fresh = not out or out[-1].kind == "mark"
+        skipped = _lead(words, at) if fresh else 0
+        out += [] if skipped else [words[at]]
+        at += skipped or 1
+    return out
+
+
+def _lead(words: Sequence[Word], at: int) -> int:
+    """How many words only lead to what follows."""
+    texts = [word.text if word.kind in {"word", "number", "ordinal"} else f"<{word.kind}>" for word in words]
+    return _reported(texts, at) or _purpose(texts, at)
+
+
+def _reported(texts: Sequence[str], at: int) -> int:
+    """ "My wife thinks (that)", "the client asked me to": somebody, and a verb of saying."""
+    found = noun_phrase(texts, at, "", greedy=False)
+    if found is None or found[0].whole or found[0].prep or not found[0].article:
+        return 0
+    stop = found[1]
+    if texts[stop : stop + 1] == [] or texts[stop] not in _SAYING:
+        return 0
+    for length in range(4, 0, -1):
+        if " ".join(texts[stop + 1 : stop + 1 + length]) in _LEADING:
+            return stop + 1 + length - at
+    return 0
+
+
+def _purpose(texts: Sequence[str], at: int) -> int:
+    """ "For figure 3", "for the website": where a request of its own follows at once."""
+    if texts[at] != "for" or texts[at + 1 : at + 2] in (["me"], ["now"], ["the"]):
+        return 0
+    for stop in range(at + 2, min(at + _FURTHEST, len(texts))):
+        if texts[stop] in ARTICLES or texts[stop].startswith("<"):
+            return 0
+        entry = lexicon().longest(texts[stop:])
+        if entry is not None and entry.kind == "fill" and " ".join(entry.words).startswith(("i ", "we ", "please")):
+            return stop - at
+    return 0
