@@ -208,6 +208,12 @@ def tools_of(segments: Sequence[Segment]) -> set[str]:
     return found
 
 
+def finds_fault(words: Sequence[Word]) -> bool:
+    """Whether a remark says that something is not as it should be; then "it" is that, and not the picture."""
+    text = " ".join(word.text for word in words)
+    return any(f" {fault} " in f" {text} " for fault in listed("finds fault"))
+
+
 def topic(words: Sequence[Word]) -> str | None:
     """The thing that a remark is about: "the cup on the left is distracting", "only the left half is worth keeping"."""
     texts = [word.text for word in words]
@@ -237,6 +243,9 @@ def topic(words: Sequence[Word]) -> str | None:
         "just",
     }:
         at += 1
+    last = re.search(r"(?:lost|missing|gone|nothing|no detail|no details) (?:in|on|at) (?=(?:the|my|her|his|our|their) )", " ".join(texts))
+    if last:
+        return _named(" ".join(texts)[last.end() :].split())
     place = place_at(texts, at) if at < len(texts) else None
     if place is not None and matches("begins with a verb", " ".join(texts[place[1] :])):
         return place[0]
@@ -245,8 +254,17 @@ def topic(words: Sequence[Word]) -> str | None:
         return None
     if found is None or found[0].whole or found[0].vague or not found[0].article:
         return None
-    rest = " ".join(texts[found[1] :])
+    rest = re.sub(r"^(?:behind|there|here|in the (?:back|background|front|middle)) ", "", " ".join(texts[found[1] :]))
+    made = re.match(r"(?:left|leaves|made|makes|turned|turns) (?=(?:the|my|her|his|our|their) )", rest)
+    if made:
+        return topic(words[len(texts) - len(rest[made.end() :].split()) :]) or _named(rest[made.end() :].split())
     return found[0].words if not rest or matches("begins with a verb", rest) else None
+
+
+def _named(texts: Sequence[str]) -> str | None:
+    """The thing that stands first."""
+    found = noun_phrase(texts, 0, "", greedy=False)
+    return found[0].words if found is not None and not (found[0].whole or found[0].vague or found[0].abstract) else None
 
 
 # --- what restrictions do to the steps --------------------------------------------------------------------------------

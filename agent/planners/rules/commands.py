@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.plan import Ask, Candidate, Command, Context
-from agent.planners.rules import references
+from agent.planners.rules import antecedents, references
 from agent.planners.rules.clause import Clause
 from agent.planners.rules.idioms import gathered
 from agent.planners.rules.items import Item
@@ -318,6 +318,18 @@ def _take_back(text: str, context: Context) -> Said | None:
     return Said(Command(name="switch", target=f"#{parent[0].seq}"))
 
 
+def _recalled(text: str, context: Context) -> Said | None:
+    """ "The contrast was a mistake, undo it", "I liked it better in colour, take me there"."""
+    found = antecedents.recalled(text, context)
+    if found is None:
+        return None
+    if found.there is None:
+        return _take_back(f"undo {found.unwanted}", context) if found.unwanted else Said(Command(name="undo"))
+    if antecedents.undone_among(found.there.revisions, context):
+        return Said(Command(name="redo"))
+    return _to(found.there, context)
+
+
 def _elsewhere(name: str, context: Context) -> Context | None:
     """The context as it would be on another branch."""
     meant = resolve(name, context)
@@ -335,5 +347,5 @@ def _color_back(text: str, context: Context) -> Said | None:
 
 
 RULES: tuple[Callable[[str, Context], Said | None], ...] = (
-    _undo, _redo, _reset, _before_after, _take_back, _color_back, _replay, _rename, _branch, _merge, _compare, _export, _switch,
+    _undo, _redo, _reset, _before_after, _recalled, _take_back, _color_back, _replay, _rename, _branch, _merge, _compare, _export, _switch,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import replace
 from agent.planners.rules.amounts import RELATIVE, SCALES
 from agent.planners.rules.clause import REGIONAL, Clause, Draft
 from agent.planners.rules.idioms import gathered
+from agent.planners.rules.lexicon import Head
 from agent.planners.rules.words import Word
 
 _ASKING = {"fix", "direction", "make", "auto"}
@@ -23,9 +24,9 @@ _THERE = ("there", "that area", "that part", "that bit", "that region", "that sp
 def mends(words: Sequence[Word]) -> bool:
     """Nothing but the wish that it be otherwise: "fix that", "lift it by 10 %", "can you calm it down a bit"."""
     clause = Clause.of(gathered(words))
-    kinds = {item.kind for item in clause.items}
+    kinds = {item.kind for item in clause.items if not (item.kind == "head" and item.value == Head("blur"))}
     whole = any(item.kind == "whole" and item.value == "it" for item in clause.items)
-    telling = kinds & {"fix", "direction"} or clause.says("help", "better", "nicer")
+    telling = kinds & {"fix", "direction"} or clause.says("help", "better", "nicer", "soften")
     return bool(whole and telling) and not kinds - _WITH
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.planners.rules.clause import REGIONAL, Draft
+from agent.planners.rules.clause import REGIONAL, Clause, Draft
+from agent.planners.rules.lexicon import lexicon
+from agent.planners.rules.mending import says_there
+from agent.planners.rules.statements import states
 from agent.planners.rules.units import Unit
 
 _RECALLS = {
@@ -95,7 +98,8 @@ def _group(out: Sequence[Unit], opens: bool) -> int:
 
 def _recalled(unit: Unit, earlier: Sequence[Unit]) -> Unit | None:
     """The earlier unit that "the brightening", "cropping" or "the crop" only mentions again."""
-    words = [word.text for segment in unit.segments for word in segment.words if word.text not in _RECALLS]
+    said = (word.text for segment in unit.segments for word in segment.words if word.text not in _RECALLS)
+    words = [text for text in said if (entry := lexicon().single(text)) is None or entry.kind != "fill"]
     if len(words) != 1 or len(unit.drafts) != 1:
         return None
     draft = unit.drafts[0]
@@ -126,6 +130,10 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
         others = [other for _, other in pairs if other is not draft]
         if draft.complaint and any(_answers(other, draft) for other in others):
             continue
+        if _only_states(unit, draft, pairs[i + 1 :]) or _gives_reason(unit, draft, pairs[:i]):
+            continue
+        if any(_said_again(draft, other) for _, other in pairs[i + 1 : i + 2]):
+            continue
         cornered = draft.complaint and draft.tool == "vignette" and i + 1 < len(pairs)
         if cornered and _cornered(pairs[i + 1][1], pairs[: i + 1]) is not pairs[i + 1][1]:
             continue
@@ -151,6 +159,26 @@ def _cornered(draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:
     return draft
 
 
+def _only_states(unit: Unit, draft: Draft, later: Sequence[tuple[Unit, Draft]]) -> bool:
+    """ "It came out upside down, turn it by 180°": what is told first is asked for then."""
+    told = states(unit.words) or (Clause.of(unit.words).has("be") and not Clause.of(unit.words).has("make", "should"))
+    return told and any(other.tool == draft.tool and not states(one.words) for one, other in later)
+
+
+def _gives_reason(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> bool:
+    """ "Lighten the window, it is too dull there": the remedy has been named."""
+    if not draft.complaint or not before or unit.joint == "sentence" or not says_there(unit.words):
+        return False
+    asked = before[-1][1]
+    return asked.tool == draft.tool == "adjust" and not asked.complaint and draft.region in {None, asked.region}
+
+
+def _said_again(one: Draft, other: Draft) -> bool:
+    """ "More grain-free! Denoise 40 %": first roughly, then in figures."""
+    strength = one.tool in {"denoise", "sharpen", "blur", "straighten", "auto"} and one.tool == other.tool
+    return strength and not one.args and bool(other.args) and one.region == other.region and not one.base and not other.more
+
+
 def _says_the_same(one: Draft, other: Draft) -> bool:
     """ "Lighten and brighten": twice the same word, once the same step."""
     if one.tool != "adjust" or other.tool != "adjust" or one.region != other.region or set(one.args) != set(other.args):
@@ -173,7 +201,7 @@ def _answers(request: Draft, complaint: Draft) -> bool:
     if request.tool != "adjust":
         return True
     lights = {name for name in request.args if name in _LIGHTS} and {name for name in complaint.args if name in _LIGHTS}
-    near = request.region in {complaint.region, None} and bool(lights)
+    near = request.region in {complaint.region, None} and bool(lights) and "exposure" in complaint.args
     return bool(set(request.args) & set(complaint.args)) or near
 
 
@@ -185,7 +213,8 @@ def _referred(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) ->
     if other.region is None or other.tool not in REGIONAL:
         return draft
     near = unit.joint in {"and", "but"} or other_unit is unit
-    elliptic = not draft.refers and near and draft.tool == "adjust" and other.tool == "adjust" and _bare(unit)
+    light = draft.tool == "adjust" and other.tool == "adjust"
+    elliptic = not draft.refers and near and (light or unit.joint == "and") and other.tool == "adjust" and _bare(unit)
     if (draft.refers and (near or other.complaint or other.tool == draft.tool)) or elliptic:
         return replace(draft, region=other.region)
     return draft

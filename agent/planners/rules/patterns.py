@@ -16,7 +16,7 @@ from agent.planners.rules import tables
 
 _TOKENS = re.compile(r"\{\w+(?:=\w+)?\}|<\w+>\*?|\.\.\.|\)\*|[()\[\]|]|[^\s()\[\]|<>{}]+")
 _ANY = r"(?: \S+)+?"
-_BUILT_IN = {"name": r"(?: (?!(?:and|then|from|but)\b)\S+){1,5}?", "number": r" \d+", "hash": r" #\d+", "nth": r" \d+(?:st|nd|rd|th)"}
+_BUILT_IN = {"owner": r" \S+'s?(?= )", "name": r"(?: (?!(?:and|then|from|but)\b)\S+){1,5}?", "number": r" \d+", "hash": r" #\d+", "nth": r" \d+(?:st|nd|rd|th)"}
 
 
 def match(name: str, text: str) -> dict[str, str] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from agent.plan import Candidate, Context
+from agent.planners.rules import states
 from agent.planners.rules.clause import Clause
 from agent.planners.rules.lexicon import Head
 from agent.planners.rules.numbers import CARDINALS, ORDINALS
@@ -43,6 +44,7 @@ def resolve(text: str, context: Context) -> Reference | None:
     text = _LEADING.sub("", text.strip())
     for how in (
         _branch, _by_number, _original, _by_place, _around_step, _colored, _as_it_was, _nth, _by_step, _by_file, _other,
+        _by_state,
     ):  # fmt: skip
         found = how(text, context)
         if found is not None:
@@ -54,8 +56,14 @@ def described(text: str, context: Context) -> list[Revision]:
     """The steps that the words describe: by tool and arguments, or by the words of the message that made them."""
     words = re.sub(r"^(?:(?:the|a|an|my|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just|the picture|the photo) )+", "", text)
     words = re.sub(r" (?:version|one|edit|step|change|thing|part|stuff|it|on|that)$", "", words)
-    by_tool = [revision for revision in context.revisions if revision.step and _fits(words, revision)]
-    return by_tool or list(_said(words, context))
+    passive = re.fullmatch(r"(?:the )?(\w+(?: \w+)?) (?:was|were|got|became|went|turned|is|being) (\w+(?: \w+){0,2})", words)
+    fits = by_tool(words, context) or (by_tool(f"{passive[2]} {passive[1]}", context) if passive else [])
+    return fits or list(_said(words, context))
+
+
+def by_tool(words: str, context: Context) -> list[Revision]:
+    """The steps whose tool, arguments and region the words describe."""
+    return [revision for revision in context.revisions if revision.step and _fits(words, revision)]
 
 
 # --- the graph --------------------------------------------------------------------------------------------------------
@@ -150,8 +158,12 @@ def _by_place(text: str, context: Context) -> Reference | None:
     from_end = match("from the end", text)
     if from_end is None:
         return None
-    steps = ORDINALS.get(from_end.get("second", "second"), 2) - 1
+    steps = _ago(from_end["ago"]) if "ago" in from_end else ORDINALS.get(from_end.get("second", "second"), 2) - 1
     return Reference((back[steps],)) if len(back) > steps else None
+
+
+def _ago(said: str) -> int:
+    return {"a": 1, "a couple of": 2}.get(said) or int(CARDINALS.get(said, said))
 
 
 def _around_step(text: str, context: Context) -> Reference | None:
@@ -240,6 +252,17 @@ def _other(text: str, context: Context) -> Reference | None:
     return _reference([revision for revision in context.revisions if revision.id in heads])
 
 
+def _by_state(text: str, context: Context) -> Reference | None:
+    """ "The uncropped photo", "square and still in colour": the latest of the line, or else of all, that fits."""
+    state = states.described(text, lambda words: [] if _clause(words).has("direction") else by_tool(words, context))
+    if state is None:
+        return None
+    own = next((revision for revision in line(context) if state.fits(_back(revision.id, context))), None)
+    if own is not None:
+        return Reference((own,), original=not own.parents)
+    return _reference([revision for revision in context.revisions if state.fits(_back(revision.id, context))])
+
+
 # --- does a step fit a description ------------------------------------------------------------------------------------
 
 
@@ -251,7 +274,7 @@ def _fits(text: str, revision: Revision) -> bool:
     regions = [thing.words for thing in things if thing.inner is None]
     clause.take_all("head", "thing", "degree", "direction", "fill")
     colors, ratios = clause.take_all("color"), clause.take_all("ratio")
-    if not heads or clause.items_but_articles() or revision.step is None or text.split()[-1] in {"the", "a", "and", "my"}:
+    if not heads or clause.items_but_articles() or revision.step is None or _unfinished(text):
         return False
     step = revision.step
     return (
@@ -260,6 +283,16 @@ def _fits(text: str, revision: Revision) -> bool:
         and all(step.args.get("aspect") == ratio for ratio in ratios)
         and all(step.region is not None and step.region.words == region for region in regions)
     )
+
+
+_UNFINISHED = {"the", "a", "and", "my", "an", "or", "but", "with", "to", "of", "it", "is"}
+
+
+def _unfinished(text: str) -> bool:
+    """ "Black and white and", "black and white and lift": something else begins in it."""
+    items = _clause(text).items
+    verb = len(items) > 1 and items[-1].kind in {"direction", "make", "add", "head"} and items[-2].kind == "conj"
+    return text.split()[-1] in _UNFINISHED or verb
 
 
 @lru_cache(maxsize=256)
@@ -283,7 +316,8 @@ def _head_fits(head: Head, tool: str, args: dict[str, object]) -> bool:
 
 def _said(text: str, context: Context) -> Iterator[Revision]:
     """Revisions whose message has all the words."""
-    wanted = set(plain(text).split())
+    words = plain(text).split()
+    wanted = set(words) if words and words[-1] not in _UNFINISHED and len(set(words)) == len(words) else set()
     for revision in context.revisions:
         said = set(plain(context.words.get(revision.id, "")).split())
         if wanted and revision.step is not None and wanted <= said:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 
 from agent.planners.rules import asides
-from agent.planners.rules.lexicon import nouns
+from agent.planners.rules.clause import Clause
+from agent.planners.rules.lexicon import Head, nouns
 from agent.planners.rules.segments import Segment
+from agent.planners.rules.statements import states
 from agent.planners.rules.words import Word
 
 POSSIBLE = (
@@ -48,8 +50,25 @@ def refusal(unread: Sequence[Segment]) -> str:
     return NO_ADDING if _ADDING.search(text) else NOT_UNDERSTOOD
 
 
+_DESCRIBING = {"adjust", "denoise", "sharpen", "blur", "flip", "straighten", "auto", "rotate", "text"}
+
+
+def _describes(head: Head, words: Sequence[Word]) -> bool:
+    """Whether a word for an edit may only describe: an adjective or a noun of light and sharpness; "is much nicer"."""
+    if head.tool not in _DESCRIBING or head.form == "verb":
+        return head.tool == "text"
+    return head.form != "comparative" or Clause.of(words).has("be")
+
+
 def names_other(words: Sequence[Word], tools: set[str]) -> bool:
-    """Whether a remark names an edit that was not asked for: then it may be more than a remark."""
+    """Whether a remark names an edit that was not asked for: then it may be more than a remark.
+
+    A statement may describe ("clouds have no detail", "the negative was scanned back to front"); only what could be a
+    request in it counts.
+    """
+    if states(words):
+        heads = Clause.of(words).heads()
+        return any(head.tool not in tools and not _describes(head, words) for head in heads)
     return bool(asides.tools_of([Segment(tuple(words))]) - tools)
 
 

@@ -32,6 +32,8 @@ def without_lead(words: Sequence[Word]) -> list[Word]:
 def _lead(words: Sequence[Word], at: int) -> int:
     """How many words only lead to what follows."""
     texts = [word.text if word.kind in {"word", "number", "ordinal"} else f"<{word.kind}>" for word in words]
+    if texts[at] == "like" and at + 1 < len(words) and (words[at + 1].kind in {"number", "ratio", "size"} or texts[at + 1] == "by"):
+        return 1
     return _reported(texts, at) or _purpose(texts, at)
 
 

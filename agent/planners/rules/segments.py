@@ -69,7 +69,7 @@ _OPENERS = {
     ("step", "one"),
     ("start", "with"),
 }
-_SPELLING_OUT = {"making", "turning", "cropping", "blurring", "darkening", "brightening", "lightening", "removing"}
+_LEADS_ON = frozenset(tables.listed("leads on")) | {"you", "we", "i", "have"}
 _KEPT = {"without", "except", "instead"}
 
 
@@ -112,7 +112,30 @@ def split(words: Sequence[Word]) -> list[Segment]:
     if not run and place in {"before next", "after next"}:
         run = [words[-1]]
     close()
-    return [trimmed for i, segment in enumerate(segments) if (trimmed := _trimmed(segment, i)).words]
+    whole = [trimmed for i, segment in enumerate(segments) if (trimmed := _trimmed(segment, i)).words]
+    return [part for segment in whole for part in _parted(segment)]
+
+
+def _parted(segment: Segment) -> list[Segment]:
+    """ "(After) cropping put a border": what comes before, and the request."""
+    if segment.place not in {"before next", "after next"}:
+        return [segment]
+    for at in range(1, len(segment.words) - 1):
+        entry = lexicon().longest([word.text for word in segment.words[at:]])
+        verb = entry is not None and (
+            entry.kind in {"make", "add", "insert"}
+            or entry.words == ("please",)
+            or (entry.kind == "head" and entry.value.form == "verb" and not entry.words[0].endswith(("ing", "ed")))
+        )
+        if verb and segment.words[at - 1].text not in _LEADS_ON and not _describes(segment.words[at - 1]):
+            return [replace(segment, words=segment.words[:at]), Segment(segment.words[at:], "comma")]
+    return [segment]
+
+
+def _describes(word: Word) -> bool:
+    """Whether what follows is a noun: "(adding) a gray border"."""
+    entry = lexicon().single(word.text)
+    return word.kind in {"color", "number"} or (entry is not None and entry.kind in {"color", "degree", "adjective", "det"})
 
 
 def _fixed(words: Sequence[Word]) -> set[int]:
@@ -144,29 +167,39 @@ def _joint(words: Sequence[Word], at: int, running: bool) -> tuple[str, int] | N
     """What joins here, and how many words say it."""
     word = words[at]
     if word.kind == "mark":
-        return _MARKS.get(word.text, "sentence"), 1
+        following = words[at + 1].text if at + 1 < len(words) else ""
+        spelled = (word.text == "," and at and words[at - 1].text == "pop") or (word.text == "—" and following == "just")
+        return "colon" if spelled else _MARKS.get(word.text, "sentence"), 1
     if word.kind != "word":
         return None
     for length in range(min(6, len(words) - at), 0, -1):
         kind = _joints().get(tuple(w.text for w in words[at : at + length]))
         if kind is not None:
             return _unless(words, at, length, kind, running)
+    if word.text == "than" and not running and words[at + 1 : at + 2]:
+        return "then", 1
     if word.text == "so" and running and _starts_request(words[at + 1 :]):
         return "and", 1
     if word.text in _KEPT:
         return ("but", 1) if running and words[at + 1 : at + 2] else None
-    if word.text == "by" and running and words[at + 1 : at + 2] and words[at + 1].text in _SPELLING_OUT:
-        return "colon", 1
+    if word.text == "by" and running and _spells_out(words[at + 1 :]):
+        return ("colon", 1) if len(words) > at + 2 else ("and", 2)
     if word.text == "with" and running:
         return "with", 1
     return None
+
+
+def _spells_out(words: Sequence[Word]) -> bool:
+    """ "(Make the sky bluer by) cooling it"."""
+    entry = lexicon().longest([word.text for word in words])
+    return entry is not None and entry.words[0].endswith("ing") and entry.kind in {"make", "head", "add", "direction"}
 
 
 def _starts_request(words: Sequence[Word]) -> bool:
     """ "… so please crop it", "… so make it wider"."""
     entry = lexicon().longest([word.text for word in words])
     if entry is None:
-        return False
+        return bool(words) and words[0].kind in {"number", "size", "ratio"}
     return (
         entry.kind in {"make", "add", "change", "direction"}
         or (entry.kind == "fill" and len(entry.words) > 1)
@@ -179,6 +212,8 @@ def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: boo
     """Joining words that are something else here: "next to", "second version", "third", "before and after"."""
     following = words[at + length].text if at + length < len(words) else ""
     first = words[at].text
+    if kind == "reason" and not following:
+        return None
     if kind == "reason" and first == "so" and following in {"need", "want", "would", "please"}:
         return "and", 1
     if (first == "next" and following == "to") or (first in {"second", "third"} and running):
@@ -189,6 +224,8 @@ def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: boo
         )
     if kind == "before next" and first == "once" and running:
         return None
+    if kind == "before next" and running and words[at + length : at + length + 1] == []:
+        return "and", length
     if first in {"since", "while", "yet"} and not running and not following:
         return None
     return kind, length

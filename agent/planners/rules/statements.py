@@ -26,7 +26,7 @@ _INERT = {"thing", "adjective", "noun", "degree", "fill", "whole", "mood", "unkn
 def _verbs() -> frozenset[str]:
     """Forms of verbs that tell what happens or happened; a few of them are also nouns, which does no harm here."""
     told = {form for verb in listed("tells what happens") for form in inflected(verb)}
-    return frozenset(told | set(listed("tells what happened")))
+    return frozenset((told | set(listed("tells what happened"))) - nouns("noun") - set(listed("as often a noun")))
 
 
 def states(words: Sequence[Word]) -> bool:
@@ -38,7 +38,8 @@ def states(words: Sequence[Word]) -> bool:
         return False
     if texts[:2] in (["what", "a"], ["what", "an"]) or texts[0] in listed("tells what happened"):
         return True
-    return _is_subject(texts[0]) and any(text in _verbs() for text in texts[1:])
+    first = 2 if texts[0] in ARTICLES and texts[0] not in _PRONOUNS else 1
+    return _is_subject(texts[0]) and any(text in _verbs() for text in texts[first:])
 
 
 def _is_subject(text: str) -> bool:

@@ -40,7 +40,20 @@ def corrected(words: Sequence[Word], context: Context) -> list[Word]:
             out.append(word)
         else:
             out += [replace(word, text=piece) for piece in mended(word.text).split()]
-    return _contracted(_its(out))
+    return _contracted(_its(_spelled_out(out)))
+
+
+def _spelled_out(words: Sequence[Word]) -> list[Word]:
+    """ "4 my nan", "2 the left": figures that stand for words."""
+    out: list[Word] = []
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        stands = word.kind == "number" and following is not None and following.text in _AFTER_FOR
+        out += renamed(word, _FIGURES[word.text]) if stands and word.text in _FIGURES else [word]
+    return out
+
+
+_FIGURES = {"4": "for", "2": "to"}
+_AFTER_FOR = {"my", "me", "the", "our", "his", "her", "a", "u", "you", "your", "insta", "instagram", "us", "facebook"}
 
 
 def _contracted(words: Sequence[Word]) -> list[Word]:

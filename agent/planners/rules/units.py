@@ -87,8 +87,6 @@ def unit(segments: Sequence[Segment], at: int, canvas: Canvas) -> Unit | None:
         drafts = read_words(joined(run), canvas)
         if drafts is None:
             continue
-        if run[0].place == "after next" and stop == at + 1:
-            drafts = _turned(joined(run), canvas) or drafts
         if complete(drafts):
             return _extended(segments, at, Unit(drafts, run), canvas)
         lacking = lacking or Unit(drafts, run)
@@ -186,20 +184,8 @@ def _without_purpose(words: Sequence[Word], canvas: Canvas) -> list[Draft] | Non
     return None
 
 
-def _turned(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
-    """ "(Before you) shrink it please crop it": the second is done first."""
-    halves = _halves(words, canvas)
-    return [*halves[1], *halves[0]] if halves else None
-
-
 def _two(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
-    """ "Crop it square make it black and white": one after the other."""
-    halves = _halves(words, canvas)
-    return [*halves[0], *halves[1]] if halves else None
-
-
-def _halves(words: Sequence[Word], canvas: Canvas) -> tuple[list[Draft], list[Draft]] | None:
-    """Two clauses with nothing between them: both sides must be complete; a verb is the likelier beginning."""
+    """ "Crop it square make it black and white": both sides must be complete; a verb is the likelier beginning."""
     cuts = [cut for cut in range(2, len(words) - 1) if _may_begin(words, cut)]
     for cut in sorted(cuts, key=lambda cut: not opens(words[cut:])):
         first = edits.read(words[:cut], canvas)
@@ -207,7 +193,7 @@ def _halves(words: Sequence[Word], canvas: Canvas) -> tuple[list[Draft], list[Dr
         if not first or not second or not complete(second) or any(not draft.tool for draft in [*first, *second]):
             continue
         if all(draft.complaint for draft in first) or not _asked(first) & _asked(second):
-            return first, second
+            return [*first, *second]
     return None
 
 

@@ -1,0 +1,114 @@
+"""Steps of reading for what must not be done, what is replaced, and commands of the history.
+
+Each looks at the segments from `at` on and says how many it has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.planners.rules import asides, commands, edits
+from agent.planners.rules.asides import Ban
+from agent.planners.rules.clause import Clause, Draft, complete
+from agent.planners.rules.reader import Reader
+from agent.planners.rules.segments import Segment
+from agent.planners.rules.units import Unit, joined, opens
+from agent.planners.rules.words import Word
+
+
+def instead(reader: Reader, at: int) -> int:
+    """ "Instead of black and white": names what is replaced; a thing cannot be."""
+    segment = reader.segments[at]
+    if segment.words[0].text != "instead":
+        return 0
+    words, request = _request_at_end(reader, segment.words)
+    reader.reading.instead_of = " ".join(word.text for word in words[1:] if word.text != "of")
+    if reader.reading.units and _of_its_kind(words):
+        reader.reading.instead_of = None
+    elif reader.reading.instead_of and not asides.tools_of([replace(segment, words=words)]):
+        reader.reading.unread.append(segment)
+    elif request:
+        reader.reading.units.append(Unit(request, [replace(segment, words=segment.words[len(words) :])]))
+    return 1
+
+
+def _request_at_end(reader: Reader, words: Sequence[Word]) -> tuple[tuple[Word, ...], list[Draft]]:
+    """ "Instead of the vignette | put a white border"."""
+    for cut in range(3, len(words) - 1):
+        drafts = edits.read(words[cut:], reader.canvas) if opens(words[cut:]) else None
+        if drafts and complete(drafts):
+            return tuple(words[:cut]), drafts
+    return tuple(words), []
+
+
+def restriction(reader: Reader, at: int) -> int:
+    segment, reading = reader.segments[at], reader.reading
+    ban = asides.ban(segment.words) or _but_that(reader, segment)
+    if ban is None or (segment.words[0].text in {"no", "without", "not"} and edits.read(segment.words, reader.canvas)):
+        return 0
+    note_instead(reader, reader.segments)
+    if at == len(reader.segments) - 1 and not reading.units and not reading.said and asides.is_lacking(segment.text):
+        reading.vague.clear()
+        reading.units.append(Unit([Draft("remove", region=ban.region)], [segment]))
+    else:
+        reading.bans.append(ban)
+    return 1
+
+
+def _but_that(reader: Reader, segment: Segment) -> Ban | None:
+    """ "Everything in black and white, but the flower"."""
+    said = {word.text for found in reader.reading.units for word in found.words}
+    if segment.joint != "but" or not said & {"everything", "all", "whole"}:
+        return None
+    return asides.excepted(segment.text)
+
+
+def note_instead(reader: Reader, segments: Sequence[Segment]) -> None:
+    if any(word.text == "instead" for segment in segments for word in segment.words):
+        reader.reading.instead_of = reader.reading.instead_of or ""
+
+
+def lone_command(reader: Reader, at: int) -> int:
+    """ "No vignette" alone takes it back, if there is one."""
+    return command(reader, at) if len(reader.segments) == 1 else 0
+
+
+def command(reader: Reader, at: int) -> int:
+    """A command of one segment, or of a few that "and" has parted ("show the cat and the dog side by side")."""
+    if not all(found.complaint for found in reader.reading.units):
+        return 0
+    for stop in range(min(at + 3, len(reader.segments)), at, -1):
+        run = reader.segments[at:stop]
+        if any(segment.joint in {"sentence", "then", "but"} or segment.place for segment in run[1:]):
+            continue
+        said = commands.read(commands.stripped(joined(run)), reader.context)
+        if said is not None and reader.reading.said is not None:
+            return len(run) if _lead_to_the_same(said, reader.reading.said) else 0
+        if said is not None:
+            reader.reading.said = said
+            reader.reading.remarks += [complained for found in reader.reading.units for complained in found.segments]
+            reader.reading.units.clear()
+            return len(run)
+    return 0
+
+
+def _lead_to_the_same(one: commands.Said, other: commands.Said) -> bool:
+    """ "Scrap everything and go back to the original"."""
+    if one.ask or other.ask:
+        return False
+    return one.command == other.command or {one.command.name, other.command.name} == {"reset"}
+
+
+def _of_its_kind(words: Sequence[Word]) -> bool:
+    """ "(A black border) instead of the white one"."""
+    items = {item.kind for item in Clause.of(words[1:]).items}
+    return words[-1].text in {"one", "ones"} and not items - {
+        "prep",
+        "det",
+        "color",
+        "vague",
+        "degree",
+        "adjective",
+        "thing",
+    }
