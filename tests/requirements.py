@@ -25,8 +25,8 @@ PROMISES: dict[str, Held] = {
     "R5": Held(("tests/reliability/test_damage.py",)),
     "R6": Held(("tests/store_contract/test_machine.py",)),
     "R7": Held(("tests/reliability/test_gc_race.py",)),
-    "R8": Held((), ("ui/app.py",)),
-    "R9": Held((), ("ui/app.py",)),
+    "R8": Held(("tests/reliability/test_disk_full.py",)),
+    "R9": Held(("tests/reliability/test_backup.py",)),
     "R10": Held(("tests/reliability/test_migrations.py",)),
     "R11": Held((), ("agent/replay.py",)),
     "R12": Held(("tests/reliability/test_concurrency.py",)),
@@ -38,9 +38,16 @@ PROMISES: dict[str, Held] = {
             "tests/sessions/test_intake.py",
             "tests/reliability/hostile/test_fuzz_intake.py",
             "tests/reliability/hostile/test_intake.py",
+        ),
+        ("tools/shelf.py",),
+    ),
+    "R17": Held(
+        (
+            "tests/sessions/test_intake.py",
+            "tests/reliability/hostile/test_intake.py",
+            "tests/reliability/hostile/test_memory.py",
         )
     ),
-    "R17": Held(("tests/sessions/test_intake.py",)),
     "R18": Held(("tests/reliability/hostile/test_memory.py",), ("ui/app.py",)),
     "R19": Held(("tests/ui/test_pictures.py",)),
     "R20": Held((), ("agent/grammar.py",)),
@@ -48,7 +55,7 @@ PROMISES: dict[str, Held] = {
     "R22": Held((), ("tools/shelf.py",)),
     "R23": Held((), ("ui/mcp_server.py",)),
     "R24": Held((), ("tools/edits/instruct_pix2pix.py",)),
-    "R25": Held(("tests/agent/test_assistant.py", "tests/ui/test_cli.py")),
+    "R25": Held(("tests/agent/test_assistant.py", "tests/ui/test_cli.py", "tests/reliability/test_cancel.py")),
     "R26": Held(("tests/reliability/test_long.py",)),
     "R27": Held((), ("ui/app.py",)),
 }

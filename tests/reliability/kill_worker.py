@@ -18,6 +18,7 @@ from typing import Any
 from agent.assistant import Assistant
 from sessions import history, moves, turns
 from sessions.errors import NothingToUndo
+from sessions.identity import bytes_hash
 from sessions.store import Store
 from sessions.upkeep import gc
 from tests import making
@@ -44,11 +45,16 @@ class Diary:
         return [json.loads(line) for line in self.path.read_bytes().splitlines()] if self.path.exists() else []
 
 
-def live(folder: str, seed: int, started: Callable[[], object] = bool) -> None:
+def owner_of(folder: Path) -> str:
+    """Whose work it is: on a database that many folders share, nobody else's."""
+    return bytes_hash(bytes(folder))[:32]
+
+
+def live(folder: str, seed: int, url: str, started: Callable[[], object] = bool) -> None:
     home, diary = Path(folder) / "home", Diary(Path(folder) / "diary")
     lines = diary.read()
     diary.write(event="open", new=not (home / "sessions.db").exists())
-    store = Store(home)
+    store = Store(home, url, owner_of(Path(folder)))
     session = store.create_session("cat.png", NAME).id
     diary.write(event="opened", session=session)
     started()

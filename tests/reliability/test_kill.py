@@ -13,8 +13,9 @@ from sessions import history, turns
 from sessions.fsck import fsck
 from sessions.store import Store
 from tests.making import memory_folder
-from tests.reliability.kill_worker import NAME, Diary
+from tests.reliability.kill_worker import NAME, Diary, owner_of
 from tests.reliability.nursery import Nursery, nursery
+from tests.store_contract.conftest import POSTGRES
 
 LIVES, YOUNG = 20, 5
 """Kills per data folder, and how many of them may come while it is still being opened, and migrated."""
@@ -24,14 +25,14 @@ STEPS = {"work": 2, "turn": 3}
 """How many steps a turn of each kind has: the store's part alone, and the whole of it through the assistant."""
 
 
-def check(folder: Path, seen: int) -> int:
+def check(folder: Path, seen: int, url: str) -> int:
     """The store against the diary, from line `seen` on; the number of lines."""
     lines = Diary(folder / "diary").read()
     if not any(line["event"] == "opened" for line in lines):
         return len(lines)
-    store = Store(folder / "home")
+    store = Store(folder / "home", url, owner_of(folder))
     session = store.create_session("cat.png", NAME).id
-    assert not [problem for problem in fsck(store) if problem.damage]
+    assert not [problem for problem in fsck(store, session if url else None) if problem.damage]
     done = history.moves(store, session, limit=10**6)
     for line in lines[seen:]:
         if line["event"] == "ack":
@@ -53,7 +54,7 @@ def check(folder: Path, seen: int) -> int:
     return len(lines)
 
 
-def one_folder(children: Nursery, folder: Path, seed: int) -> Counter[str]:
+def one_folder(children: Nursery, folder: Path, seed: int, url: str) -> Counter[str]:
     """Kill `LIVES` processes on a new data folder; what each of them was doing."""
     dice, interrupted, seen = random.Random(seed), Counter[str](), 0
     for life in range(LIVES):
@@ -62,6 +63,7 @@ def one_folder(children: Nursery, folder: Path, seed: int) -> Counter[str]:
             "tests.reliability.kill_worker:live",
             folder,
             seed * LIVES + life,
+            url,
             kill_after=dice.uniform(0, 0.04 if newborn else 0.1),
             once_started=not newborn,
         )
@@ -75,16 +77,16 @@ def one_folder(children: Nursery, folder: Path, seed: int) -> Counter[str]:
             if last["event"] == "ask"
             else "between"
         ] += 1
-        seen = check(folder, seen)
+        seen = check(folder, seen, url)
     return interrupted
 
 
-def kill(folders: int) -> Counter[str]:
+def kill(folders: int, url: str = "") -> Counter[str]:
     interrupted = Counter[str]()
     with nursery() as children, memory_folder() as folder:
         for seed in range(folders):
             (folder / str(seed)).mkdir()
-            interrupted += one_folder(children, folder / str(seed), seed)
+            interrupted += one_folder(children, folder / str(seed), seed, url)
     return interrupted
 
 
@@ -93,9 +95,10 @@ def test_a_few_kills_lose_nothing():
 
 
 @pytest.mark.reliability
-def test_a_thousand_kills_lose_nothing():
-    interrupted = kill(1000 // LIVES)
+@pytest.mark.parametrize(("url", "kills"), [("", 1000), *([(POSTGRES, 200)] if POSTGRES else [])])
+def test_many_kills_lose_nothing(url, kills):
+    interrupted = kill(kills // LIVES, url)
     print(interrupted)
-    assert interrupted.total() == 1000
-    for operation in ("work", "turn", "upload", "undo", "redo", "branch", "gc", "migrate"):
-        assert interrupted[operation] >= 10, interrupted
+    assert interrupted.total() == kills
+    for operation in ("work", "turn", "upload", "undo", "redo", "branch", "gc", *([] if url else ["migrate"])):
+        assert interrupted[operation] >= kills // 100, interrupted

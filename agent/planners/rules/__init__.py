@@ -50,7 +50,7 @@ class RulesPlanner:
         foreign = languages.refusal(_unquoted(text, words))
         if foreign is not None:
             return _chat(foreign)
-        command = commands.read(commands.stripped(words), context) if len(words) <= LONGEST_COMMAND else None
+        command = commands.spoken(words, context) if len(words) <= LONGEST_COMMAND else None
         if command is not None:
             return Plan(command=command.command, ask=command.ask, planner=NAME)
         said = reply(words)

@@ -171,7 +171,7 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
         return True
     disliked = match("dislike of a thing", text)
     if disliked:
-        return _region(disliked["what"]) not in {None, REST}
+        return disliked["what"].startswith("how ") or _region(disliked["what"]) not in {None, REST}
     if matches("remark", text) and not _asks(text.removeprefix("only "), _ASKING):
         return True
     return states(words) and not _asks(text, _ASKING_STILL)

@@ -18,6 +18,7 @@ from agent.planners.rules.numbers import Quantity
 from agent.planners.rules.words import Word
 from sessions.values import Json
 
+_WISHING = ("want", "wants", "need", "like", "prefer", "love")
 HARMLESS = {"fill", "make", "add", "be", "should", "whole", "again", "instead", "conj", "only", "mood"}
 _GRAMMATICAL = {
     "in",
@@ -60,6 +61,7 @@ _WITHIN = {
     "all over",
     "upon",
 }
+_BESIDE = {"under", "underneath", "beneath", "below", "behind", "above", "around", "near", "beside", "between"}
 REGIONAL = {"adjust", "monochrome", "blur", "sharpen", "denoise", "auto"}
 """Tools that may be limited to a part of the picture, and are when a part of it must stay as it is."""
 _ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its"}
@@ -178,6 +180,11 @@ class Clause:
         )
         return ({"insert"} if inserts else set()) | ({"change"} if changes else set())
 
+    @property
+    def wished(self) -> bool:
+        """Whether it is asked for and not stated: "make it", "it should be", "I want it"."""
+        return self.has("make", "should", "add") or self.says(*_WISHING)
+
     def items_but_articles(self) -> list[Item]:
         return [item for item in self.items if item.kind not in {"det", "conj", "whole", "again"}]
 
@@ -193,6 +200,8 @@ class Clause:
             self.take("rest")
             return excluded
         found = [item for item in self.items if item.kind in {"thing", "place", "rest"} and not _is_whole(item)]
+        if not found and (person := self._person()):
+            return person
         if len(found) == 2 and found[1].kind == "place" and found[0].kind == "thing":
             self.drop(found)
             return f"{found[0].value.words} {found[1].value}"
@@ -210,16 +219,40 @@ class Clause:
         self.drop(found)
         return {"thing": getattr(item.value, "words", ""), "rest": "rest"}.get(item.kind) or str(item.value)
 
+    def _person(self) -> str | None:
+        """ "Brighten her up", "sharpen him": taken."""
+        for item in self.items:
+            said = self.words[item.start].text
+            if item.kind in {"det", "whole"} and said in {"her", "him"} and item.stop == item.start + 1:
+                before = self.words[item.start - 1].text if item.start else ""
+                if before not in {"behind", "under", "above", "below", "beside", "near", "around"}:
+                    self.items.remove(item)
+                    return said
+        return None
+
+    def beside(self) -> str | None:
+        """ "(Too dark) under the table": a part of the picture that is told by what is next to it, taken."""
+        found = [item for item in self.items if item.kind in {"thing", "place", "rest"} and not _is_whole(item)]
+        if len(found) != 1 or found[0].kind != "thing":
+            return None
+        thing = found[0].value
+        plain = not (thing.vague or thing.abstract or thing.is_property)
+        if thing.prep not in _BESIDE or not plain or thing.article in {"a", "an", "some", "any"}:
+            return None
+        self.drop(found)
+        return f"{thing.prep} the {thing.words}"
+
     def _outside(self) -> str | None:
         """ "Everything but the cat", "everything behind her", taken."""
         for one, other in pairwise(self.items):
-            person = other.kind == "unknown" and other.value in PERSONS
+            person = other.kind in {"unknown", "det", "whole"} and self.words[other.start].text in PERSONS
             if one.kind != "except" or not (person or other.kind in {"thing", "place"}):
                 continue
             self.drop([one, other])
-            words = other.value.words if other.kind == "thing" else other.value
-            link = "behind" if one.value.endswith("behind") else "but"
-            return f"everything {link} {words if person else f'the {words}'}"
+            words = other.value.words if other.kind == "thing" else self.words[other.start].text if person else other.value
+            link = "everything behind" if one.value.endswith("behind") else "everything but"
+            link = "behind" if one.value.startswith("what") and link.endswith("behind") else link
+            return f"{link} {words if person else f'the {words}'}"
         return None
 
     def quantity(self, *units: str) -> Quantity | None:

@@ -39,6 +39,12 @@ def read(text: str, context: Context) -> Said | None:
     return None
 
 
+def spoken(words: Sequence[Word], context: Context) -> Said | None:
+    """The command that words of a message are, with courtesy around them or as they stand."""
+    whole = _text(gathered(words))
+    return next((said for text in dict.fromkeys((stripped(words), whole)) if (said := read(text, context))), None)
+
+
 # --- without courtesy -------------------------------------------------------------------------------------------------
 
 _MEANT = frozenset(listed("means something in commands"))
@@ -50,9 +56,21 @@ def stripped(words: Sequence[Word]) -> str:
     telling = [item for item in Clause.of(words).items if not _polite(item, words)]
     if not telling:
         return ""
-    inside = gathered(words[telling[0].start : telling[-1].stop])
-    text = " ".join(word.text for word in inside if word.kind != "mark")
+    text = _text(gathered(words[telling[0].start : telling[-1].stop]))
     return re.sub(r"\b(?:for me|please|kindly|just|now|simply|for us) (?=\w)", "", text)
+
+
+def _text(words: Sequence[Word]) -> str:
+    """The words without marks; "test2", typed as one, stays one name."""
+    said = [word for word in words if word.kind != "mark"]
+    out = ""
+    for i, word in enumerate(said):
+        name = word.kind == "number" and i > 1 and said[i - 1].stop == word.start and said[i - 2].text in _NAMING
+        out += word.text if name else f" {word.text}"
+    return out.strip()
+
+
+_NAMING = {"called", "named", "it", "titled", "branch", "name", "into", "one"}
 
 
 def _polite(item: Item, words: Sequence[Word]) -> bool:
@@ -296,15 +314,18 @@ def _take_back(text: str, context: Context) -> Said | None:
     """ "Undo the blur", "drop the border from sepia": back to where it was not there yet, if it was the last step."""
     disliked = match("dislike", text)
     slots = {"verb": "remove", "what": disliked["what"]} if disliked else match("take back", text)
-    if slots is None:
+    if slots is None or (re.match(r"(?:all|any|every|most|some|half) ", slots["what"]) and slots["verb"] not in _UNDOING):
         return None
+    here = "where" in slots and matches("subject", re.sub(r" again$", "", slots["where"]))
+    if here:
+        del slots["where"]
     place = _elsewhere(slots["where"], context) if "where" in slots else context
     if place is None:
         return None
     line = references.line(place)
     what = re.sub(r"^(?:the|that|my|this|those) ", "", slots["what"])
     steps = [revision for revision in references.described(what, context) if revision in line]
-    named = bool(Clause.of(cut(what)).heads())
+    named = bool(Clause.of(cut(what)).heads()) and what not in {"color", "colors"}
     if not steps or not (slots["verb"] in _UNDOING or (named and steps[0].tool in _PUT_THERE)):
         return None
     step = steps[0]
@@ -322,12 +343,19 @@ def _recalled(text: str, context: Context) -> Said | None:
     """ "The contrast was a mistake, undo it", "I liked it better in colour, take me there"."""
     found = antecedents.recalled(text, context)
     if found is None:
-        return None
+        better = match("better before", text)
+        return Said(Command(name="undo")) if better and _is_here(better["what"], context) else None
     if found.there is None:
         return _take_back(f"undo {found.unwanted}", context) if found.unwanted else Said(Command(name="undo"))
     if antecedents.undone_among(found.there.revisions, context):
         return Said(Command(name="redo"))
     return _to(found.there, context)
+
+
+def _is_here(what: str, context: Context) -> bool:
+    """Whether the words mean the picture as it is."""
+    meant = resolve(what, context)
+    return matches("subject", what) or (meant is not None and meant.target == context.branch)
 
 
 def _elsewhere(name: str, context: Context) -> Context | None:

@@ -37,7 +37,8 @@ def strength(clause: Clause) -> list[Draft] | None:
     value = amount(clause, tool)
     args = {} if value is None else {"amount": value}
     refers = clause.refers()
-    return [Draft(tool, args, clause.region(), refers=refers, complaint=complaint, more=more)]
+    clause.take_all("insert") if clause.says("throw", "throwing") else None
+    return [Draft(tool, args, clause.region() or clause.beside(), refers=refers, complaint=complaint, more=more)]
 
 
 def _weaker(clause: Clause, heads: list[Head]) -> bool:
@@ -93,8 +94,8 @@ def _meant(clause: Clause, head: Head) -> str | None:
         case "verb" | "comparative", tool:
             return None if less else tool
         case "adjective", tool:
-            wished = clause.has("make", "should", "add", "enough") or direction == {1}
-            return tool if wished and not less else None
+            wished = clause.wished or clause.has("enough") or direction == {1}
+            return tool if (wished and not less) or (negated and states) else None
         case "noun", "denoise":
             return "denoise" if less or clause.has("fix") or (states and not direction - {-1}) else None
         case "noun", tool:
@@ -103,7 +104,8 @@ def _meant(clause: Clause, head: Head) -> str | None:
             if clause.has("fix") or less or states:
                 return tool
             wished = (
-                clause.has("make", "should")
+                clause.wished
+                or clause.says("throw", "throwing")
                 or direction == {1}
                 or clause.says("background", "backdrop", "else", "rest", "everything")
             )
@@ -166,7 +168,7 @@ def auto(clause: Clause) -> list[Draft] | None:
     others = clause.heads("adjust")
     if any(head.form != "noun" for head in others) or (others and not any(head.form == "noun" for head in heads)):
         return None
-    if heads[0].form == "comparative" and not clause.has("make", "should"):
+    if heads[0].form == "comparative" and not clause.wished:
         return None
     clause.take_all("head")
     if clause.direction() < 0:

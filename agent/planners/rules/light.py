@@ -44,14 +44,16 @@ def adjust(clause: Clause) -> list[Draft] | None:
     if _shadows_unclear(clause, heads):
         clause.take_all("head", "direction", "degree")
         return [Draft("adjust", region=clause.region(), need=BRIGHTER_OR_DARKER)]
+    stated = any(clause.words[item.start].text == "too" for item in clause.head_items("adjust"))
     clause.take_all("head", "fix")
-    return _adjusted(clause, heads)
+    return _adjusted(clause, heads, stated)
 
 
-def _adjusted(clause: Clause, heads: list[Head]) -> list[Draft] | None:
+def _adjusted(clause: Clause, heads: list[Head], stated: bool) -> list[Draft] | None:
+    """`stated`: "too" belongs to what is named ("too blue")."""
     if clause.has("too") or clause.says("less"):
         heads = [_less_shadow(head) if len(heads) == 1 else head for head in heads]
-    mood = Mood.of(clause, bare=all(head.form == "adjective" for head in heads))
+    mood = Mood.of(clause, bare=all(head.form == "adjective" for head in heads), stated=stated)
     signs = _signs(_combined(heads, clause), mood)
     if not signs:
         return None
@@ -64,7 +66,7 @@ def _adjusted(clause: Clause, heads: list[Head]) -> list[Draft] | None:
     args = _values(clause, signs, mood)
     if args is None:
         return None
-    refers, region = clause.refers(), clause.region()
+    refers, region = clause.refers(), clause.region() or clause.beside()
     if region in _CORNERS and set(args) == {"exposure"}:
         return [Draft("vignette", {"amount": -args["exposure"]}, complaint=mood.complaint)]
     return [Draft("adjust", dict(args), region, refers=refers, complaint=mood.complaint)]
@@ -75,8 +77,9 @@ def _adjusted(clause: Clause, heads: list[Head]) -> list[Draft] | None:
 
 def _is_exclaimed(clause: Clause, heads: list[Head]) -> bool:
     """ "Cool!" asks for nothing; "cool it down a bit" does."""
-    alone = not clause.has("whole", "thing", "place", "degree", "quantity", "direction")
-    return alone and heads[0].form == "verb" and clause.says(*_EXCLAIMED)
+    alone = not clause.has("whole", "thing", "place", "degree", "quantity", "direction", "too", "be", "conj")
+    words = [word for word in clause.words if word.kind != "mark"]
+    return alone and len(heads) == 1 and heads[0].form == "verb" and len(words) < 3 and words[-1].text in _EXCLAIMED
 
 
 def _cannot_tell(clause: Clause, heads: list[Head]) -> bool:
@@ -84,8 +87,9 @@ def _cannot_tell(clause: Clause, heads: list[Head]) -> bool:
     sliders = {slider for head in heads for slider in head.args}
     if sliders & _ZONES and "contrast" in sliders and "highlights" not in sliders:
         return True
-    tinted = {word.text for word in clause.words} & {"tint", "green", "magenta", "pink", "purple"}
-    return tinted == {"tint"} and not clause.has("quantity")
+    tints = [item for item in clause.head_items("adjust") if set(item.value.args) == {"tint"}]
+    bare = [item for item in tints if clause.words[item.start].text == "tint"]
+    return bool(tints) and len(bare) == len(tints) and not clause.has("quantity")
 
 
 def _shadows_unclear(clause: Clause, heads: list[Head]) -> bool:
@@ -123,6 +127,8 @@ def _combined(heads: list[Head], clause: Clause) -> list[Head]:
         sign = movers[0].args["exposure"]
         return [Head("adjust", movers[0].form, {slider: sign for zone in zones for slider in zone.args})]
     colors = [head for head in heads if head.form == "noun" and head.args == {"saturation": 1}]
+    if len(colors) == 1 and len(heads) == 2 and any(head.args == {"saturation": -1, "contrast": -1} for head in heads):
+        return [Head("adjust", "adjective", {"saturation": -1})]
     strong = [head for head in heads if head.form != "noun" and head.args in ({"exposure": 1}, {"contrast": 1})]
     if len(strong) == len(colors) == 1 and len(heads) == 2 and clause.says("colors"):
         return [Head("adjust", strong[0].form, {"saturation": 1})] if strong[0].form != "adjective" else heads

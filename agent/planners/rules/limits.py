@@ -82,7 +82,7 @@ def command(reader: Reader, at: int) -> int:
         run = reader.segments[at:stop]
         if any(segment.joint in {"sentence", "then", "but"} or segment.place for segment in run[1:]):
             continue
-        said = commands.read(commands.stripped(joined(run)), reader.context)
+        said = commands.spoken(joined(run), reader.context)
         if said is not None and reader.reading.said is not None:
             return len(run) if _lead_to_the_same(said, reader.reading.said) else 0
         if said is not None:

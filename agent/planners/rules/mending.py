@@ -25,7 +25,8 @@ def mends(words: Sequence[Word]) -> bool:
     """Nothing but the wish that it be otherwise: "fix that", "lift it by 10 %", "can you calm it down a bit"."""
     clause = Clause.of(gathered(words))
     kinds = {item.kind for item in clause.items if not (item.kind == "head" and item.value == Head("blur"))}
-    whole = any(item.kind == "whole" and item.value == "it" for item in clause.items)
+    kinds -= {"unknown"} if set(clause.all("unknown")) == {"both"} else set()
+    whole = clause.says("both") or any(item.kind == "whole" and item.value == "it" for item in clause.items)
     telling = kinds & {"fix", "direction"} or clause.says("help", "better", "nicer", "soften")
     return bool(whole and telling) and not kinds - _WITH
 

@@ -12,6 +12,7 @@ from agent.planners.rules.clause import Clause
 from agent.planners.rules.lexicon import Head
 from agent.planners.rules.tables import listed
 
+_LOW = ("little", "low", "weak", "faint", "small", "thin")
 _FLAWS = frozenset(listed("said only of flaws"))
 
 
@@ -33,8 +34,8 @@ class Mood:
     joined: bool
 
     @classmethod
-    def of(cls, clause: Clause, bare: bool) -> Mood:
-        """`bare`: only adjectives name what the clause is about. Takes the words that decide from the clause."""
+    def of(cls, clause: Clause, bare: bool, stated: bool = False) -> Mood:
+        """`bare`: only adjectives name what the clause is about; `stated`: with "too". Takes the words that decide."""
         too, lacks = _excess(clause)
         asks = clause.has("make", "should", "add") or clause.says("want", "like", "style", "feel") or _is_look(clause)
         measured = clause.has("degree")
@@ -43,7 +44,7 @@ class Mood:
             clause.direction(),
             too,
             lacks,
-            states=clause.has("be") or clause.says("is", "are", *_FLAWS) or implied,
+            states=clause.has("be") or clause.says("is", "are", *_FLAWS) or implied or stated,
             asks=asks,
             wants=clause.has("add", "should") or clause.says("want", "like", "give", "need", "get", "have", "use"),
             measured=measured,
@@ -80,7 +81,12 @@ def _excess(clause: Clause) -> tuple[bool, bool]:
     stated = clause.has("be", "enough") and not clause.says("do", "does", "never", "without")
     negated = stated and bool(clause.take_all("not"))
     clause.take_all("enough")
-    little = too and "too little" in clause.text
+    little = too and any(f"too {low}" in clause.text for low in _LOW)
+    if little:
+        clause.items = [item for item in clause.items if not (item.kind == "degree" and item.value in {"small", "tiny"})]
+    lacking = bool(clause.take_all("lacking"))
+    if lacking:
+        return False, True
     if negated:
         return not enough, enough
     return too and not little, little

@@ -84,7 +84,9 @@ class Quantity:
 
 def quantity_at(words: Sequence[Word], at: int) -> tuple[Quantity, int] | None:
     """The quantity that begins at `at`, and where it stops."""
-    return _phrase(words, at) or _counted(words, at)
+    found = _phrase(words, at) or _counted(words, at)
+    after = _phrase(words, at + 1) if words[at].text == "by" else None
+    return after if after is not None and (found is None or after[1] > found[1]) else found
 
 
 def _phrase(words: Sequence[Word], at: int) -> tuple[Quantity, int] | None:

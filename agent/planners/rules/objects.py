@@ -42,6 +42,8 @@ def remove(clause: Clause) -> list[Draft] | None:
         item.kind == "thing" or item.value == "picture" for item in clause.items if item.kind in {"thing", "whole"}
     ):
         return None
+    if not things and not clause.has("place") and (person := clause.region()):
+        return [Draft("remove", region=person)]
     if not things or all(item.value.vague for item in things):
         clause.take_all("thing", "place", "vague")
         return [Draft("remove", need=REMOVE_WHAT, refers=clause.refers())]

@@ -162,7 +162,11 @@ def _cornered(draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:
 def _only_states(unit: Unit, draft: Draft, later: Sequence[tuple[Unit, Draft]]) -> bool:
     """ "It came out upside down, turn it by 180°": what is told first is asked for then."""
     told = states(unit.words) or (Clause.of(unit.words).has("be") and not Clause.of(unit.words).has("make", "should"))
-    return told and any(other.tool == draft.tool and not states(one.words) for one, other in later)
+    return told and any(_same_matter(draft, other) and not states(one.words) for one, other in later)
+
+
+def _same_matter(one: Draft, other: Draft) -> bool:
+    return one.tool == other.tool and (one.tool != "adjust" or bool(set(one.args) & set(other.args)))
 
 
 def _gives_reason(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> bool:

@@ -16,7 +16,13 @@ from agent.planners.rules import tables
 
 _TOKENS = re.compile(r"\{\w+(?:=\w+)?\}|<\w+>\*?|\.\.\.|\)\*|[()\[\]|]|[^\s()\[\]|<>{}]+")
 _ANY = r"(?: \S+)+?"
-_BUILT_IN = {"owner": r" \S+'s?(?= )", "name": r"(?: (?!(?:and|then|from|but)\b)\S+){1,5}?", "number": r" \d+", "hash": r" #\d+", "nth": r" \d+(?:st|nd|rd|th)"}
+_NO_NAME = (
+    r"(?:and|then|from|but|here|off|for|to|of|out|with|please|now|at|where|that|this|in|on|based|using|again|instead"
+    r"|before|after|as|called|named|or|it|new|i|the|a|my)"
+)
+_BUILT_IN = {
+    "bare_name": rf"(?: (?!{_NO_NAME}\b)\S+){{1,2}}?", "owner": r" \S+'s?(?= )", "name": r"(?: (?!(?:and|then|from|but)\b)\S+){1,5}?", "number": r" \d+", "hash": r" #\d+", "nth": r" \d+(?:st|nd|rd|th)",
+}
 
 
 def match(name: str, text: str) -> dict[str, str] | None:

@@ -15,7 +15,7 @@ from agent.planners.rules import states
 from agent.planners.rules.clause import Clause
 from agent.planners.rules.lexicon import Head
 from agent.planners.rules.numbers import CARDINALS, ORDINALS
-from agent.planners.rules.patterns import match, matches
+from agent.planners.rules.patterns import every_match, match, matches
 from agent.planners.rules.words import cut
 from sessions.values import Revision
 
@@ -55,6 +55,7 @@ def resolve(text: str, context: Context) -> Reference | None:
 def described(text: str, context: Context) -> list[Revision]:
     """The steps that the words describe: by tool and arguments, or by the words of the message that made them."""
     words = re.sub(r"^(?:(?:the|a|an|my|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just|the picture|the photo) )+", "", text)
+    words = re.sub(r"^(?:gray|colorless|without color)$", "black and white", words)
     words = re.sub(r" (?:version|one|edit|step|change|thing|part|stuff|it|on|that)$", "", words)
     passive = re.fullmatch(r"(?:the )?(\w+(?: \w+)?) (?:was|were|got|became|went|turned|is|being) (\w+(?: \w+){0,2})", words)
     fits = by_tool(words, context) or (by_tool(f"{passive[2]} {passive[1]}", context) if passive else [])
@@ -171,10 +172,11 @@ def _around_step(text: str, context: Context) -> Reference | None:
     kinds = match("one kind without another", text)
     if kinds:
         return _lacking(kinds["kind"], kinds["what"], context)
-    earlier, later = match("before a step", text), match("after a step", text)
-    if earlier:
-        return _reference(_parents(described(earlier["what"], context), context))
-    return _reference(described(later["what"], context)) if later else None
+    for slots in every_match("before a step", text):
+        if steps := described(slots["what"], context):
+            return _reference(_parents(steps, context))
+    later = (described(slots["what"], context) for slots in every_match("after a step", text))
+    return _reference(next((steps for steps in later if steps), []))
 
 
 def _parents(steps: Sequence[Revision], context: Context) -> list[Revision]:

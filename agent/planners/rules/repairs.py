@@ -74,6 +74,7 @@ def removed_effect(clause: Clause) -> None:
     verbs = clause.head_items("remove")
     for item in _objects_of(verbs[0], clause) if verbs else ():
         before = clause.items[clause.items.index(item) - 1].kind
+        before = "det" if clause.words[item.start - 1].text == "the" else before
         named = item.kind == "head" and item not in verbs and (item.value.form in {"noun", "flaw"} or before == "det")
         head = inner_head(item) if item.kind == "thing" else item.value if named else None
         if head is None:
@@ -90,15 +91,23 @@ def removed_effect(clause: Clause) -> None:
         elif head.tool == "vignette":
             clause.swap(item, "head", Head("vignette", "noun", {"sign": -1}))
             clause.swap(verbs[0], "fill", "remove")
+        elif head.args.keys() == {"saturation"} and head.form == "noun" and _some(clause):
+            clause.swap(verbs[0], "direction", -1)
+            clause.swap(item, "head", head)
         elif head.args.keys() == {"saturation"} and head.form == "noun":
             clause.swap(item, "head", Head("monochrome", "adjective", {"tone": "neutral"}))
             clause.swap(verbs[0], "fill", "remove")
-        elif (head.form == "noun" and (set(head.args) <= _CASTS or head.args == {"contrast": -1}) and head.args) or (
+        elif (head.form in {"noun", "adjective"} and (set(head.args) <= _CASTS or head.args == {"contrast": -1}) and head.args) or (
             item.kind == "thing" and item.value.is_property
         ):
             clause.swap(item, "head", head)
             clause.swap(verbs[0], "direction", -1)
         return
+
+
+def _some(clause: Clause) -> bool:
+    """Whether only a part of it is meant: "take some of the colour out"."""
+    return clause.has("degree", "quantity") or clause.says("some")
 
 
 def _objects_of(verb: Item, clause: Clause) -> list[Item]:
@@ -159,6 +168,7 @@ def repaired(clause: Clause) -> None:
             clause.swap(item, "head", entry.value)
         elif item.value.parts[0].split()[0] in _REPAIRED or item.value.words.split()[-1] in _REPAIRED:
             clause.swap(fixes[0], "head", Head("remove"))
+            return
 
 
 def fixed_property(clause: Clause) -> None:

@@ -55,7 +55,7 @@ _DESCRIBING = {"adjust", "denoise", "sharpen", "blur", "flip", "straighten", "au
 
 def _describes(head: Head, words: Sequence[Word]) -> bool:
     """Whether a word for an edit may only describe: an adjective or a noun of light and sharpness; "is much nicer"."""
-    if head.tool not in _DESCRIBING or head.form == "verb":
+    if head.tool not in _DESCRIBING or head.form == "verb" or Clause.of(words).has("direction"):
         return head.tool == "text"
     return head.form != "comparative" or Clause.of(words).has("be")
 

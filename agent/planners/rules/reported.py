@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.nounphrases import ARTICLES, noun_phrase
 from agent.planners.rules.tables import listed
-from agent.planners.rules.words import Word
+from agent.planners.rules.words import Word, renamed
 
 _SAYING = frozenset(listed("reports what was said"))
 _LEADING = frozenset(listed("leads to what is asked for"))
+_WANTING = {"wants", "wanted", "prefers"}
+"""What somebody wants is wanted of us: "my wife wants it brighter"."""
 _FURTHEST = 5
 
 
@@ -24,7 +26,11 @@ def without_lead(words: Sequence[Word]) -> list[Word]:
     while at < len(words):
         fresh = not out or out[-1].kind == "mark"
         skipped = _lead(words, at) if fresh else 0
-        out += [] if skipped else [words[at]]
+        if skipped and words[at + skipped].text in _WANTING:
+            out += renamed(words[at + skipped], "i want")
+            skipped += 1
+        elif not skipped:
+            out.append(words[at])
         at += skipped or 1
     return out
 
@@ -45,6 +51,8 @@ def _reported(texts: Sequence[str], at: int) -> int:
     stop = found[1]
     if texts[stop : stop + 1] == [] or texts[stop] not in _SAYING:
         return 0
+    if texts[stop] in _WANTING and texts[stop + 1 : stop + 2] != ["you"]:
+        return stop - at
     for length in range(4, 0, -1):
         if " ".join(texts[stop + 1 : stop + 1 + length]) in _LEADING:
             return stop + 1 + length - at

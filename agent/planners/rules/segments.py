@@ -51,6 +51,9 @@ _TAILS: dict[tuple[str, ...], Place] = {
     ("beforehand",): "before previous",
     ("at", "the", "end"): "last",
     ("in", "the", "end"): "last",
+    ("at", "the", "very", "end"): "last",
+    ("right", "at", "the", "end"): "last",
+    ("in", "the", "very", "end"): "last",
     ("at", "last"): "last",
     ("as", "the", "last", "step"): "last",
     ("as", "a", "last", "step"): "last",
@@ -212,7 +215,8 @@ def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: boo
     """Joining words that are something else here: "next to", "second version", "third", "before and after"."""
     following = words[at + length].text if at + length < len(words) else ""
     first = words[at].text
-    if kind == "reason" and not following:
+    closed = at + length == len(words) or words[at + length].kind == "mark" or following in {"and", "but", "then"}
+    if kind == "reason" and closed:
         return None
     if kind == "reason" and first == "so" and following in {"need", "want", "would", "please"}:
         return "and", 1
