@@ -8,7 +8,8 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,29 @@ def p50(call: Callable[[], Any], times: int, clock: Callable[[], float] = time.p
     return statistics.median(seconds(call, clock) for _ in range(times))
 
 
-def fsync_p50(folder: Path, times: int = 200) -> float:
-    """Median seconds of a 4 kB write and fsync in a folder."""
+def side_by_side(
+    calls: Mapping[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """The median seconds of each call, all of them taking turns, so that other work on the machine meets all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            taken[name].append(seconds(call, clock))
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+@contextmanager
+def fsyncing(folder: Path) -> Iterator[Callable[[], None]]:
+    """A call that writes 4 kB to a file of the folder and makes them durable."""
     path = folder / "fsync.probe"
     with path.open("wb", buffering=0) as file:
 
-        def once() -> float:
+        def once() -> None:
             file.write(b"x" * 4096)
-            return seconds(lambda: os.fsync(file.fileno()))
+            os.fsync(file.fileno())
 
-        median = statistics.median(once() for _ in range(times))
+        yield once
     path.unlink()
-    return median
 
 
 def file_system(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Faces seen from the front: boxes from a cascade of local binary patterns, the mask of a face, seeds for its person.
+"""Faces seen from the front: boxes from a cascade of local binary patterns, a face's mask, its person's whereabouts.
 
 Needs no weights but the cascade that scikit-image carries. Does not see profiles, and does not know whose face it is.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from sessions.values import Pixels
 from tools.grounding.cuts import IN, MAYBE_IN, MAYBE_OUT, OUT, Bools, cut_steps, iou, tidy
 from tools.grounding.view import Found, View
-from tools.pixels import shrink
+from tools.pixels import Floats, shrink
 
 SIDE = 400
 """Longest side of the copy that is searched."""
@@ -26,6 +26,13 @@ SKIN = 0.5
 """How much of a face's middle must have a colour that skin can have."""
 SAME = 0.4
 """Overlap (IoU) from which two boxes are the same face."""
+
+HEAD = (0.75, 0.95)
+"""Half axes of head and hair, in sides of the face's square, as are the next."""
+NECK, SLOPE, SHOULDERS = 0.45, 1.1, 1.25
+"""Half the width of the torso at the chin, how fast it grows on the way down, and how far."""
+SOFT = 0.25
+"""Width of the border of a person, as a share of its distance from the middle."""
 
 Square = tuple[int, int, int]
 """x, y, side in pixels of the searched copy."""
@@ -46,16 +53,19 @@ class Face:
         dx, dy = x - self.x * shape[1], y - self.y * shape[0] - 0.08 * side
         return np.asarray((dx / (0.46 * scale * side)) ** 2 + (dy / (0.58 * scale * side)) ** 2 < 1)
 
-    def person(self, shape: tuple[int, ...]) -> Pixels:
-        """(h, w) seeds for the person: face and neck, hair around, and a torso three faces wide from the chin down."""
+    def person(self, shape: tuple[int, ...], build: float = 1.0) -> Floats:
+        """(h, w) 0…1, how likely each pixel is the person's: head and hair, and a torso from the chin down.
+
+        The torso widens from the neck to two and a half faces, times `build`; the border of the whole is soft.
+        """
         y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
         side = self.side * shape[1]
-        below = (y - self.y * shape[0]) / side - 0.5
-        aside = np.abs(x - self.x * shape[1]) / side
-        torso = (below > 0) & (aside < np.minimum(0.5 + below, 1.5))
-        seeds = np.where(torso | self.oval(shape, 1.5), MAYBE_IN, MAYBE_OUT)
-        seeds[self.oval(shape, 0.9) | ((below > 0) & (below < 1) & (aside < 0.3))] = IN
-        return seeds.astype(np.uint8)
+        down, aside = (y - self.y * shape[0]) / side, np.abs(x - self.x * shape[1]) / side
+        head = np.hypot(aside / HEAD[0], (down + 0.1) / HEAD[1])
+        below = down - 0.5
+        half = np.clip(NECK + SLOPE * np.maximum(below, 0), 0, SHOULDERS) * build
+        torso = np.where(below > -0.1, aside / half, np.inf)
+        return np.asarray(1 / (1 + np.exp((np.minimum(head, torso) - 1) / SOFT)), dtype=np.float32)
 
 
 def find(view: View) -> list[Face]:

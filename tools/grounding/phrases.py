@@ -15,7 +15,11 @@ from tools.grounding.places import Place, place_of
 
 HINT = "Draw a box around it, or paint over it with the brush."
 
-Kind = Literal["everything", "background", "subject", "person", "face", "sky", "ground"]
+Kind = Literal["everything", "background", "subject", "person", "face", "eyes", "sky", "ground"]
+
+
+PART_OF = (("face", "person"), ("eyes", "person"), ("eyes", "subject"))
+"""Kinds of which the first is looked for alone when it is said to be of the second."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def _leaf(text: str) -> Phrase | None:
         return Coloured(colours[0])
     if len(words) > 1 and colours[-1] and " ".join(words[:-1]) in known.EVERYTHING:
         return Coloured(colours[-1])
-    if words[0] in known.PEOPLE and words[1:2] == ["'s"]:
+    if words[0] in known.PEOPLE | known.ANIMALS and words[1:2] == ["'s"]:
         return _leaf(" ".join(words[2:]))
     return _thing(words, colours)
 
@@ -184,6 +188,7 @@ def _kind(noun: str) -> Kind | None:
         ("background", known.BACKGROUND),
         ("sky", known.SKY),
         ("face", known.FACES),
+        ("eyes", known.EYES),
         ("ground", known.GROUND),
         ("person", known.PEOPLE),
         ("subject", known.SUBJECTS),
@@ -224,7 +229,7 @@ def _joined(first: str, preposition: str, second: str) -> Phrase | None:
     if isinstance(inner, Thing) and isinstance(outer, Place):
         return At(inner, outer)
     if isinstance(inner, Thing) and isinstance(outer, Thing):
-        if (inner.kind, outer.kind) == ("face", "person") or (preposition == "on" and outer.kind == "ground"):
+        if (inner.kind, outer.kind) in PART_OF or (preposition == "on" and outer.kind == "ground"):
             return inner
         if preposition == "in" and (inner.kind, outer.kind) == ("sky", "background"):
             return inner

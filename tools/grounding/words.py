@@ -1,7 +1,7 @@
 """Which English words a region may use, and what each stands for. Word lists and their lookups; no grammar.
 
 A noun is listed as a subject only if it is what photos are taken of. What a subject wears, holds, has as a part or
-stands beside (helmet, spoon, eye, wheel, flag) is not, for no salience can tell it from the rest.
+stands beside (helmet, spoon, wheel, flag) is not, for no salience can tell it from the rest.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ VEHICLES = _set(
 TABLEWARE = _set("cup mug glass goblet bottle vase bowl plate jar jug teapot teacup pot pan kettle thermos")
 
 ON_SAUCERS = _set("cup mug teacup")
-"""Stand on something that belongs to the same subject; which of both is meant cannot be seen."""
+"""Stand on something that belongs to the same subject, from which their shape tells them only roughly."""
 
 FOOD = _set(
     "food meal dish cake cupcake pizza burger hamburger sandwich bread loaf bun bagel croissant pie pancake "
@@ -70,6 +70,7 @@ MAIN = _set("subject motif object product item thing foreground")
 BACKGROUND = _set("background backdrop surroundings surrounding scenery")
 SKY = _set("sky heaven heavens")
 FACES = _set("face")
+EYES = _set("eye")
 EVERYTHING = _set("everything all anything image picture photo photograph")
 
 GROUND: dict[str, tuple[str, ...]] = {
@@ -164,6 +165,8 @@ def singular(noun: str) -> str:
         return noun
     if noun in _IRREGULAR:
         return _IRREGULAR[noun]
+    if noun == "eyes":
+        return "eye"
     for ending, instead in (("ies", "y"), ("es", ""), ("s", ""), ("s", "")):
         stem = noun.removesuffix(ending) + instead
         if noun.endswith(ending) and stem in SUBJECTS:

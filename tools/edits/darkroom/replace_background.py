@@ -18,13 +18,15 @@ from sessions.errors import Unsure
 from sessions.values import Picture, Pixels, Region
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
 from tools.parts import Box, colours, cut, grown
-from tools.pixels import Color, Floats, mask_box, rgb_of
+from tools.pixels import Color, Floats, marked, mask_box, rgb_of, shrink
 
 PART = 512
 REACH = 1 / 60
 """How far pure colours may lie from a soft pixel, in longer sides; soft edges of grounded masks are narrower."""
 NEAR = 3
 """Radius in pixels of the second, finer estimate."""
+SHOWN = 1024
+"""Longest side of the picture of an uncertain background."""
 TINY = np.float32(1e-4)
 
 
@@ -66,8 +68,9 @@ def background_of(picture: Picture) -> Generator[Progress, None, tuple[Pixels, d
         raise Unsure(
             "I am not sure what is background here; this is what I would replace.",
             "Say yes to use it, or mark the background with the brush.",
-            found.mask,
-            found.confidence,
+            confidence=found.confidence,
+            mask=found.mask,
+            shown=marked(Picture(shrink(picture.pixels, SHOWN)), shrink(found.mask, SHOWN)),
         )
     return found.mask, {"region": found.label, "confidence": round(found.confidence, 3)}
 
