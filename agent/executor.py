@@ -134,7 +134,7 @@ class Run:
         began = time.perf_counter()
         tool = registry.get(step.tool)
         args = arguments_of(tool, step.args)
-        region = region_of(step.region) if step.region else None
+        region = region_meant(step, tool)
         yield Working(index, step, 0.0)
         self._check_in()
         mask, facts = yield from self._ground(index, step, base, region)
@@ -254,6 +254,13 @@ class Run:
         landed = landing.result()
         self.made.append(landed.revision)
         yield from landed.events
+
+
+def region_meant(step: PlanStep, tool: Tool) -> Region | None:
+    """The region that a step names, or the one that its tool usually works on."""
+    if step.region is not None:
+        return region_of(step.region)
+    return Region(words=tool.usual) if tool.usual else None
 
 
 def guarded(tool: Tool, edit: Edit) -> Generator[Progress | EditResult, None, None]:

@@ -68,7 +68,10 @@ Edit = Generator[Progress, None, EditResult]
 
 @dataclass(frozen=True)
 class Tool:
-    """One registered tool. Grammar, CLI help, page form, MCP tool and docs derive from this."""
+    """One registered tool. Grammar, CLI help, page form, MCP tool and docs derive from this.
+
+    `usual`: the words of the region that is meant where none is named; "" for the whole picture.
+    """
 
     name: str
     version: str
@@ -76,6 +79,7 @@ class Tool:
     args: type[ToolArgs]
     run: Callable[[EditContext, Any], Edit]
     region: RegionUse = "none"
+    usual: str = ""
     subjects: tuple[int, int] = (0, 0)
     weights: tuple[str, ...] = ()
 
@@ -90,6 +94,7 @@ def tool(
     args: type[ToolArgs],
     version: str = "1",
     region: RegionUse = "none",
+    usual: str = "",
     subjects: tuple[int, int] = (0, 0),
 ) -> Callable[[Callable[[EditContext, Any], Edit]], Tool]:
     """Make a `Tool` of a generator function; the first line of its docstring is what users are told."""
@@ -98,7 +103,7 @@ def tool(
         summary = (run.__doc__ or "").strip().splitlines()
         if not summary:
             raise EditError(f"the tool {name} has no docstring")
-        return Tool(name, version, summary[0], args, run, region, subjects)
+        return Tool(name, version, summary[0], args, run, region, usual, subjects)
 
     return register
 

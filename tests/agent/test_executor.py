@@ -10,7 +10,7 @@ from agent.events import Asked, Committed, Working
 from agent.executor import finished, measured
 from sessions import turns
 from sessions.errors import StorageFull
-from sessions.values import Picture
+from sessions.values import Picture, Region
 from tests.agent.conftest import end
 from tools import regions
 from tools.base import EditResult
@@ -117,6 +117,13 @@ def test_an_unsure_mask_is_shown_and_yes_goes_on_at_that_step(say, assistant, se
     answered = list(assistant.turn(session, "yes"))
     assert [e.revision.tool for e in answered if isinstance(e, Committed)] == ["blur"]
     assert len(end(answered).revisions) == 2
+
+
+def test_the_usual_region_is_asked_about_and_yes_uses_it(say, assistant, session, unsure):
+    events = say({"tool": "replace_background", "args": {"color": "#ffffff"}})
+    assert [e.mask.shape for e in events if isinstance(e, Asked)] == [(200, 240)]
+    [made] = [e.revision for e in assistant.turn(session, "yes") if isinstance(e, Committed)]
+    assert made.step.region == Region(words="the background")
 
 
 def test_no_leaves_the_picture_alone(say, assistant, store, session, unsure):

@@ -4,12 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from sessions.errors import Unsure
 from sessions.values import Picture, Region
 from tests.tools.darkroom.tones import PHOTOS, edited, ellipse, noise, yields
-from tools.base import EditContext, drain
 from tools.edits.darkroom.replace_background import foreground, replace_background
-from tools.regions import SURE, ground
+from tools.regions import ground
 
 GREEN = np.array([0, 160, 96])
 
@@ -63,23 +61,6 @@ def test_what_was_see_through_becomes_opaque_but_not_in_the_subject():
     out = edited(replace_background, np.dstack([rgb, alpha]), mask, color="#00a060")
     assert (out[mask == 255] == (*GREEN, 255)).all()
     assert (out[mask == 0] == (120, 120, 120, 200)).all()
-
-
-def test_without_a_region_a_plain_background_is_found_and_told():
-    disc = cv2.circle(np.full((240, 320, 3), 235, np.uint8), (160, 120), 70, (200, 40, 30), -1, cv2.LINE_AA)
-    result = drain(replace_background.run(EditContext(Picture(disc)), replace_background.args(color="#00a060")))
-    assert result.facts["region"] == "background" and result.facts["confidence"] >= SURE
-    assert (result.image.pixels[5, 5] == GREEN).all() and (result.image.pixels[120, 160] == (200, 40, 30)).all()
-    assert result.mask[5, 5] == 255 and result.mask[120, 160] == 0
-
-
-def test_where_it_is_not_sure_it_shows_its_mask_and_its_confidence():
-    photo = np.ascontiguousarray(PHOTOS["cat"])
-    with pytest.raises(Unsure) as unsure:
-        drain(replace_background.run(EditContext(Picture(photo)), replace_background.args(color="#ffffff")))
-    assert isinstance(unsure.value.confidence, float) and 0 <= unsure.value.confidence < SURE
-    assert unsure.value.mask.shape == photo.shape[:2] and unsure.value.mask.dtype == np.uint8
-    assert unsure.value.shown.size == (451, 300)
 
 
 def test_an_empty_mask_changes_nothing():

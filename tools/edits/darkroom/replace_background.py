@@ -1,32 +1,27 @@
 """replace_background: a plain colour behind the subject, whose soft edges are freed of the old background's colour.
 
-With a region, that is what becomes the colour; without one the background is looked for in the picture itself. The mask
-is read as a matte: a pixel of value m shows (1 − m/255) of the subject, whose own colour there is estimated, so that no
-fringe of the old background stays. What is see-through in the background, or in a soft edge, becomes opaque.
+The region is what becomes the colour: the background, where none is named. The mask is read as a matte: a pixel of
+value m shows (1 − m/255) of the subject, whose own colour there is estimated, so that no fringe of the old background
+stays. What is see-through in the background, or in a soft edge, becomes opaque.
 Does not soften a hard mask, and casts no shadow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import cv2
 import numpy as np
 from pydantic import Field
 
-from sessions.errors import Unsure
-from sessions.values import Picture, Pixels, Region
+from sessions.values import Picture, Pixels
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
 from tools.parts import Box, colours, cut, grown
-from tools.pixels import Color, Floats, marked, mask_box, rgb_of, shrink
+from tools.pixels import Color, Floats, mask_box, rgb_of
 
 PART = 512
 REACH = 1 / 60
 """How far pure colours may lie from a soft pixel, in longer sides; soft edges of grounded masks are narrower."""
 NEAR = 3
 """Radius in pixels of the second, finer estimate."""
-SHOWN = 1024
-"""Longest side of the picture of an uncertain background."""
 TINY = np.float32(1e-4)
 
 
@@ -36,43 +31,22 @@ class Args(ToolArgs):
     color: Color = Field(description="The new background, #rrggbb.")
 
 
-@tool("replace_background", args=Args, region="optional")
+@tool("replace_background", args=Args, region="optional", usual="the background")
 def replace_background(ctx: EditContext, args: Args) -> Edit:
     """Put a plain colour behind the subject; the subject's soft edges lose the old background's colour."""
-    mask, facts = (ctx.mask, {}) if ctx.mask is not None else (yield from background_of(ctx.image))
+    mask = ctx.mask
+    box = None if mask is None else mask_box(mask)
+    if mask is None or box is None:
+        return EditResult(ctx.image)
     out = ctx.image.pixels.copy()
     touched = np.where(mask > 0, 255, 0).astype(np.uint8)
-    box = mask_box(mask)
-    if box is None:
-        return EditResult(ctx.image, touched, facts=facts)
     colour = np.array(rgb_of(args.color), np.float32)
     reach = max(2 * NEAR, round(REACH * max(ctx.image.size)))
     parts = list(cut(box, PART, PART))
     for done, part in enumerate(parts, start=1):
         behind(ctx.image, mask, part, colour, reach, out)
-        yield Progress(0.5 + 0.5 * done / len(parts))
-    return EditResult(Picture(out), touched, facts=facts)
-
-
-def background_of(picture: Picture) -> Generator[Progress, None, tuple[Pixels, dict[str, object]]]:
-    """The mask of the background and what to tell of it; Unsure where it needs a look first."""
-    from tools.regions import SURE, ground_steps  # pulls in scikit-image, which a given mask need not wait for
-
-    steps = ground_steps(picture, Region(words="the background"))
-    try:
-        while True:
-            yield Progress(0.5 * next(steps))
-    except StopIteration as end:
-        found = end.value
-    if found.confidence < SURE:
-        raise Unsure(
-            "I am not sure what is background here; this is what I would replace.",
-            "Say yes to use it, or mark the background with the brush.",
-            confidence=found.confidence,
-            mask=found.mask,
-            shown=marked(Picture(shrink(picture.pixels, SHOWN)), shrink(found.mask, SHOWN)),
-        )
-    return found.mask, {"region": found.label, "confidence": round(found.confidence, 3)}
+        yield Progress(done / len(parts))
+    return EditResult(Picture(out), touched)
 
 
 def behind(picture: Picture, mask: Pixels, box: Box, colour: Floats, reach: int, out: Pixels) -> None:
