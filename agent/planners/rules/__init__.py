@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from agent.plan import MAX_STEPS, Ask, Candidate, Context, Plan, PlanStep
+from agent.plan import MAX_STEPS, Ask, Candidate, Command, Context, Plan, PlanStep
 from agent.planners.rules import (
     asides,
     commands,
@@ -35,7 +35,7 @@ from agent.planners.rules.typos import corrected
 from agent.planners.rules.words import Word, cut
 
 NAME = "rules@1"
-LONGEST_COMMAND = 16
+LONGEST_COMMAND = 20
 """Words; a longer message says more than one command."""
 
 
@@ -99,7 +99,7 @@ def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) ->
         return _ask(replies.CONTRADICTION)
     if len(drafts) > MAX_STEPS:
         return _chat(replies.TOO_MANY)
-    drafts, starts = history.settled(drafts, context)
+    drafts, starts = history.settled(drafts, context, " ".join(word.text for unit in read.units for word in unit.words))
     meant = {**meant, **starts}
     if read.instead_of is not None and read.said is None and not drafts[0].base:
         start = history.replaced(drafts, read.bans, read.instead_of, context)
@@ -128,7 +128,7 @@ def _with_steps(read: Reading, drafts: Sequence[Draft], meant: Mapping[str, Refe
     ask = _question(drafts, meant, context)
     command = None
     if read.said is not None:
-        command = read.said.command
+        command = Command(name="reset") if read.said.looks else read.said.command
         if command.name in {"export", "compare", "rename", "merge", "replay"} or (read.said.ask and ask):
             return _chat(replies.ONE_AT_A_TIME)
         ask = ask or read.said.ask

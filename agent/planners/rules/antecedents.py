@@ -25,8 +25,9 @@ class Recalled:
 
 def recalled(text: str, context: Context) -> Recalled | None:
     """What a remark and its "take me there" or "undo it" come to; a remark alone where it compares with before."""
+    strict = {slots["remark"] for slots in every_match("recalled and strictly undone", text)}
     for slots in every_match("recalled and undone", text):
-        found = _unwanted(slots["remark"]) or _liked(slots["remark"], context)
+        found = _unwanted(slots["remark"], slots["remark"] in strict, context) or _liked(slots["remark"], context)
         if found is not None:
             return found
     for slots in every_match("recalled and wanted", text):
@@ -41,17 +42,34 @@ def leads_there(text: str) -> bool:
     return matches("undo it", text) or matches("take me there", text)
 
 
-def _unwanted(remark: str) -> Recalled | None:
-    """ "The contrast was a mistake", "that last change looks awful"."""
-    slots = match("judged badly", remark)
-    if slots is None:
-        return None
-    what = slots.get("what", "")
-    return Recalled(unwanted="" if matches("last step", what) or not what else what)
+def _unwanted(remark: str, strict: bool, context: Context) -> Recalled | None:
+    """ "The contrast was a mistake", "that last change looks awful". `strict`: what follows can only mean a step."""
+    for slots in every_match("judged badly", remark):
+        what = slots.get("what", "")
+        if not what or matches("last step", what):
+            return Recalled(unwanted="")
+        if any(step in references.line(context) for step in references.by_tool(_bare(what), context)):
+            return Recalled(unwanted=what)
+        if strict and "how" in slots:
+            return Recalled(unwanted=_blamed(slots["how"], context))
+    return None
+
+
+def _blamed(how: str, context: Context) -> str:
+    """ "It is too warm now, undo that": the step that made it so, where it is not the last one."""
+    line = references.line(context)
+    made = [step for step in references.by_tool(how, context) if step in line]
+    return how if made and made[0] is not line[0] else ""
+
+
+def _bare(what: str) -> str:
+    return re.sub(r"^(?:the|that|my|this|those|these|your) ", "", what)
 
 
 def _liked(remark: str, context: Context) -> Recalled | None:
     for slots in every_match("judged well", remark):
+        if context.undone is not None and matches("last step", slots["ref"]):
+            return Recalled(Reference(tuple(r for r in context.revisions if r.id == context.undone)))
         there = version(slots["ref"], context)
         if there is not None:
             return Recalled(there)

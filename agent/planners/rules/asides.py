@@ -84,7 +84,7 @@ def _restricted(what: str) -> Ban | None:
     """What must not change: a part, the rest, or a property."""
     if what in {"it", "everything", "the picture", "the photo", "the image", "this", "all"}:
         return Ban()
-    region = _region(what)
+    region = _region(re.sub(r" (?:behind|there|here|around it|behind it|next to it|beside it)$", "", what))
     if region is not None:
         return Ban(region)
     named = re.match(r"(?:the|its|my|all the|any of the) ", what) is not None
@@ -210,8 +210,10 @@ def tools_of(segments: Sequence[Segment]) -> set[str]:
 
 def finds_fault(words: Sequence[Word]) -> bool:
     """Whether a remark says that something is not as it should be; then "it" is that, and not the picture."""
-    text = " ".join(word.text for word in words)
-    return any(f" {fault} " in f" {text} " for fault in listed("finds fault"))
+    text = f" {' '.join(word.text for word in words)} "
+    if any(f" {praise} " in text for praise in listed("praises")):
+        return False
+    return any(f" {fault} " in text for fault in listed("finds fault"))
 
 
 def topic(words: Sequence[Word]) -> str | None:

@@ -44,12 +44,61 @@ def quoted(message: str, words: Sequence[Word]) -> list[Word]:
     """The words, with an unquoted inscription made a quotation."""
     if any(word.kind == "quote" for word in words):
         return list(words)
+    if found := _in_capitals(message, words):
+        return _replaced(message, words, *found)
     for first, lead in _leads(words):
         stop = _end(words, first)
         said = message[words[first].start : words[stop - 1].stop] if stop > first else ""
         if said and len(said) <= _LONGEST and _is_inscription(words[first], said, lead):
             return _replaced(message, words, first, stop)
     return list(words)
+
+
+_PUTTING = {"put", "add", "stick", "slap", "place", "print", "stamp", "write"}
+
+
+def _in_capitals(message: str, words: Sequence[Word]) -> tuple[int, int] | None:
+    """ "Put REX on the bottom left", "BEACH DAY 2025 in big letters on top", "put 2019 bottom right": [first, stop)."""
+    first = next((at + 1 for at, word in enumerate(words[:3]) if word.text in _PUTTING and at + 1 < len(words)), 0)
+    typed = [message[word.start : word.stop] for word in words]
+    stop = first
+    while stop < len(words) and (
+        _is_capital(typed[stop]) or (words[stop].kind == "number" and not _is_amount(words, stop))
+    ):
+        stop += 1
+    run = typed[first:stop]
+    if not run or stop == len(words) or not any(letter.islower() for letter in message[words[stop].start :]):
+        return None
+    entry = lexicon().longest([word.text for word in words[first:]])
+    effect = entry is not None and entry.kind in {"head", "history", "make", "direction", "fix", "change"}
+    lettered = any(_is_capital(piece) for piece in run)
+    year = first > 0 and len(run) == 1 and len(run[0]) == 4
+    if effect or not (lettered or year):
+        return None
+    texts = [word.text for word in words]
+    comma = texts[stop] == ","
+    return (first, stop) if _says_where(texts, stop + comma) else None
+
+
+def _is_capital(typed: str) -> bool:
+    return typed.isalpha() and typed.isupper() and len(typed) > 1
+
+
+def _is_amount(words: Sequence[Word], at: int) -> bool:
+    return at + 1 < len(words) and words[at + 1].text in {"percent", "px", "pixels", "degrees", "stops", "x"}
+
+
+def _says_where(texts: Sequence[str], at: int) -> bool:
+    """Whether a place, "on it" or a size of letters follows."""
+    rest = texts[at + 1 :] if texts[at] in _LEADING_IN else texts[at:]
+    there = rest[:1] in (["it"], ["top"], ["this"]) or rest[:2] in (
+        ["the", "picture"],
+        ["the", "photo"],
+        ["the", "image"],
+    )
+    entry = lexicon().longest(texts[at:]) or (lexicon().longest(rest) if rest else None)
+    sized = entry is not None and entry.kind == "size"
+    return bool(rest) and (there or sized or place_at(rest, 0) is not None)
 
 
 def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
@@ -61,7 +110,10 @@ def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
         if (
             word.text == ":"
             and at + 1 < len(words)
-            and any(before.text in {"write", "caption", "label", "text", "title", "heading"} for before in words[max(0, at - 5) : at])
+            and any(
+                before.text in {"write", "caption", "label", "text", "title", "heading"}
+                for before in words[max(0, at - 5) : at]
+            )
         ):
             yield at + 1, ":"
         if word.text not in _SAYING | _NAMING:

@@ -249,7 +249,9 @@ class Clause:
             if one.kind != "except" or not (person or other.kind in {"thing", "place"}):
                 continue
             self.drop([one, other])
-            words = other.value.words if other.kind == "thing" else self.words[other.start].text if person else other.value
+            words = (
+                other.value.words if other.kind == "thing" else self.words[other.start].text if person else other.value
+            )
             link = "everything behind" if one.value.endswith("behind") else "everything but"
             link = "behind" if one.value.startswith("what") and link.endswith("behind") else link
             return f"{link} {words if person else f'the {words}'}"

@@ -46,6 +46,35 @@ def monochrome(clause: Clause) -> list[Draft] | None:
     return [*drafts, Draft("adjust", {"contrast": contrast}, region)] if contrast else drafts
 
 
+def only_in_color(clause: Clause) -> list[Draft] | None:
+    """ "Only the flower in colour": all the rest is grey."""
+    heads = clause.heads()
+    if len(heads) != 1 or heads[0].args != {"saturation": 1} or heads[0].form != "noun" or not clause.has("only"):
+        return None
+    if not clause.says("color", "colors") or clause.has(
+        "not", "too", "direction", "degree", "quantity", "fix", "enough"
+    ):
+        return None
+    things = [thing for thing in clause.all("thing") if not thing.whole]
+    if len(things) != 1 or not (things[0].prep or "in color" in clause.text or "stay" in clause.text):
+        return None
+    clause.take_all("head")
+    kept = clause.region()
+    return [Draft("monochrome", {"tone": "neutral"}, f"everything but the {kept}")] if kept else None
+
+
+def gray(clause: Clause) -> list[Draft] | None:
+    """ "Make it grey", "everything but the collar should be grey": of the picture, no colour of a thing."""
+    about = clause.has("whole", "rest", "except") or any(thing.whole for thing in clause.all("thing"))
+    if clause.heads() or clause.all("color") != ["#808080"] or not clause.wished or not about:
+        return None
+    clause.take_all("color")
+    things = [thing for thing in clause.all("thing") if not thing.whole]
+    if things and not clause.has("except"):
+        return None
+    return [Draft("monochrome", {"tone": "neutral"}, clause.region())]
+
+
 def _from_gray(clause: Clause) -> bool:
     """ "From black and white to colour" is the other way round."""
     first = next(item for item in clause.items if item.kind == "head" and item.value.tool == "monochrome")
@@ -67,8 +96,41 @@ def hue(clause: Clause) -> list[Draft] | None:
     return [Draft("adjust", region=region, need=ONE_COLOR)]
 
 
+_COLORED = {
+    "blue": {"sky", "sea", "ocean", "water", "lake", "river"},
+    "green": {
+        "grass",
+        "lawn",
+        "leaves",
+        "leaf",
+        "tree",
+        "trees",
+        "plant",
+        "plants",
+        "forest",
+        "meadow",
+        "bush",
+        "bushes",
+    },
+    "yellow": {"sunflower", "sunflowers", "lemon", "lemons", "banana", "bananas", "sun"},
+    "orange": {"orange", "oranges", "sunset", "sunrise", "fire", "pumpkin"},
+}
+"""Colour → things that are of that colour; less of it there is not a matter of light."""
+
+
+def _colored_so(clause: Clause) -> bool:
+    things = {thing.words.split()[-1] for thing in clause.all("thing") if thing.words}
+    return any(clause.says(color) and things & names for color, names in _COLORED.items())
+
+
 def hue_of_a_thing(clause: Clause) -> list[Draft] | None:
     """ "Make the sky bluer", "less blue in the sky"."""
+    heads = clause.heads()
+    if clause.says("less") and len(heads) == 1 and not _colored_so(clause):
+        clause.take_all("head", "direction", "too")
+        size = SCALES["adjust"][clause.degree() or ""]
+        slider, sign = next((name, value) for name, value in heads[0].args.items() if name != OWN)
+        return [Draft("adjust", {slider: sign * size}, clause.region())]
     meant = Head("hue", "comparative", {} if clause.says("less") else {"more": "yes"})
     clause.items = [replace(item, value=meant) if item.kind == "head" else item for item in clause.items]
     return hue(clause)

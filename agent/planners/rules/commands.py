@@ -28,6 +28,8 @@ class Said:
 
     command: Command
     ask: Ask | None = None
+    looks: bool = False
+    """Whether a version is only looked at, as far as was said."""
 
 
 def read(text: str, context: Context) -> Said | None:
@@ -41,8 +43,8 @@ def read(text: str, context: Context) -> Said | None:
 
 def spoken(words: Sequence[Word], context: Context) -> Said | None:
     """The command that words of a message are, with courtesy around them or as they stand."""
-    whole = _text(gathered(words))
-    return next((said for text in dict.fromkeys((stripped(words), whole)) if (said := read(text, context))), None)
+    texts = (stripped(words), _text(gathered(words)), _text(words))
+    return next((said for text in dict.fromkeys(texts) if (said := read(text, context))), None)
 
 
 # --- without courtesy -------------------------------------------------------------------------------------------------
@@ -99,9 +101,16 @@ def _redo(text: str, context: Context) -> Said | None:
     return Said(Command(name="redo")) if context.undone and _brings_back(text, context) else None
 
 
+def _undone_number(text: str, context: Context) -> bool:
+    """ "Do step 3 again", where that is what was undone."""
+    slots = match("redo a numbered step", text)
+    meant = resolve(f"version {slots['n']}" if slots["n"].isdigit() else slots["n"], context) if slots else None
+    return meant is not None and antecedents.undone_among(meant.revisions, context)
+
+
 def _brings_back(text: str, context: Context) -> bool:
     """ "Bring that back", "I want the sharpened one back", after an undo."""
-    if matches("bring back what was undone", text):
+    if matches("bring back what was undone", text) or _undone_number(text, context):
         return True
     slots = match("bring back something undone", text)
     if slots is None or not re.search(r"\b(?:back|again|redo|restore)\b", text):
@@ -128,7 +137,7 @@ def _before_after(text: str, context: Context) -> Said | None:
 
 def _switch(text: str, context: Context) -> Said | None:
     for slots in every_match("switch", text):
-        meant = None if matches("current", slots["ref"]) else resolve(slots["ref"], context)
+        meant = None if matches("current", slots["ref"]) else _picture(slots["ref"], context)
         if meant is not None:
             return _to(meant, context, text)
     back = match("go back to a step", text)
@@ -141,12 +150,18 @@ def _switch(text: str, context: Context) -> Said | None:
     return None if bare is None else _to(bare, context)
 
 
+def _picture(text: str, context: Context) -> Reference | None:
+    """A version; after "go to" and the like also "the warm picture"."""
+    return resolve(text, context) or resolve(re.sub(r" (?:picture|photo|image|shot)$", " version", text), context)
+
+
 _LOOK = re.compile(r"(?:show|let me see|see|view|display)\b")
 
 
 def _to(meant: Reference, context: Context, text: str = "") -> Said:
     if meant.original:
-        return Said(Command(name="compare", target="original") if _LOOK.match(text) else Command(name="reset"))
+        look = Said(Command(name="compare", target="original"), looks=True)
+        return look if _LOOK.match(text) else Said(Command(name="reset"))
     if len(meant.revisions) > 1:
         return _which(Command(name="switch"), meant, "command.target", context)
     return Said(Command(name="switch", target=meant.target))
@@ -199,20 +214,21 @@ _HERE = {"this", "it", "here", "this one", "this branch", "the current branch", 
 def _merge(text: str, context: Context) -> Said | None:
     if text == "merge" or matches("merge what", text):
         return Said(Command(name="merge"), _other_branch(context, "Merge which branch into this one?"))
+    text = re.sub(r"(?:the )?(\S+?)(?: branch)?'s? (changes|edits|edit|work|adjustments|steps)", r"the \2 from \1", text)
     return next((said for slots in every_match("merge", text) if (said := _merged(slots, text, context))), None)
 
 
 def _merged(slots: dict[str, str], text: str, context: Context) -> Said | None:
     meant = resolve(slots["ref"], context)
+    into = slots.get("into")
+    if meant is not None and into is not None and _is_current(slots["ref"], context):
+        meant, into = resolve(into, context), None
     if meant is None:
         return None
-    into = slots.get("into")
-    if into is not None and into not in _HERE:
+    if into is not None and into not in _HERE and not _is_current(into, context):
         place = resolve(into, context)
         if place is None:
             return None
-        if place.branch != context.branch and " with " in text and meant.branch == context.branch:
-            meant, place = place, meant
         if place.branch != context.branch:
             return Said(Command(name="merge"), _other_branch(context, f"Merge which branch into {context.branch}?"))
     if meant.branch == context.branch or (meant.branch is None and meant.revisions[0] in references.line(context)):
@@ -220,6 +236,13 @@ def _merged(slots: dict[str, str], text: str, context: Context) -> Said | None:
     if len(meant.revisions) > 1:
         return _which(Command(name="merge"), meant, "command.target", context)
     return Said(Command(name="merge", target=meant.target))
+
+
+def _is_current(text: str, context: Context) -> bool:
+    """ "This one", "what I have here", the name of the branch."""
+    meant = resolve(text, context)
+    own = meant is not None and (meant.branch == context.branch)
+    return own or text in _HERE or matches("current", text)
 
 
 def _other_branch(context: Context, question: str) -> Ask:
@@ -252,6 +275,8 @@ def _rename(text: str, context: Context) -> Said | None:
         return None
     meant = resolve(slots["ref"], context) if "ref" in slots else None
     if "ref" in slots and (meant is None or meant.branch is None):
+        return None
+    if slots.get("name", "").startswith("a "):
         return None
     old = context.branch if meant is None else meant.branch
     if "name" not in slots:

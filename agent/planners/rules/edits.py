@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from agent.planners.rules import coloring, effects, idioms, light, objects, shapes
+from agent.planners.rules import coloring, effects, idioms, light, objects, shapes, turning
 from agent.planners.rules.clause import Clause, Draft
 from agent.planners.rules.items import Item
 from agent.planners.rules.words import Word
@@ -35,11 +35,13 @@ RULES: tuple[Rule, ...] = (
     lambda clause, canvas: objects.background(clause),
     lambda clause, canvas: objects.remove(clause),
     lambda clause, canvas: coloring.monochrome(clause),
+    lambda clause, canvas: coloring.only_in_color(clause),
+    lambda clause, canvas: coloring.gray(clause),
     lambda clause, canvas: effects.vignette(clause),
     lambda clause, canvas: effects.border(clause, canvas.shorter),
-    lambda clause, canvas: shapes.flip(clause),
-    lambda clause, canvas: shapes.rotate(clause),
-    lambda clause, canvas: shapes.straighten(clause),
+    lambda clause, canvas: turning.flip(clause),
+    lambda clause, canvas: turning.rotate(clause),
+    lambda clause, canvas: turning.straighten(clause),
     lambda clause, canvas: shapes.crop(clause),
     lambda clause, canvas: shapes.resize(clause, canvas.size),
     lambda clause, canvas: effects.strength(clause),
@@ -75,14 +77,30 @@ def _is_it(clause: Clause, verb: Item) -> bool:
     return bool(after) and after[0].kind == "whole" and after[0].value == "it"
 
 
+def _likes(clause: Clause) -> bool:
+    """ "I like the blur" asks for nothing; "I like it darker" does."""
+    liked = [word.text for word in clause.words[:2]] in (["i", "like"], ["i", "love"], ["we", "like"], ["we", "love"])
+    return liked and not clause.has("direction") and all(head.form != "comparative" for head in clause.heads())
+
+
 def _tells(clause: Clause) -> bool:
     """ "My lens makes them dark" says what happens, and asks for nothing."""
+    told = _TOLD if clause.says(*_MODALS) else _TOLD | {"have", "had"}
     return any(
-        one.kind == "thing" and not one.value.prep and other.kind == "make" and clause.words[other.start].text in _TOLD
+        one.kind == "thing" and not one.value.prep and other.kind == "make" and clause.words[other.start].text in told
         for one, other in pairwise(clause.items)
     )
 
 
+def _spares(clause: Clause) -> bool:
+    """ "Soften nothing else" asks for nothing."""
+    return any(
+        one.kind == "head" and one.value.form == "verb" and clause.words[other.start].text == "nothing"
+        for one, other in pairwise(clause.items)
+    )
+
+
+_MODALS = ("can", "could", "would", "should", "may", "must", "let", "to", "want", "like")
 _TOLD = {"makes", "made", "turns", "turned", "gives", "gave"}
 
 
@@ -91,7 +109,9 @@ def _brings_over(clause: Clause) -> bool:
     refs = [item for item in clause.items if item.kind == "ref"]
     after = clause.items[clause.items.index(refs[0]) + 1 :]
     here = [item for item in after if item.kind == "whole" or (item.kind == "thing" and item.value.whole)]
-    return any({"on", "to", "onto", "into"} & {word.text for word in clause.words[refs[0].stop : item.stop]} for item in here)
+    return any(
+        {"on", "to", "onto", "into"} & {word.text for word in clause.words[refs[0].stop : item.stop]} for item in here
+    )
 
 
 _NO_VERBS = {
@@ -124,7 +144,7 @@ _TURNING = {"rotate", "flip", "straighten", "resize"}
 def read(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
     """The steps that the words ask for, in order; a step that lacks something says what."""
     clause = idioms.settled(Clause.of(idioms.gathered(words)))
-    if _two_requests(clause) or _tells(clause):
+    if _two_requests(clause) or _tells(clause) or _likes(clause) or _spares(clause):
         return None
     if clause.has("ref") and _brings_over(clause):
         return None

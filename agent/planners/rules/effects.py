@@ -82,9 +82,9 @@ def _meant(clause: Clause, head: Head) -> str | None:
     """The tool that a form of speech asks for; None where it asks for what no tool does."""
     direction = set(clause.all("direction"))
     negated, enough, too = clause.has("not"), clause.has("enough"), clause.has("too")
-    states = (clause.has("be") or clause.says("so") or (clause.has("degree") and not clause.has("thing"))) and not clause.has(
-        "make", "should", "add"
-    )
+    states = (
+        clause.has("be") or clause.says("so") or (clause.has("degree") and not clause.has("thing"))
+    ) and not clause.has("make", "should", "add")
     less = direction == {-1} or too
     match head.form, head.tool:
         case _ if negated and not (enough and head.form == "adjective") and not (head.form == "adjective" and states):

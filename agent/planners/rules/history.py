@@ -14,6 +14,7 @@ from agent.planners.rules import references
 from agent.planners.rules.amounts import SCALES
 from agent.planners.rules.asides import Ban
 from agent.planners.rules.clause import Draft, Need
+from agent.planners.rules.patterns import matches
 from agent.planners.rules.references import Reference
 from sessions.values import Json, Revision
 
@@ -22,8 +23,12 @@ START = "start of what is replaced"
 _STRENGTH = {"blur", "sharpen", "denoise", "vignette", "auto"}
 
 
-def settled(drafts: Sequence[Draft], context: Context) -> tuple[list[Draft], dict[str, Reference]]:
-    """The drafts with "less", "more" and "half of it" worked out, and where replaced steps start."""
+def settled(
+    drafts: Sequence[Draft], context: Context, said: str = ""
+) -> tuple[list[Draft], dict[str, Reference]]:
+    """The drafts with "less", "more" and "half of it" worked out, and where replaced steps start. `said`: the words."""
+    if matches("also as before", said):
+        drafts = [_likewise(draft, context) for draft in drafts]
     out: list[Draft] = []
     starts: dict[str, Reference] = {}
     for draft in drafts:
@@ -34,6 +39,15 @@ def settled(drafts: Sequence[Draft], context: Context) -> tuple[list[Draft], dic
         out.append(weaker)
         starts |= {START: start} if start else {}
     return out, starts
+
+
+def _likewise(draft: Draft, context: Context) -> Draft:
+    """ "Flip this one too": the way that another was flipped, where all were flipped the same way."""
+    flips = [revision.step for revision in context.revisions if revision.step is not None and revision.tool == "flip"]
+    axes = {str(step.args.get("axis", "horizontal")) for step in flips}
+    if draft.tool != "flip" or draft.need is None or len(axes) != 1:
+        return draft
+    return replace(draft, args={"axis": axes.pop()}, need=None)
 
 
 def _there(draft: Draft, context: Context) -> Draft:

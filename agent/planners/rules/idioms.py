@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from agent.planners.rules import repairs
+from agent.planners.rules import complaints, repairs
 from agent.planners.rules.clause import Clause, inner_head
 from agent.planners.rules.lexicon import Head, colors, lexicon
+from agent.planners.rules.nounphrases import Thing
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
@@ -72,10 +73,13 @@ def settled(clause: Clause) -> Clause:
     """The clause with "remove the noise", "fix the colours", "enhance the contrast" turned into what they mean."""
     for settle in (
         _also,
+        _fitting,
+        _softened,
+        _flawed_zone,
         _gone,
-        _has_cast,
-        _rated,
-        _caused,
+        complaints.has_cast,
+        complaints.rated,
+        complaints.caused,
         _corners,
         _likened,
         _sized_effect,
@@ -85,6 +89,7 @@ def settled(clause: Clause) -> Clause:
         _lettered,
         _pointed,
         _numbers_apart,
+        repairs.sliced,
         repairs.taken_off,
         repairs.removed_effect,
         _named_look,
@@ -92,7 +97,7 @@ def settled(clause: Clause) -> Clause:
         repairs.halved,
         _pronounced_effect,
         repairs.enhanced_property,
-        _color_complaint,
+        complaints.color_complaint,
         repairs.repaired,
         repairs.fixed_property,
         repairs.cut_property,
@@ -114,81 +119,77 @@ def _also(clause: Clause) -> None:
         clause.items.append(replace(stops[0], kind="head", value=Head("adjust", "noun", {"exposure": 1})))
 
 
+_FITTING = {"fit", "fits", "fitting"}
+_SCREENS = {
+    "slide",
+    "screen",
+    "display",
+    "phone",
+    "print",
+    "frame",
+    "monitor",
+    "tv",
+    "wallpaper",
+    "page",
+    "cover",
+    "header",
+}
+
+
+def _fitting(clause: Clause) -> None:
+    """ "Make it fit a 16:9 slide", "400 x 300 pixels": the shape or the size is said already."""
+    shaped = clause.has("ratio", "shape", "pixels")
+    if not shaped:
+        return
+    for item in list(clause.items):
+        text = clause.words[item.start].text
+        if item.kind == "unknown" and (
+            text in _FITTING or (text in {"pixels", "px", "pixel"} and clause.has("pixels"))
+        ):
+            clause.swap(item, "fill", text)
+        screen = (
+            item.kind == "thing"
+            and not clause.head_items("resize", "remove")
+            and item.value.article in {"a", "an", "my", ""}
+        )
+        if screen and item.value.words in _SCREENS and item.value.prep in {"", "for", "to", "on"}:
+            clause.swap(item, "fill", text)
+
+
+def _softened(clause: Clause) -> None:
+    """ "Can the highlights be softer", "smoother contrast": less of it."""
+    soft = [
+        item for item in clause.head_items("blur") if clause.words[item.start].text in {"softer", "smoother", "gentler"}
+    ]
+    nouns = [item for item in clause.head_items("adjust") if item.value.form == "noun"]
+    if (
+        len(soft) == 1
+        and len(nouns) == 1
+        and set(nouns[0].value.args) <= {"highlights", "contrast", "saturation", "exposure"}
+    ):
+        clause.swap(soft[0], "direction", -1)
+
+
+def _flawed_zone(clause: Clause) -> None:
+    """ "The shadows are noisy": where it is noisy."""
+    flaws = [item for item in clause.head_items("denoise", "sharpen") if item.value.form == "flaw"]
+    zones = [item for item in clause.head_items("adjust") if set(item.value.args) in ({"shadows"}, {"highlights"})]
+    if len(flaws) == len(zones) == 1 and zones[0].value.form == "noun" and clause.has("be", "too"):
+        words = " ".join(word.text for word in clause.words[zones[0].start : zones[0].stop])
+        clause.swap(zones[0], "thing", Thing(words, article="the", parts=(words,)))
+
+
 def _gone(clause: Clause) -> None:
     """ "Can the cup go", "the noise can go": it is not wanted any more."""
     ends = [item for item in clause.items if item.kind != "fill"]
     asked = clause.says("can", "could", "should", "must", "may", "needs", "has", "have", "let") and len(ends) > 1
-    if asked and ends[-1].kind == "history" and clause.words[ends[-1].start].text == "go" and ends[0].start < ends[-1].start:
+    if (
+        asked
+        and ends[-1].kind == "history"
+        and clause.words[ends[-1].start].text == "go"
+        and ends[0].start < ends[-1].start
+    ):
         clause.swap(ends[-1], "head", Head("remove", "noun"))
-
-
-_CASTING = {"cast", "tint", "tinge", "hue", "haze", "noise", "glow"}
-_HAVING = {"has", "have", "got", "there", "shows"}
-
-
-def _has_cast(clause: Clause) -> None:
-    """ "It has a slight magenta cast", "there is a yellow tint": it is complained of."""
-    if clause.has("direction", "fix", "add", "make", "not", "too") or not clause.says(*_HAVING):
-        return
-    casts = [
-        item
-        for item in clause.head_items("adjust")
-        if item.value.form == "noun" and clause.words[item.stop - 1].text in _CASTING
-    ]
-    verbs = [item for item in clause.items if clause.words[item.start].text in _HAVING and item.kind in {"unknown", "fill", "be"}]
-    if len(casts) != 1 or not verbs or verbs[0].start > casts[0].start:
-        return
-    clause.swap(casts[0], "head", replace(casts[0].value, form="adjective"))
-    clause.swap(verbs[0], "be", "has")
-    clause.drop([item for item in clause.items if item.kind == "unknown" and clause.words[item.start].text in _HAVING])
-
-
-_POOR = {"weak", "low", "poor", "faint", "lacking", "missing"}
-_RICH = {"strong", "high", "intense", "extreme", "heavy", "hot", "much"}
-
-
-def _rated(clause: Clause) -> None:
-    """ "The contrast is weak", "the highlights are a touch hot": too little of it, too much of it."""
-    nouns = [item for item in clause.head_items("adjust") if item.value.form == "noun"]
-    if not nouns or len(clause.head_items("adjust")) > len(nouns) or not clause.has("be") or clause.has("too", "not", "make"):
-        return
-    verb = next(item for item in clause.items if item.kind == "be")
-    said = [item for item in clause.items if item.kind in {"degree", "unknown", "adjective"} and item.start > verb.start]
-    last = clause.words[said[-1].stop - 1].text if said else ""
-    if verb.start > nouns[0].start and last in _POOR | _RICH:
-        clause.swap(said[-1], "too" if last in _RICH else "lacking", last)
-
-
-_CAUSING = {"makes", "make", "made", "turns", "turned", "leaves", "left"}
-
-
-def _cause(clause: Clause) -> None:
-    """ "My lens makes the corners dark", "the neon lights make it green": how it looks, and not what is wanted."""
-    verb = next((item for item in clause.items if clause.words[item.start].text in _CAUSING and item.start), None)
-    if verb is None or verb.kind not in {"make", "unknown", "turn", "thing"} or clause.has("add", "fix", "should", "direction"):
-        return
-    before = [item for item in clause.items if item.stop <= verb.start and item.kind not in {"fill", "det"}]
-    named = len(before) == 1 and before[0].kind == "thing" and not before[0].value.prep and not before[0].value.whole
-    after = [item for item in clause.items if item.start > verb.start]
-    formed = [item for item in after if item.kind == "head" and item.value.form in {"adjective", "flaw"}]
-    colored = [item for item in after if item.kind == "color"]
-    about = any(item.kind in {"whole", "thing"} for item in after)
-    if named and about and len(formed) + len(colored) == 1:
-        clause.drop(before)
-        clause.swap(verb, "be", "makes")
-
-
-def _caused(clause: Clause) -> None:
-    """ "Too much purple from the stage lights": from where a flaw comes is not where it is."""
-    _cause(clause)
-    if clause.has("too", "be") and not clause.has("make", "add", "fix"):
-        clause.drop(
-            [
-                item
-                for item in clause.items
-                if item.kind == "thing" and item.value.prep in {"from", "due to", "because of"}
-            ]
-        )
 
 
 def _corners(clause: Clause) -> None:
@@ -348,40 +349,3 @@ def _pronounced_effect(clause: Clause) -> None:
         head = inner_head(item)
         if head is not None and (not taking or (head.tool == "crop" and clause.head_items("crop"))):
             clause.swap(item, "head", head)
-
-
-_TINGES = {
-    "blue": ("temperature", -1),
-    "yellow": ("temperature", 1),
-    "orange": ("temperature", 1),
-    "red": ("temperature", 1),
-    "green": ("tint", -1),
-    "pink": ("tint", 1),
-    "magenta": ("tint", 1),
-    "purple": ("tint", 1),
-}
-
-
-def _color_complaint(clause: Clause) -> None:
-    """ "Everything is blue": the whole picture has a cast; "tint slightly green" says where to."""
-    if any("tint" in head.args and head.form == "noun" for head in clause.heads("adjust")) and not clause.has(
-        "direction"
-    ):
-        for item in [item for item in clause.items if item.kind == "color"]:
-            tinge = _TINGES.get(clause.words[item.stop - 1].text)
-            if tinge and tinge[0] == "tint":
-                clause.swap(item, "head", Head("adjust", "comparative", dict([tinge])))
-    reduced = set(clause.all("direction")) == {-1} and not clause.has("head", "make", "quote", "ref")
-    for item in [item for item in clause.items if item.kind == "color"] if reduced else ():
-        tinge = _TINGES.get(clause.words[item.stop - 1].text)
-        if tinge and tinge[0] + clause.words[item.stop - 1].text != "temperaturered":
-            clause.swap(item, "head", Head("adjust", "noun", dict([tinge])))
-    much = clause.has("too") and not clause.has("be")
-    if not (clause.has("be") or much) or clause.has("make", "add", "should", "head", "place"):
-        return
-    if clause.has("thing") and not much and any(not thing.article and thing.prep for thing in clause.all("thing")):
-        return
-    for item in list(clause.items):
-        tinge = _TINGES.get(clause.words[item.stop - 1].text) if item.kind == "color" else None
-        if tinge:
-            clause.swap(item, "head", Head("adjust", "adjective", dict([tinge])))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.planners.rules.lexicon import Entry, Head, lexicon
+from agent.planners.rules.lexicon import Entry, Head, lexicon, nouns
 from agent.planners.rules.nounphrases import EATERS, Thing, noun_phrase
 from agent.planners.rules.numbers import quantity_at
 from agent.planners.rules.places import place_at
@@ -121,7 +121,12 @@ def _thing(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item | Non
     texts = _texts(words)
     wants = _wants_object(before)
     entry = lexicon().longest(texts[at:])
-    if entry is not None and entry.kind == "head" and len(entry.words) > 1 and not wants:
+    if (
+        entry is not None
+        and entry.kind == "head"
+        and len(entry.words) > 1
+        and not (wants or _goes_on(texts, at, entry))
+    ):
         return None
     found = noun_phrase(texts, at, wants, greedy=not any(text in EATERS for text in texts[:at]))
     if found is None:
@@ -140,6 +145,12 @@ def _thing(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item | Non
     if thing.inner is not None and not wants and _is_effect(thing.inner) and not _is_zone(thing, before):
         return None
     return Item("thing", thing, at, stop)
+
+
+def _goes_on(texts: Sequence[str], at: int, entry: Entry) -> bool:
+    """ "The date" in "the date stamp": the effect is only the first part of a thing."""
+    stop = at + len(entry.words)
+    return entry.words[0] == "the" and stop < len(texts) and texts[stop] in nouns("noun")
 
 
 def _wants_object(before: Sequence[Item]) -> str:

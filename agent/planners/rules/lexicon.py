@@ -82,7 +82,9 @@ def nouns(heading: str) -> frozenset[str]:
 
 def _entries() -> Iterator[Entry]:
     for heading, lines in tables.blocks("edits.txt"):
-        yield from (Entry(words, "head", _head(heading)) for phrase in tables.phrases(lines) for words in _worse(phrase))
+        yield from (
+            Entry(words, "head", _head(heading)) for phrase in tables.phrases(lines) for words in _worse(phrase)
+        )
     for heading, lines in tables.blocks("edits.txt"):
         if (head := _head(heading)).form == "verb":
             yield from (Entry(words, "head", head) for phrase in tables.phrases(lines) for words in _forms(phrase))

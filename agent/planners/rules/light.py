@@ -77,9 +77,11 @@ def _adjusted(clause: Clause, heads: list[Head], stated: bool) -> list[Draft] | 
 
 def _is_exclaimed(clause: Clause, heads: list[Head]) -> bool:
     """ "Cool!" asks for nothing; "cool it down a bit" does."""
-    alone = not clause.has("whole", "thing", "place", "degree", "quantity", "direction", "too", "be", "conj")
+    alone = not clause.has("thing", "place", "degree", "quantity", "direction", "too", "make", "should", "add", "conj")
     words = [word for word in clause.words if word.kind != "mark"]
-    return alone and len(heads) == 1 and heads[0].form == "verb" and len(words) < 3 and words[-1].text in _EXCLAIMED
+    stated = not clause.has("whole") or clause.has("be")
+    bare = len(words) < 3 or clause.has("be")
+    return alone and stated and bare and len(heads) == 1 and heads[0].form == "verb" and words[-1].text in _EXCLAIMED
 
 
 def _cannot_tell(clause: Clause, heads: list[Head]) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.planners.rules import asides, commands, edits
+from agent.planners.rules import antecedents, asides, commands, edits, references
 from agent.planners.rules.asides import Ban
 from agent.planners.rules.clause import Clause, Draft, complete
+from agent.planners.rules.patterns import matches
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.units import Unit, joined, opens
@@ -78,13 +79,18 @@ def command(reader: Reader, at: int) -> int:
     """A command of one segment, or of a few that "and" has parted ("show the cat and the dog side by side")."""
     if not all(found.complaint for found in reader.reading.units):
         return 0
+    if reader.reading.said is not None and matches("says why there", reader.segments[at].text):
+        reader.reading.remarks.append(reader.segments[at])
+        return 1
     for stop in range(min(at + 3, len(reader.segments)), at, -1):
         run = reader.segments[at:stop]
-        if any(segment.joint in {"sentence", "then", "but"} or segment.place for segment in run[1:]):
+        apart = any(segment.joint in {"sentence", "then", "but"} for segment in run[1:])
+        recalled = apart and antecedents.leads_there(run[-1].text)
+        if any(segment.place for segment in run[1:]) or (apart and not recalled):
             continue
         said = commands.spoken(joined(run), reader.context)
         if said is not None and reader.reading.said is not None:
-            return len(run) if _lead_to_the_same(said, reader.reading.said) else 0
+            return len(run) if _lead_to_the_same(said, reader) or _overrides(said, run, reader) else 0
         if said is not None:
             reader.reading.said = said
             reader.reading.remarks += [complained for found in reader.reading.units for complained in found.segments]
@@ -93,11 +99,21 @@ def command(reader: Reader, at: int) -> int:
     return 0
 
 
-def _lead_to_the_same(one: commands.Said, other: commands.Said) -> bool:
-    """ "Scrap everything and go back to the original"."""
-    if one.ask or other.ask:
+def _lead_to_the_same(one: commands.Said, reader: Reader) -> bool:
+    """ "Scrap everything and go back to the original": both commands come to the same version."""
+    other = reader.reading.said
+    if one.ask or other is None or other.ask:
         return False
-    return one.command == other.command or {one.command.name, other.command.name} == {"reset"}
+    landed = {references.landing(said.command, reader.context) for said in (one, other)}
+    return one.command == other.command or (len(landed) == 1 and None not in landed)
+
+
+def _overrides(said: commands.Said, run: Sequence[Segment], reader: Reader) -> bool:
+    """ "The last but one, I mean two steps before now"."""
+    if matches("overrides", run[0].text):
+        reader.reading.said = said
+        return True
+    return False
 
 
 def _of_its_kind(words: Sequence[Word]) -> bool:

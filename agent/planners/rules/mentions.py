@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from agent.plan import Context
 from agent.planners.rules.numbers import ORDINALS
 from agent.planners.rules.patterns import matches
-from agent.planners.rules.references import Reference, described, resolve
+from agent.planners.rules.references import Reference, described, resolve, shared
 from agent.planners.rules.words import Word
 
 _LONGEST = 10
@@ -30,9 +30,11 @@ _OPENERS = {
     "as",
     "one",
     "state",
+    "original",
     "point",
 }
 _LEADING_TO = {"to", "from", "with", "of", "in", "on", "at"}
+_DEGREES = {"a", "slightly", "more", "less", "much", "somewhat", "even", "brighter", "darker", "warmer", "cooler", "sharper"}
 _UNITS = {"percent", "px", "degrees", "times", "stops", "points", "by", "x"}
 _QUALIFIERS = {"without", "before", "after", "where", "that"}
 
@@ -48,11 +50,34 @@ def mark(words: Sequence[Word], context: Context) -> tuple[list[Word], dict[str,
             out.append(words[at])
             at += 1
             continue
-        text, meant, stop = mention
+        text, meant, stop = _described_twice(words, mention, context)
         found[text] = meant
         out.append(Word(text, "ref", words[at].start, words[stop - 1].stop))
         at = stop
     return out, found
+
+
+_LINKS = {"from", "at", "in", "being", "namely", ",", "(", ")", "—"}
+_TURNED = {"it", "the", "this"}
+
+
+def _described_twice(
+    words: Sequence[Word], mention: tuple[str, Reference, int], context: Context
+) -> tuple[str, Reference, int]:
+    """ "The square crop (#2)", "the colour version #3", "the warm one, before it went grey": one version in two phrases."""
+    text, meant, stop = mention
+    at = stop
+    while at < len(words) and words[at].text in _LINKS:
+        at += 1
+    if at < len(words) and words[at].text == "before" and [word.text for word in words[at + 1 : at + 2]] == ["it"]:
+        second = _longest(words, at, context)
+    else:
+        second = _mention(words, at, context) if at < len(words) else None
+    both = second and shared(meant, second[1], context)
+    if second is None or both is None or (meant.branch is not None and second[1].branch is not None):
+        return mention
+    stop = second[2] + (words[second[2] : second[2] + 1] != [] and words[second[2]].text == ")")
+    return f"{text} {second[0]}", both, stop
 
 
 def _mention(words: Sequence[Word], at: int, context: Context) -> tuple[str, Reference, int] | None:
@@ -60,8 +85,10 @@ def _mention(words: Sequence[Word], at: int, context: Context) -> tuple[str, Ref
     branch = _branch_alone(words, at, context)
     if branch is not None:
         return words[at].text, branch, at + 1
-    if not _may_open(words, at):
-        return None
+    return _longest(words, at, context) if _may_open(words, at) else None
+
+
+def _longest(words: Sequence[Word], at: int, context: Context) -> tuple[str, Reference, int] | None:
     stop = at
     while stop < len(words) and words[stop].kind in {"word", "hash", "number", "ordinal"} and stop - at < _LONGEST:
         stop += 1
@@ -73,9 +100,14 @@ def _mention(words: Sequence[Word], at: int, context: Context) -> tuple[str, Ref
 
 
 def _branch_alone(words: Sequence[Word], at: int, context: Context) -> Reference | None:
-    """ "On sepia, …": a branch by its mere name, before a pause."""
-    pauses = at + 1 == len(words) or words[at + 1].kind == "mark"
-    if at != 1 or words[0].text not in {"on", "from", "in"} or not pauses:
+    """ "On sepia, …", "… from sepia", "make sepia a bit cooler": a branch by its mere name."""
+    if at == 0:
+        return None
+    before, after = words[at - 1].text, words[at + 1].text if at + 1 < len(words) else ""
+    pauses = not after or words[at + 1].kind == "mark"
+    leads = at == 1 and before in {"on", "from", "in"} and pauses
+    source = before == "from" and (pauses or after in {"in", "and", "but", "into", "onto", "here", "too", "please"})
+    if not leads and not source and not (at == 1 and before == "make" and after in _DEGREES):
         return None
     meant = resolve(words[at].text, context)
     return meant if meant is not None and meant.branch is not None else None
@@ -84,6 +116,10 @@ def _branch_alone(words: Sequence[Word], at: int, context: Context) -> Reference
 def _may_open(words: Sequence[Word], at: int) -> bool:
     """ "Before" and "step" speak of versions only after "to", "from" and the like: "step 2: blur" is no version."""
     word = words[at]
+    if at > 1 and (words[at - 2].text, words[at - 1].text) == ("instead", "of"):
+        return False
+    if word.text == "original":
+        return at == 0 and len(words) > 1 and words[1].text in {"in", "but", "with"}
     if word.text in {"before", "step"}:
         return at > 0 and words[at - 1].text in _LEADING_TO
     return word.kind == "hash" or word.text in _OPENERS or word.text in ORDINALS

@@ -60,6 +60,8 @@ class Mood:
         if self.too or self.lacks:
             return 1 if self.lacks else -1
         match head.form:
+            case "verb" if self.states and not (self.asks or self.wants or self.direction):
+                return None
             case "verb":
                 return int(self.direction >= 0)
             case "comparative":
@@ -83,7 +85,13 @@ def _excess(clause: Clause) -> tuple[bool, bool]:
     clause.take_all("enough")
     little = too and any(f"too {low}" in clause.text for low in _LOW)
     if little:
-        clause.items = [item for item in clause.items if not (item.kind == "degree" and item.value in {"small", "tiny"})]
+        clause.items = [
+            item for item in clause.items if not (item.kind == "degree" and item.value in {"small", "tiny"})
+        ]
+    if too:
+        said = {"too strong", "too high", "too heavy", "too intense", "too much"}
+        strong = any(phrase in clause.text for phrase in said)
+        clause.items = [item for item in clause.items if not (strong and item.kind == "degree" and item.value == "big")]
     lacking = bool(clause.take_all("lacking"))
     if lacking:
         return False, True

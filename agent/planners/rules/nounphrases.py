@@ -68,6 +68,11 @@ _ADVERBS = frozenset(listed("adverb"))
 _MOODS = {"feeling", "feel", "look", "vibe", "vibes", "mood", "tone", "tones", "effect", "style", "atmosphere"}
 _COMPARED = {"darker", "brighter", "lighter", "smaller", "bigger", "larger", "taller", "shorter"}
 _CANS = {"trash", "garbage", "tin", "spray", "soda", "beer", "watering", "rubbish", "paint", "coke"}
+_PARTICIPLES = set(
+    """parked dressed hung placed painted printed written stuck lying sitting standing hanging mounted located seated
+    left attached glued taped stamped scribbled drawn pinned planted stacked scattered reflected covered tied""".split()
+)
+_MODALS = {"can", "could", "would", "should", "may", "might"}
 _MOST_UNKNOWN = 2
 
 
@@ -175,6 +180,10 @@ def _body(texts: Sequence[str], at: int, compared: bool) -> tuple[int, list[str]
     """Where the run of adjectives and nouns ends, and the class of each word. `compared`: "the bigger one" may follow."""
     classes: list[str] = []
     while at < len(texts):
+        if texts[at] == "can" and classes[-1:] == ["noun"] and texts[at - 1] in _CANS and set(texts[:at]) & _MODALS:
+            classes.append("noun")
+            at += 1
+            continue
         run = _run(texts, at, named=any(c != "adjective" for c in classes))
         if run is not None:
             if run[0] == "stop":
@@ -245,7 +254,7 @@ def _class(word: str) -> str:
 
 def _inner(body: Sequence[str]) -> Entry | None:
     """What the phrase means as an effect: all of it, or its last words after words of degree or colour."""
-    for first in range(len(body)):
+    for first in range(len(body) if body[-1] != "smudge" else 0):
         entry = lexicon().longest(body[first:])
         if entry is None or len(entry.words) != len(body) - first:
             continue
@@ -261,7 +270,7 @@ def _names_effect(word: str) -> bool:
         entry is not None
         and entry.kind == "head"
         and _is_noun(entry)
-        and word not in {"shadow", "shadows", "lights", "highlights"}
+        and word not in {"shadow", "shadows", "lights", "highlights", "smudge", "smudges"}
     )
 
 
@@ -323,7 +332,9 @@ def _attachment(texts: Sequence[str], at: int, wants: str, greedy: bool) -> tupl
         if held is not None and held[0].article:
             return " ".join(texts[start : held[1]]), held[1]
         return " ".join(texts[start:at]), at
-    place = place_at(texts, at)
+    if at + 1 < len(texts) and texts[at] in _PARTICIPLES and _attaching(texts, at + 1, wants, greedy):
+        at += 1
+    place = place_at(texts, at + 1 if at > start and texts[at] in _ATTACHING else at)
     if place is not None and place[1] - at > 1 and texts[at] not in ARTICLES:
         return " ".join(texts[start : place[1]]), place[1]
     prep = _attaching(texts, at, wants, greedy)

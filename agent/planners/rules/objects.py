@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.plan import Candidate
 from agent.planners.rules.clause import Clause, Draft, Need
+from agent.planners.rules.items import Item
 from agent.planners.rules.lexicon import colors
 from agent.planners.rules.nounphrases import Thing
 
@@ -15,6 +16,11 @@ WHICH_COLOR = Need(
     "Which colour should the background have?",
     "args.color",
     tuple(Candidate(label=name, value=colors()[name]) for name in ("white", "black", "gray", "light blue")),
+)
+IN_WHICH_CORNER = Need(
+    "In which corner?",
+    "args.at",
+    tuple(Candidate(label=corner, value=corner) for corner in ("bottom right", "bottom left", "top right", "top left")),
 )
 WRITE_WHAT = Need("What should it say?", "args.text", free=True)
 _BACKGROUNDS = {"background", "backdrop"}
@@ -32,6 +38,8 @@ def remove(clause: Clause) -> list[Draft] | None:
     if clause.tools() != {"remove"} or clause.has("not", "too", "except", "quote"):
         return None
     verb = next(item for item in clause.items if item.kind == "head")
+    if clause.has("be") and verb.value.form == "noun" and not clause.wished and not clause.says("wish", "would", "if"):
+        return None
     clause.take_all("head", "degree")
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
     if len({item.start > verb.start for item in things}) > 1:
@@ -42,7 +50,7 @@ def remove(clause: Clause) -> list[Draft] | None:
         item.kind == "thing" or item.value == "picture" for item in clause.items if item.kind in {"thing", "whole"}
     ):
         return None
-    if not things and not clause.has("place") and (person := clause.region()):
+    if not things and not clause.has("place") and not clause.says("kill") and (person := clause.region()):
         return [Draft("remove", region=person)]
     if not things or all(item.value.vague for item in things):
         clause.take_all("thing", "place", "vague")
@@ -63,6 +71,9 @@ def _removable(thing: Thing) -> bool:
 
 def background(clause: Clause) -> list[Draft] | None:
     """A plain colour behind the subject."""
+    if (painted := _painted_behind(clause)) is not None:
+        return painted
+    _another_color(clause)
     heads = clause.heads()
     if {head.tool for head in heads} - {"replace_background", "remove"} or clause.has("not", "too", "except", "quote"):
         return None
@@ -90,6 +101,57 @@ def background(clause: Clause) -> list[Draft] | None:
     if not said:
         return [Draft("replace_background", need=WHICH_COLOR)]
     return [Draft("replace_background", {"color": said[0]})]
+
+
+def _painted_behind(clause: Clause) -> list[Draft] | None:
+    """ "Cut the dog out and put it on white", "black behind her", "replace everything behind her with white"."""
+    colors_said = clause.all("color")
+    if len(colors_said) != 1 or clause.has("not", "too", "quote", "ref", "quantity"):
+        return None
+    cuts = [item for item in clause.head_items("crop", "remove") if item.value.form == "verb"]
+    things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
+    placed = clause.says("on", "onto", "against") and len(things) == 1 and not things[0].value.prep
+    if (
+        len(clause.heads()) == len(cuts) == 1
+        and clause.says("out")
+        and placed
+        and things[0].value.words != "background"
+    ):
+        clause.take_all("head", "thing", "color", "insert")
+        return [Draft("replace_background", {"color": colors_said[0]})]
+    behind = any(
+        clause.words[item.start].text == "behind" or str(item.value).endswith("behind") for item in clause.items
+    )
+    replaces = clause.says("replace", "swap", "make", "turn", "put", "fill", "paint", "want") or not clause.has(
+        "head", "be"
+    )
+    if (
+        clause.heads("replace_background", "crop", "adjust", "text", "border")
+        or not behind
+        or not replaces
+        or len(things) > 1
+    ):
+        return None
+    if clause.has("head") and not clause.says("replace", "swap"):
+        return None
+    clause.take_all("head", "except", "thing", "color", "change")
+    clause.items = [
+        item
+        for item in clause.items
+        if not (item.kind == "prep" and item.value == "behind")
+        and clause.words[item.start].text not in {"her", "him", "them", "replace", "swap"}
+    ]
+    return [Draft("replace_background", {"color": colors_said[0]})]
+
+
+def _another_color(clause: Clause) -> None:
+    """ "Change the background to another colour": which one, is not said."""
+    if not clause.heads("replace_background") or clause.has("color"):
+        return
+    named = [item for item in clause.head_items("adjust") if clause.words[item.stop - 1].text in {"color", "colors"}]
+    if len(named) == len(clause.head_items("adjust")) == 1:
+        clause.drop(named)
+        clause.take_all("direction")
 
 
 def _behind(clause: Clause) -> list[Draft]:
@@ -159,14 +221,31 @@ _NAMED = {
 def text(clause: Clause) -> list[Draft] | None:
     """Words on the picture, at a place, in a colour."""
     quotes = clause.take_all("quote")
+    _on_top(clause)
     if clause.tools() - {"text"} or clause.has("not", "too") or len(quotes) > 1:
         return None
-    named = [item for item in clause.items if item.kind == "thing" and item.value.words.split()[-1:] and item.value.words.split()[-1] in _NAMED]
+    named = [
+        item
+        for item in clause.items
+        if item.kind == "thing" and item.value.words.split()[-1:] and item.value.words.split()[-1] in _NAMED
+    ]
     if not quotes and not clause.heads("text") and not (named and clause.has("add", "insert")):
         return None
-    if quotes and not (clause.has("add", "make", "head", "place") or len(clause.items) == 0):
+    told = clause.has("add", "make", "head", "place", "color", "size") or (clause.wished and clause.says("say", "read"))
+    if quotes and not (told or len(clause.items) == 0):
         return None
     clause.take_all("head", "degree")
+    if corner := _corner(clause):
+        need = IN_WHICH_CORNER if quotes else WRITE_WHAT
+        clause.drop([corner])
+        clause.take_all("direction")
+        return [Draft("text", {"text": quotes[0]} if quotes else {}, need=need)]
+    if not quotes:
+        clause.take_all("vague")
+        clause.drop([item for item in clause.items if item.kind == "thing" and item.value.vague])
+    first = clause.items[0] if clause.items else None
+    if first is not None and first.kind == "thing" and not first.value.article and not first.value.prep:
+        clause.drop([first])
     clause.drop(named)
     args: dict[str, Any] = {"text": quotes[0]} if quotes else {}
     places = [place for place in clause.take_all("place") if place] or [_side(clause)]
@@ -181,6 +260,23 @@ def text(clause: Clause) -> list[Draft] | None:
     args |= {} if color is None else {"color": color}
     args |= {} if size is None else {"size": size}
     return [Draft("text", args, need=None if quotes else WRITE_WHAT)]
+
+
+def _on_top(clause: Clause) -> None:
+    """ "On top" of words is where they stand; of anything else it means "also"."""
+    for item in list(clause.items):
+        if item.kind == "fill" and item.value == "on top" and not clause.has("place"):
+            clause.swap(item, "place", "top")
+
+
+def _corner(clause: Clause) -> Item | None:
+    """ "In the corner", without saying in which."""
+    if clause.has("place"):
+        return None
+    corners = (
+        item for item in clause.items if item.kind == "thing" and item.value.words in {"corner", "one corner", "side"}
+    )
+    return next(corners, None)
 
 
 _LETTER_SIZES = {"small": 0.04, "tiny": 0.03, "little": 0.04, "big": 0.12, "large": 0.12, "huge": 0.18}

@@ -132,7 +132,7 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
             continue
         if _only_states(unit, draft, pairs[i + 1 :]) or _gives_reason(unit, draft, pairs[:i]):
             continue
-        if any(_said_again(draft, other) for _, other in pairs[i + 1 : i + 2]):
+        if any(_said_again(draft, other) or _in_figures(unit, draft, one, other) for one, other in pairs[i + 1 : i + 2]):
             continue
         cornered = draft.complaint and draft.tool == "vignette" and i + 1 < len(pairs)
         if cornered and _cornered(pairs[i + 1][1], pairs[: i + 1]) is not pairs[i + 1][1]:
@@ -166,7 +166,9 @@ def _only_states(unit: Unit, draft: Draft, later: Sequence[tuple[Unit, Draft]]) 
 
 
 def _same_matter(one: Draft, other: Draft) -> bool:
-    return one.tool == other.tool and (one.tool != "adjust" or bool(set(one.args) & set(other.args)))
+    if one.tool != other.tool or (one.region != other.region and None not in {one.region, other.region}):
+        return False
+    return one.tool != "remove" and (one.tool != "adjust" or bool(set(one.args) & set(other.args)))
 
 
 def _gives_reason(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> bool:
@@ -180,7 +182,23 @@ def _gives_reason(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]
 def _said_again(one: Draft, other: Draft) -> bool:
     """ "More grain-free! Denoise 40 %": first roughly, then in figures."""
     strength = one.tool in {"denoise", "sharpen", "blur", "straighten", "auto"} and one.tool == other.tool
-    return strength and not one.args and bool(other.args) and one.region == other.region and not one.base and not other.more
+    return (
+        strength
+        and not one.args
+        and bool(other.args)
+        and one.region == other.region
+        and not one.base
+        and not other.more
+    )
+
+
+def _in_figures(unit: Unit, one: Draft, following: Unit, other: Draft) -> bool:
+    """ "More punch! Contrast up 25 %": the same sliders, and only then a number."""
+    if one.tool != "adjust" or other.tool != "adjust" or one.region != other.region or unit is following:
+        return False
+    again = set(one.args) <= set(other.args) and all(one.args[name] * other.args[name] > 0 for name in one.args)
+    figures = [Clause.of(some.words).has("quantity") for some in (unit, following)]
+    return again and figures == [False, True] and following.joint == "sentence"
 
 
 def _says_the_same(one: Draft, other: Draft) -> bool:

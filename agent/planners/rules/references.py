@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from agent.plan import Candidate, Context
+from agent.plan import Candidate, Command, Context
 from agent.planners.rules import states
 from agent.planners.rules.clause import Clause
 from agent.planners.rules.lexicon import Head
@@ -43,8 +43,8 @@ def resolve(text: str, context: Context) -> Reference | None:
     """What the words mean; None where they mean no version of this session."""
     text = _LEADING.sub("", text.strip())
     for how in (
-        _branch, _by_number, _original, _by_place, _around_step, _colored, _as_it_was, _nth, _by_step, _by_file, _other,
-        _by_state,
+        _branch, _by_number, _original, _by_place, _around_step, _colored, _as_it_was, _nth, _crop, _by_step, _by_file, _other,
+        _by_state, _twice,
     ):  # fmt: skip
         found = how(text, context)
         if found is not None:
@@ -58,7 +58,7 @@ def described(text: str, context: Context) -> list[Revision]:
     words = re.sub(r"^(?:gray|colorless|without color)$", "black and white", words)
     words = re.sub(r" (?:version|one|edit|step|change|thing|part|stuff|it|on|that)$", "", words)
     passive = re.fullmatch(r"(?:the )?(\w+(?: \w+)?) (?:was|were|got|became|went|turned|is|being) (\w+(?: \w+){0,2})", words)
-    fits = by_tool(words, context) or (by_tool(f"{passive[2]} {passive[1]}", context) if passive else [])
+    fits = by_tool(words, context) or (by_tool(f"{passive[1]} {passive[2]}", context) if passive else [])
     return fits or list(_said(words, context))
 
 
@@ -78,6 +78,20 @@ def line(context: Context) -> list[Revision]:
 def before(step: Revision, context: Context) -> tuple[Revision, ...]:
     """What a step was made from; nothing for a root."""
     return tuple(revision for revision in context.revisions if revision.id in step.parents[:1])
+
+
+def landing(command: Command, context: Context) -> str | None:
+    """The id of the version that a command goes back to; None where it does something else."""
+    back = line(context)
+    match command.name:
+        case "undo":
+            return back[min(command.count, len(back) - 1)].id if back else None
+        case "reset":
+            return back[-1].id if back else None
+        case "switch" | "compare" if command.target and command.other is None:
+            meant = resolve(command.target, context)
+            return meant.revisions[0].id if meant is not None and len(meant.revisions) == 1 else None
+    return None
 
 
 def alone(step: Revision, among: Sequence[Revision], context: Context) -> bool:
@@ -170,8 +184,8 @@ def _ago(said: str) -> int:
 def _around_step(text: str, context: Context) -> Reference | None:
     """ "Before the crop" is the parent of the crop, "the version after the crop" is the crop."""
     kinds = match("one kind without another", text)
-    if kinds:
-        return _lacking(kinds["kind"], kinds["what"], context)
+    if kinds and (lacking := _lacking(kinds["kind"], kinds["what"], context)):
+        return lacking
     for slots in every_match("before a step", text):
         if steps := described(slots["what"], context):
             return _reference(_parents(steps, context))
@@ -222,18 +236,40 @@ def _by_step(text: str, context: Context) -> Reference | None:
     return _branch(slots["what"], context) or _reference(described(slots["what"], context)) if slots else None
 
 
+def _crop(text: str, context: Context) -> Reference | None:
+    """ "The square crop" is a version; other steps are called by their names only together with "version"."""
+    return _reference([step for step in by_tool(text, context) if step.tool == "crop"] if text.endswith(" crop") else [])
+
+
+def _twice(text: str, context: Context) -> Reference | None:
+    """ "The warm one from before it went grey", "the colour version number 3": what both descriptions fit."""
+    numbered = re.fullmatch(r"(.+?) (?:from |at )?((?:(?:number|version|no) )?#?\d+)", text)
+    if numbered:
+        one, number = resolve(numbered[1], context), _by_number(numbered[2], context)
+        return shared(one, number, context) if one and number else None
+    for joint in re.finditer(r" (?:as it was |from )?(?=(?:before|without) )", text):
+        first, second = resolve(text[: joint.start()], context), _around_step(f"version {text[joint.end() :]}", context)
+        if first is not None and second is not None:
+            return shared(first, second, context)
+    return None
+
+
+def shared(one: Reference, other: Reference, context: Context) -> Reference | None:
+    """What two descriptions of one version both fit: the same revisions, or the earlier on the line of the later."""
+    same = [revision for revision in other.revisions if revision in one.revisions]
+    heads = [revision.id for revision in one.revisions]
+    return _reference(same or [r for r in other.revisions if any(r in _back(head, context) for head in heads)])
+
+
 def _by_file(text: str, context: Context) -> Reference | None:
     """ "The cat" is the branch that shows cat.jpg, where there are several photos; "the original cat" is its upload."""
-    slots = match("of a file", text)
+    upload, named = match("upload of a file", text), match("of a file", text)
     roots = [revision for revision in context.revisions if not revision.parents]
-    first = re.sub(r"^original | original$|'s original$", "", text)
-    if slots is None or (len(roots) < 2 and first == text):
-        return None
     for root in roots:
         name = plain(root.name.rpartition(".")[0])
-        if first != text and name == first:
+        if upload is not None and upload["what"].removesuffix("'s") == name:
             return Reference((root,))
-        if name == slots["what"]:
+        if named is not None and named["what"] == name and len(roots) > 1:
             branches = [branch for branch, head in context.branches.items() if root in _back(head, context)]
             return _branch(plain(branches[0]), context) if len(branches) == 1 else Reference((root,))
     return None
@@ -256,6 +292,8 @@ def _other(text: str, context: Context) -> Reference | None:
 
 def _by_state(text: str, context: Context) -> Reference | None:
     """ "The uncropped photo", "square and still in colour": the latest of the line, or else of all, that fits."""
+    for root in line(context)[-1:]:
+        text = text.removeprefix(f"{plain(root.name.rpartition('.')[0])} ")
     state = states.described(text, lambda words: [] if _clause(words).has("direction") else by_tool(words, context))
     if state is None:
         return None

@@ -32,6 +32,36 @@ def cut_places(clause: Clause) -> None:
 _TAKING = {"take", "get", "clean", "wipe", "lift", "move", "pull", "clear", "scrub", "keep"}
 
 
+_SIDES = {"side", "sides", "edge", "edges", "top", "bottom", "left", "right"}
+_SLICING = {"take", "shave", "slice", "lose", "drop", "knock", "get", "lop", "snip", "chop", "cut", "trim"}
+
+
+def sliced(clause: Clause) -> None:
+    """ "Take 20 % off the top", "shave a tenth off the left side", "drop the right third": it is cropped."""
+    first = next((item for item in clause.items if clause.words[item.start].text in _SLICING), None)
+    share = [q for q in clause.all("quantity") if q.unit in {"percent", "part"}]
+    places = clause.all("place")
+    if (
+        first is None
+        or clause.has("thing", "color")
+        or len(places) != 1
+        or len(clause.heads()) > (first.kind == "head")
+    ):
+        return
+    side = places[0].split()[0]
+    off = clause.says("off", "from", "away")
+    if (
+        first.kind in {"make", "direction", "unknown", "head"}
+        and side in _SIDES
+        and (
+            (share and off)
+            or (first.kind == "direction" and places[0].split()[-1] in {"half", "third", "quarter", "thirds"})
+        )
+    ):
+        clause.swap(first, "head", Head("crop", "verb", {"off": True}))
+        clause.items = [item for item in clause.items if not (item.kind == "unknown" and item.value in {"off", "away"})]
+
+
 def taken_off(clause: Clause) -> None:
     """ "Take the calendar off the wall", "get the scooter out of there", "take off the collar tag": it is removed."""
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
@@ -72,12 +102,15 @@ def taken_off(clause: Clause) -> None:
 def removed_effect(clause: Clause) -> None:
     """ "Remove the noise" denoises, "remove the colour" greys, "remove the blue cast" warms."""
     verbs = clause.head_items("remove")
+    marks = [item for item in clause.items if item.kind == "head" and clause.words[item.stop - 1].text in _REPAIRED]
+    if len(verbs) == len(marks) == 1 and marks[0].start > verbs[0].start:
+        return
     for item in _objects_of(verbs[0], clause) if verbs else ():
         before = clause.items[clause.items.index(item) - 1].kind
         before = "det" if clause.words[item.start - 1].text == "the" else before
         named = item.kind == "head" and item not in verbs and (item.value.form in {"noun", "flaw"} or before == "det")
         head = inner_head(item) if item.kind == "thing" else item.value if named else None
-        if head is None:
+        if head is None or (item.kind == "thing" and item.value.words.split()[-1] in _REPAIRED):
             continue
         if head.tool == "blur":
             clause.swap(item, "head", Head("sharpen", "flaw"))
@@ -97,9 +130,11 @@ def removed_effect(clause: Clause) -> None:
         elif head.args.keys() == {"saturation"} and head.form == "noun":
             clause.swap(item, "head", Head("monochrome", "adjective", {"tone": "neutral"}))
             clause.swap(verbs[0], "fill", "remove")
-        elif (head.form in {"noun", "adjective"} and (set(head.args) <= _CASTS or head.args == {"contrast": -1}) and head.args) or (
-            item.kind == "thing" and item.value.is_property
-        ):
+        elif (
+            head.form in {"noun", "adjective"}
+            and (set(head.args) <= _CASTS or head.args == {"contrast": -1})
+            and head.args
+        ) or (item.kind == "thing" and item.value.is_property):
             clause.swap(item, "head", head)
             clause.swap(verbs[0], "direction", -1)
         return

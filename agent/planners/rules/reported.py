@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.planners.rules.lexicon import lexicon
-from agent.planners.rules.nounphrases import ARTICLES, noun_phrase
+from agent.planners.rules.nounphrases import ARTICLES
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word, renamed
 
@@ -38,25 +38,33 @@ def without_lead(words: Sequence[Word]) -> list[Word]:
 def _lead(words: Sequence[Word], at: int) -> int:
     """How many words only lead to what follows."""
     texts = [word.text if word.kind in {"word", "number", "ordinal"} else f"<{word.kind}>" for word in words]
-    if texts[at] == "like" and at + 1 < len(words) and (words[at + 1].kind in {"number", "ratio", "size"} or texts[at + 1] == "by"):
+    if texts[at] == "like" and _is_amount(words, at + 1):
         return 1
     return _reported(texts, at) or _purpose(texts, at)
 
 
+def _is_amount(words: Sequence[Word], at: int) -> bool:
+    """ "(Cooler, like) by 25 %", "(more, like) a lot"."""
+    if at >= len(words):
+        return False
+    entry = lexicon().longest([word.text for word in words[at:]])
+    told = entry is not None and entry.kind == "degree" and at + len(entry.words) == len(words)
+    return told or words[at].kind in {"number", "ratio", "size"} or words[at].text == "by"
+
+
 def _reported(texts: Sequence[str], at: int) -> int:
     """ "My wife thinks (that)", "the client asked me to": somebody, and a verb of saying."""
-    found = noun_phrase(texts, at, "", greedy=False)
-    if found is None or found[0].whole or found[0].prep or not found[0].article:
+    if texts[at] not in ARTICLES:
         return 0
-    stop = found[1]
-    if texts[stop : stop + 1] == [] or texts[stop] not in _SAYING:
+    stop = next((stop for stop in range(at + 2, min(at + 5, len(texts))) if texts[stop] in _SAYING), 0)
+    if not stop or stop + 1 == len(texts):
         return 0
-    if texts[stop] in _WANTING and texts[stop + 1 : stop + 2] != ["you"]:
-        return stop - at
     for length in range(4, 0, -1):
-        if " ".join(texts[stop + 1 : stop + 1 + length]) in _LEADING:
+        if " ".join(texts[stop + 1 : stop + 1 + length]) in _LEADING and texts[stop] not in _WANTING | {"needs"}:
             return stop + 1 + length - at
-    return 0
+    if texts[stop] not in _WANTING:
+        return 0
+    return stop + 3 - at if texts[stop + 1 : stop + 3] in (["you", "to"], ["us", "to"], ["me", "to"]) else stop - at
 
 
 def _purpose(texts: Sequence[str], at: int) -> int:

@@ -1,4 +1,4 @@
-"""Clauses about the picture's outline → crop, resize, rotate, straighten, flip."""
+"""Clauses about the picture's outline → crop, resize."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from agent.plan import Candidate
 from agent.planners.rules.clause import Clause, Draft, Need
+from agent.planners.rules.items import Item
 from agent.planners.rules.numbers import Quantity
 
 _SHAPES = ("1:1", "4:3", "3:2", "16:9")
@@ -14,20 +15,6 @@ CROP_TO_WHAT = Need(
     "args.aspect",
     tuple(Candidate(label={"1:1": "square (1:1)"}.get(shape, shape), value=shape) for shape in _SHAPES),
     free=True,
-)
-TURN_WHICH_WAY = Need(
-    "Turn it by how much?",
-    "args.degrees",
-    (
-        Candidate(label="90° to the right", value=90),
-        Candidate(label="90° to the left", value=-90),
-        Candidate(label="180°", value=180),
-    ),
-)
-FLIP_WHICH_WAY = Need(
-    "Flip it left to right, or upside down?",
-    "args.axis",
-    (Candidate(label="left to right", value="horizontal"), Candidate(label="upside down", value="vertical")),
 )
 WHAT_SIZE = Need(
     "What size should it have?",
@@ -44,6 +31,9 @@ REMOVE_OR_CROP = Need("Crop to which part?", "region", free=True)
 def crop(clause: Clause) -> list[Draft] | None:
     """To a ratio or a named shape, around a thing or a place, or some share off one side."""
     heads = clause.heads("crop")
+    kept = _kept_alone(clause)
+    if kept is not None:
+        return [Draft("crop", region=kept)]
     if clause.tools() - {"crop"} or not (heads or _bare_shape(clause)) or clause.has("not", "too"):
         return None
     if clause.says("cut") and clause.has("add", "insert"):
@@ -93,6 +83,42 @@ def crop(clause: Clause) -> list[Draft] | None:
     if not args and (region is None or not aimed):
         return [Draft("crop", need=CROP_TO_WHAT, refers=refers)]
     return [Draft("crop", args, region)]
+
+
+def _kept_alone(clause: Clause) -> str | None:
+    """ "I only want the bowl", "everything except the right half can go", "make the cat fill the frame"."""
+    gone = [
+        item for item in clause.head_items("remove", "crop") if item.value.form == "noun" or item.value.args.get("off")
+    ]
+    if (
+        len(gone) == 1
+        and clause.says("go", "goes", "gone", "removed")
+        and len(clause.heads()) == 1
+        and clause.has("except")
+        and not clause.has("not")
+    ):
+        at = next(item for item in clause.items if item.kind == "except").start
+        things = [item for item in clause.items if item.kind in {"place", "thing"} and item.start > at]
+        if (
+            len(things) != 1
+            or not clause.words[at].text.startswith(("every", "all"))
+            or clause.says("behind", "outside")
+        ):
+            return None
+        clause.take_all("head", "except", "thing", "place")
+        return things[0].value.words if things[0].kind == "thing" else str(things[0].value)
+    fills = "fill the frame" in clause.text or "fill the whole frame" in clause.text
+    only = clause.has("only") and clause.says("want", "need", "keep", "wants", "needs", "leave")
+    if (
+        clause.heads()
+        or clause.has("not", "too", "direction", "color", "quote", "ref", "quantity")
+        or not (only or fills)
+    ):
+        return None
+    if any((thing.prep or not thing.known) and not thing.whole for thing in clause.all("thing")):
+        return None
+    clause.items = [item for item in clause.items if str(item.value) not in {"i", "we"}]
+    return clause.region()
 
 
 _RIMS = {"side", "sides", "edge", "edges", "corner", "corners", "top", "bottom"}
@@ -195,7 +221,8 @@ def resize(clause: Clause, size: tuple[int, int] | None) -> list[Draft] | None:
     pixels = clause.all("pixels")
     if clause.tools() - {"resize"} or clause.has("not") or not (heads or pixels or _pixels_said(clause)):
         return None
-    sign = next((head.args["sign"] for head in heads if "sign" in head.args), 0)
+    signed = [head for head in heads if "sign" in head.args]
+    sign = next((head.args["sign"] for head in sorted(signed, key=lambda head: head.form == "adjective")), 0)
     if clause.take_all("too"):
         sign = -sign
     sign = clause.direction() or sign
@@ -205,6 +232,8 @@ def resize(clause: Clause, size: tuple[int, int] | None) -> list[Draft] | None:
         if not 0 < width <= 16384 or not 0 < height <= 16384:
             return None
         return [Draft("resize", {"width": width, "height": height})]
+    if clause.says("widen") and not clause.has("dim"):
+        clause.items.append(Item("dim", "width", len(clause.words), len(clause.words)))
     args = _sides(clause, size) or _scale(clause, sign)
     clause.take_all("degree", "dim")
     if args:
@@ -268,111 +297,3 @@ def _scale(clause: Clause, sign: int) -> dict[str, float]:
     elif sign < 0 and factor < 1 and clause.says("smaller"):
         factor = 1 - factor
     return {"scale": round(factor, 3)} if 0.01 <= factor <= 64 else {}
-
-
-def rotate(clause: Clause) -> list[Draft] | None:
-    """By an angle, to a side, or on its head."""
-    _no_thing(clause)
-    heads = clause.heads("rotate")
-    turning = clause.says("turn", "turned", "turning", "put", "stand") and (clause.has("turn") or _angle(clause))
-    turning = turning or (_angle(clause) and clause.has("turn"))
-    if clause.tools() - {"rotate"} or clause.has("not", "too") or not (heads or turning):
-        return None
-    complaint = bool(heads) and all(head.form == "flaw" for head in heads)
-    clause.take_all("fix") if complaint else None
-    fixed = [head.args["degrees"] for head in heads if "degrees" in head.args]
-    clause.take_all("head")
-    slight = _SLIGHT.get(clause.degree() or "")
-    turns = set(clause.take_all("turn"))
-    quantity = clause.quantity("degrees", "", "part")
-    if len(turns) > 1 or len(set(fixed)) > 1:
-        return None
-    if quantity is not None and quantity.unit == "part":
-        quantity = Quantity(360 * quantity.value if quantity.value in {0.25, 0.5} else 0, "degrees")
-    sign = turns.pop() if turns else 0
-    if quantity is not None and not (quantity.unit == "" and abs(quantity.value) < 1):
-        value = quantity.value * (sign or 1)
-        return [Draft("rotate", {"degrees": _whole(value)})] if abs(value) <= 360 else None
-    if fixed:
-        return [Draft("rotate", {"degrees": fixed[0] * (sign or 1)})] if fixed[0] == 180 or sign else _which_way()
-    return [Draft("rotate", {"degrees": (slight or 90) * sign})] if sign else _which_way(complaint)
-
-
-_SLIGHT = {"tiny": 2, "small": 5}
-"""Degrees of a turn that is said to be a little one."""
-
-
-def _no_thing(clause: Clause) -> None:
-    """ "Turn the thing" is about the picture."""
-    clause.drop(
-        [item for item in clause.items if item.kind == "thing" and item.value.words in {"thing", "whole thing"}]
-    )
-
-
-def _which_way(complaint: bool = False) -> list[Draft]:
-    return [Draft("rotate", need=TURN_WHICH_WAY, complaint=complaint)]
-
-
-def _angle(clause: Clause) -> bool:
-    return any(q.unit == "degrees" or (q.unit == "" and abs(q.value) in {90, 180, 270}) for q in clause.all("quantity"))
-
-
-def _whole(value: float) -> float:
-    return int(value) if value == int(value) else value
-
-
-def straighten(clause: Clause) -> list[Draft] | None:
-    """Automatically, or by an angle; a picture that leans to the right is turned to the left."""
-    _no_thing(clause)
-    heads = clause.heads("straighten")
-    if not heads or clause.tools() != {"straighten"}:
-        return None
-    flawed = all(head.form == "flaw" for head in heads)
-    if flawed and clause.has("make", "should"):
-        return None
-    complaint = flawed or bool(clause.take_all("not", "enough"))
-    clause.take_all("head", "too", "degree", "direction", "fix")
-    turns = set(clause.take_all("turn"))
-    quantity: Quantity | None = clause.quantity("degrees", "")
-    clause.take_all("prep")
-    if flawed:
-        clause.take_all("thing")
-    if clause.region() not in {
-        None,
-        "horizon",
-        "horizon line",
-        "lines",
-        "line",
-        "building",
-        "buildings",
-        "house",
-        "walls",
-        "camera",
-        "verticals",
-    }:
-        return None
-    if quantity is None:
-        return [Draft("straighten", complaint=complaint)] if not turns or complaint else None
-    if len(turns) > 1 or abs(quantity.value) > 45:
-        return None
-    sign = (turns.pop() if turns else 1) * (-1 if flawed else 1)
-    return [Draft("straighten", {"degrees": _whole(sign * quantity.value)}, complaint=complaint)]
-
-
-def flip(clause: Clause) -> list[Draft] | None:
-    """Left to right, or upside down."""
-    _no_thing(clause)
-    heads = clause.heads("flip")
-    if not heads or clause.tools() - {"flip", "rotate"} or clause.has("not", "too"):
-        return None
-    axes = set(clause.take_all("axis"))
-    if axes and clause.says("is", "are", "looks", "faces"):
-        clause.take_all("thing")
-    if any(head.form == "flaw" for head in clause.heads("rotate")):
-        axes.add("vertical" if any("degrees" in head.args for head in clause.heads("rotate")) else "horizontal")
-    fixed = {head.args["axis"] for head in heads if "axis" in head.args}
-    clause.take_all("head")
-    axes = axes or fixed
-    if len(axes) > 1:
-        return None
-    return [Draft("flip", {"axis": axes.pop()})] if axes else [Draft("flip", need=FLIP_WHICH_WAY)]

@@ -66,6 +66,10 @@ def _part(part: str, found: State, steps: Steps) -> bool:
     if matches("untouched", text):
         found.only = True
         return True
+    kind = re.sub(r" (?:full )?(?:color|colored)$", "", text)
+    if kind != text and steps(kind):
+        found.has.append(steps(kind))
+        text = "color"
     lacking = "monochrome" if matches("colored", text) else None
     if lacking is None and (without := match("lacking", text)) is not None:
         lacking = without["what"]

@@ -50,6 +50,8 @@ _LEFT_OUT = {"-", "'", '"', "*", "~", "_", "="}
 _SAME_AS = {"&": "and", "+": "and", "%": "percent", "°": "degrees", "…": ".", "–": "—", "|": ","}
 
 
+_EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]|(?<!\\w)[:;=]-?[()DPp](?!\\w)|<3")
+"""What only says how one feels."""
 _LIST = re.compile(r"\s*[1a][.)]\s", re.IGNORECASE)
 _BULLET = re.compile(r"(?:(?<=\s)|^)([1-9a-f])[.)](?=\s)")
 
@@ -57,6 +59,7 @@ _BULLET = re.compile(r"(?:(?<=\s)|^)([1-9a-f])[.)](?=\s)")
 def cut(message: str) -> list[Word]:
     """The words of a message in order. Hyphens inside a word part it; a dash between blanks is a mark."""
     words: list[Word] = []
+    message = _EMOJI.sub(lambda found: " " * len(found.group()), message)
     if _LIST.match(message):
         message = _BULLET.sub(lambda found: " " * len(found[1]) + ". ", message)
     for found in _PIECES.finditer(message):

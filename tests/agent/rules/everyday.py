@@ -328,7 +328,8 @@ def _extras(expected: Made, planned: Made) -> bool:
         case "resize":
             return bool(extra) and bool(expected.args)
         case "crop":
-            return bool(extra - {"preset", "aspect"}) or (bool(extra) and not set(expected.args) & {"preset", "aspect"})
+            free = not expected.args and expected.region is None
+            return not free and (bool(extra - {"preset", "aspect"}) or (bool(extra) and not set(expected.args) & {"preset", "aspect"}))
         case _:
             return False
 
@@ -363,8 +364,9 @@ _SAME = (
     (r"\b(?:everything|all|anything) (?:except for|except|but|apart from|other than|besides|outside)\b", "everything but"),
     (r"\b(?:the|a|an|my|your|his|her|its|our|their|this|that|these|those)\b(?! *$)", " "), (r"\bgrey\b", "gray"),
     (r"\bof (?:the )?(?:picture|photo|image|frame|shot)\b", " "), (r"\b(left|right|top|bottom)(?:most)?(?:[ -]hand)? (?:side|part|area|corner)\b", r"\1"),
-    (r"\b(top|bottom) middle\b", r"\1"), (r"\b(?:of|on|from|inside)\b", "in"), (r"'", ""),
-    (r"\beverything (?:around|behind)\b", "everything but"), (r"-", " "), (r"\bcolour", "color"), (r"\bbackdrop\b", "background"),
+    (r"\b(top|bottom) middle\b", r"\1"), (r"-", " "), (r"'", ""),
+    (r"\b(?:(?:everything|whatevers?|whats?|all|anything|things|area|stuff)(?: (?:is|thats?|that is))? )?(?:around|behind)\b", "everything but"),
+    (r"\b(?:of|on|from|inside|in|at)\b", " "), (r"\bcolour", "color"), (r"\bbackdrop\b", "background"),
 )  # fmt: skip
 
 
