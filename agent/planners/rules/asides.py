@@ -179,7 +179,7 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
 
 def _is_known(word: Word) -> bool:
     """Whether it is a word at all: "too dak" may be a complaint that nobody can read."""
-    return word.kind != "word" or lexicon().single(word.text) is not None or could_be_english(word.text)
+    return word.kind != "word" or len(word.text) == 1 or lexicon().single(word.text) is not None or could_be_english(word.text)
 
 
 def _asks(text: str, asking: frozenset[str]) -> bool:
@@ -208,12 +208,13 @@ def tools_of(segments: Sequence[Segment]) -> set[str]:
     return found
 
 
-def finds_fault(words: Sequence[Word]) -> bool:
+def finds_fault(words: Sequence[Word], what: str) -> bool:
     """Whether a remark says that something is not as it should be; then "it" is that, and not the picture."""
     text = f" {' '.join(word.text for word in words)} "
     if any(f" {praise} " in text for praise in listed("praises")):
         return False
-    return any(f" {fault} " in text for fault in listed("finds fault"))
+    stated = any(f"{what} {verb} " in text for verb in ("is", "are", "looks", "look", "seems", "feels", "came out"))
+    return stated or any(f" {fault} " in text for fault in listed("finds fault"))
 
 
 def topic(words: Sequence[Word]) -> str | None:

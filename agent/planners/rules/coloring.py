@@ -31,6 +31,8 @@ def monochrome(clause: Clause) -> list[Draft] | None:
         return None
     if clause.has("not") or -1 in clause.all("direction") or _from_gray(clause):
         return None
+    if clause.has("be") and not clause.has("make", "should", "change", "add"):
+        return None
     tone = "sepia" if any(head.args["tone"] == "sepia" for head in heads) else "neutral"
     contrast = 0.0
     for head in others:

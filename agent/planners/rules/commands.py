@@ -20,6 +20,7 @@ from agent.planners.rules.patterns import every_match, match, matches
 from agent.planners.rules.references import Reference, resolve
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word, cut
+from sessions.values import Revision
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _brings_back(text: str, context: Context) -> bool:
     if matches("bring back what was undone", text) or _undone_number(text, context):
         return True
     slots = match("bring back something undone", text)
-    if slots is None or not re.search(r"\b(?:back|again|redo|restore)\b", text):
+    if slots is None or not re.search(r"\b(?:back|again|redo|restore|keep)\b", text):
         return False
     return context.undone in {revision.id for revision in references.described(slots["what"], context)}
 
@@ -221,7 +222,7 @@ def _merge(text: str, context: Context) -> Said | None:
 def _merged(slots: dict[str, str], text: str, context: Context) -> Said | None:
     meant = resolve(slots["ref"], context)
     into = slots.get("into")
-    if meant is not None and into is not None and _is_current(slots["ref"], context):
+    if meant is not None and into is not None and " into " not in text and _is_current(slots["ref"], context):
         meant, into = resolve(into, context), None
     if meant is None:
         return None
@@ -348,6 +349,9 @@ def _take_back(text: str, context: Context) -> Said | None:
     if place is None:
         return None
     line = references.line(place)
+    several = _several(slots["what"], line, place) if place is context else None
+    if several is not None:
+        return several
     what = re.sub(r"^(?:the|that|my|this|those) ", "", slots["what"])
     steps = [revision for revision in references.described(what, context) if revision in line]
     named = bool(Clause.of(cut(what)).heads()) and what not in {"color", "colors"}
@@ -362,6 +366,22 @@ def _take_back(text: str, context: Context) -> Said | None:
     if place is context and references.alone(step, line, context):
         return Said(Command(name="undo"))
     return Said(Command(name="switch", target=f"#{parent[0].seq}"))
+
+
+def _several(what: str, line: Sequence[Revision], context: Context) -> Said | None:
+    """ "(Undo) the vignette and the black and white": the last two steps, or a question."""
+    for joint in re.finditer(r" and ", what):
+        parts = (re.sub(r"^(?:both |the |my )+", "", part) for part in (what[: joint.start()], what[joint.end() :]))
+        found = [[step for step in references.by_tool(part, context) if step in line] for part in parts]
+        if not all(found):
+            continue
+        steps = {steps[0].id for steps in found}
+        if steps == {step.id for step in line[: len(steps)]}:
+            return Said(Command(name="undo", count=len(steps)))
+        ask = Ask(question="Later edits stand on these. Which version should I go back to?",
+                  candidates=references.candidates(line[:4], context), slot="command.target")  # fmt: skip
+        return Said(Command(name="switch"), ask)
+    return None
 
 
 def _recalled(text: str, context: Context) -> Said | None:

@@ -25,7 +25,8 @@ def instead(reader: Reader, at: int) -> int:
         return 0
     words, request = _request_at_end(reader, segment.words)
     reader.reading.instead_of = " ".join(word.text for word in words[1:] if word.text != "of")
-    if reader.reading.units and _of_its_kind(words):
+    behind = bool(reader.reading.units) and reader.reading.units[-1].tools == {"replace_background"}
+    if reader.reading.units and (_of_its_kind(words) or (behind and not asides.tools_of([segment]))):
         reader.reading.instead_of = None
     elif reader.reading.instead_of and not asides.tools_of([replace(segment, words=words)]):
         reader.reading.unread.append(segment)
@@ -82,6 +83,10 @@ def command(reader: Reader, at: int) -> int:
     if reader.reading.said is not None and matches("says why there", reader.segments[at].text):
         reader.reading.remarks.append(reader.segments[at])
         return 1
+    following = reader.segments[at + 1 : at + 2]
+    if following and matches("judged badly", reader.segments[at].text) and _goes_back(following[0], reader):
+        reader.reading.remarks.append(reader.segments[at])
+        return 1
     for stop in range(min(at + 3, len(reader.segments)), at, -1):
         run = reader.segments[at:stop]
         apart = any(segment.joint in {"sentence", "then", "but"} for segment in run[1:])
@@ -97,6 +102,12 @@ def command(reader: Reader, at: int) -> int:
             reader.reading.units.clear()
             return len(run)
     return 0
+
+
+def _goes_back(segment: Segment, reader: Reader) -> bool:
+    """ "(Black and white does not suit it,) take me back to colour"."""
+    said = commands.spoken(segment.words, reader.context)
+    return said is not None and said.ask is None and references.landing(said.command, reader.context) is not None
 
 
 def _lead_to_the_same(one: commands.Said, reader: Reader) -> bool:

@@ -92,6 +92,9 @@ def _longest(words: Sequence[Word], at: int, context: Context) -> tuple[str, Ref
     stop = at
     while stop < len(words) and words[stop].kind in {"word", "hash", "number", "ordinal"} and stop - at < _LONGEST:
         stop += 1
+    if at and words[at - 1].text == "from" and [word.text for word in words[at : at + 2]] == ["the", "crop"]:
+        steps = [step for step in described("crop", context) if step.tool == "crop"]
+        return ("the crop", Reference(tuple(steps)), at + 2) if len(steps) == 1 else None
     for end in range(stop, at, -1):
         text = " ".join(word.text for word in words[at:end])
         if not _goes_on(words, end) and matches("speaks of a version", text) and (meant := _meant(text, context)):
@@ -105,9 +108,10 @@ def _branch_alone(words: Sequence[Word], at: int, context: Context) -> Reference
         return None
     before, after = words[at - 1].text, words[at + 1].text if at + 1 < len(words) else ""
     pauses = not after or words[at + 1].kind == "mark"
+    given = words[0].text in {"add", "apply", "put"} and before in {"to", "on"} and pauses
     leads = at == 1 and before in {"on", "from", "in"} and pauses
     source = before == "from" and (pauses or after in {"in", "and", "but", "into", "onto", "here", "too", "please"})
-    if not leads and not source and not (at == 1 and before == "make" and after in _DEGREES):
+    if not leads and not source and not given and not (at == 1 and before == "make" and after in _DEGREES):
         return None
     meant = resolve(words[at].text, context)
     return meant if meant is not None and meant.branch is not None else None
@@ -127,6 +131,8 @@ def _may_open(words: Sequence[Word], at: int) -> bool:
 
 def _goes_on(words: Sequence[Word], end: int) -> bool:
     """Whether a number at the end is an amount, or more is said of the version than was understood."""
+    if words[end - 1].kind in {"number", "hash"} and end < len(words) and words[end].text == "by":
+        return words[end - 1].kind != "hash" and words[end - 2].text not in {"version", "revision", "number"}
     return end < len(words) and words[end].text in _UNITS | _QUALIFIERS
 
 

@@ -28,7 +28,7 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
         return reading
     first = max((i for i in range(colon) if segments[i].joint in {"start", "sentence"}), default=0)
     heading = segments[first:colon]
-    if any(_orders(segment) or asides.ban(segment.words) for segment in heading):
+    if any(_orders(segment) or asides.ban(segment.words) or _names_version(segment) for segment in heading):
         return reading
     topic = _named(heading)
     if topic is not None or not any(thing.article in {"a", "an"} for one in heading for thing in _things(one)):
@@ -53,6 +53,10 @@ def _things(segment: Segment) -> list[Thing]:
     return Clause.of(segment.words).all("thing")
 
 
+def _names_version(segment: Segment) -> bool:
+    return any(word.kind in {"ref", "hash"} for word in segment.words)
+
+
 def _named(heading: Sequence[Segment]) -> str | None:
     """The one thing that a heading names: "make the cat stand out more"."""
     things = [thing for segment in heading for thing in _things(segment)]
@@ -67,7 +71,7 @@ def _spells_out(spelled: Reading, heading: Sequence[Segment], topic: str | None,
     said = edits.read(joined(heading), canvas) or []
     if heading[0].words[0].text == "for":
         return {draft.tool for draft in said} == {"crop"} and any(draft.tool == "resize" for draft in spelled.drafts)
-    if not said or any(draft.args.keys() & {"text", "color", "width", "degrees"} for draft in said):
+    if not said or any(draft.args.keys() & {"text", "at", "color", "width", "degrees"} for draft in said):
         return False
     again = {name for draft in spelled.drafts for name in (draft.args if draft.tool == "adjust" else {draft.tool})}
     names = {name for draft in said for name in (draft.args if draft.tool == "adjust" else {draft.tool})}

@@ -43,7 +43,7 @@ def resolve(text: str, context: Context) -> Reference | None:
     """What the words mean; None where they mean no version of this session."""
     text = _LEADING.sub("", text.strip())
     for how in (
-        _branch, _by_number, _original, _by_place, _around_step, _colored, _as_it_was, _nth, _crop, _by_step, _by_file, _other,
+        _branch, _by_number, _original, _by_place, _around_step, _colored, _as_it_was, _nth, _crop, _on_branch, _by_step, _by_file, _other,
         _by_state, _twice,
     ):  # fmt: skip
         found = how(text, context)
@@ -54,7 +54,7 @@ def resolve(text: str, context: Context) -> Reference | None:
 
 def described(text: str, context: Context) -> list[Revision]:
     """The steps that the words describe: by tool and arguments, or by the words of the message that made them."""
-    words = re.sub(r"^(?:(?:the|a|an|my|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just|the picture|the photo) )+", "", text)
+    words = re.sub(r"^(?:(?:the|a|an|my|its|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just|the picture|the photo) )+", "", text)
     words = re.sub(r"^(?:gray|colorless|without color)$", "black and white", words)
     words = re.sub(r" (?:version|one|edit|step|change|thing|part|stuff|it|on|that)$", "", words)
     passive = re.fullmatch(r"(?:the )?(\w+(?: \w+)?) (?:was|were|got|became|went|turned|is|being) (\w+(?: \w+){0,2})", words)
@@ -239,6 +239,16 @@ def _by_step(text: str, context: Context) -> Reference | None:
 def _crop(text: str, context: Context) -> Reference | None:
     """ "The square crop" is a version; other steps are called by their names only together with "version"."""
     return _reference([step for step in by_tool(text, context) if step.tool == "crop"] if text.endswith(" crop") else [])
+
+
+def _on_branch(text: str, context: Context) -> Reference | None:
+    """ "The black and white on main"."""
+    slots = match("of a branch", text)
+    place = _branch(slots["branch"], context) if slots else None
+    if slots is None or place is None:
+        return None
+    back = _back(context.branches[str(place.branch)], context)
+    return _reference([step for step in described(slots["what"], context) if step in back])
 
 
 def _twice(text: str, context: Context) -> Reference | None:

@@ -13,8 +13,10 @@ from agent.planners.rules.judgements import may_follow_remark
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.statements import is_label
+from agent.planners.rules.tables import listed
 from agent.planners.rules.units import Unit, courteous
 
+_BOUND = frozenset(listed("leads on"))
 _BEGINS_A_REMARK = {
     "it",
     "there",
@@ -28,7 +30,7 @@ _BEGINS_A_REMARK = {
     "we",
     "its",
     "because",
-    "cause",
+    "cause", "now",
     "can",
 }
 
@@ -58,7 +60,9 @@ def reason(reader: Reader, at: int) -> int:
     segment = reader.segments[at]
     if segment.joint != "reason" or not asides.is_remark(segment.words, reason=True):
         return 0
-    if edits.read(segment.words, reader.canvas) is not None or _split_remark(reader, segment):
+    asked = edits.read(segment.words, reader.canvas)
+    recalled = asked is not None and {draft.tool for draft in asked} <= {draft.tool for draft in reader.reading.drafts}
+    if (asked is not None and not recalled) or _split_remark(reader, segment):
         return 0
     reader.reading.remarks.append(segment)
     return 1
@@ -77,7 +81,7 @@ def remark(reader: Reader, at: int) -> int:
         stop += 1
     topic = asides.topic(reader.segments[at].words)
     if topic is not None:
-        reader.reading.topic = topic if asides.finds_fault(reader.segments[at].words) else None
+        reader.reading.topic = topic if asides.finds_fault(reader.segments[at].words, topic) else None
     reader.reading.remarks += reader.segments[at:stop]
     return stop - at
 
@@ -96,7 +100,7 @@ def remark_and_edit(reader: Reader, at: int) -> int:
 def _split_remark(reader: Reader, segment: Segment) -> tuple[Segment, Unit] | None:
     words = segment.words
     for cut in range(3, len(words)):
-        if not may_follow_remark(words, cut) or not asides.is_remark(words[:cut], segment.joint == "reason"):
+        if words[cut - 1].text in _BOUND or not may_follow_remark(words, cut) or not asides.is_remark(words[:cut], segment.joint == "reason"):
             continue
         drafts = edits.read(words[cut:], reader.canvas)
         if drafts and complete(drafts):
@@ -107,7 +111,7 @@ def _split_remark(reader: Reader, segment: Segment) -> tuple[Segment, Unit] | No
 def edit_and_remark(reader: Reader, at: int) -> int:
     """A request with a remark right behind it: "blur the top left corner there is my address"."""
     segment = reader.segments[at]
-    for cut in range(2, len(segment.words) - 2):
+    for cut in range(1, len(segment.words) - 2):
         if segment.words[cut].text not in _BEGINS_A_REMARK or not asides.is_remark(segment.words[cut:]):
             continue
         drafts = edits.read(segment.words[:cut], reader.canvas)

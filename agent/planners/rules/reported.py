@@ -24,7 +24,7 @@ def without_lead(words: Sequence[Word]) -> list[Word]:
     out: list[Word] = []
     at = 0
     while at < len(words):
-        fresh = not out or out[-1].kind == "mark"
+        fresh = not out or out[-1].kind == "mark" or words[at].kind == "mark"
         skipped = _lead(words, at) if fresh else 0
         if skipped and words[at + skipped].text in _WANTING:
             out += renamed(words[at + skipped], "i want")
@@ -38,6 +38,8 @@ def without_lead(words: Sequence[Word]) -> list[Word]:
 def _lead(words: Sequence[Word], at: int) -> int:
     """How many words only lead to what follows."""
     texts = [word.text if word.kind in {"word", "number", "ordinal"} else f"<{word.kind}>" for word in words]
+    if words[at].text in {"→", "⇒", "➜", ">"} and at + 1 < len(words) and words[at + 1].kind == "color":
+        return 1
     if texts[at] == "like" and _is_amount(words, at + 1):
         return 1
     return _reported(texts, at) or _purpose(texts, at)

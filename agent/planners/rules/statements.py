@@ -38,15 +38,25 @@ def states(words: Sequence[Word]) -> bool:
         return False
     if texts[:2] in (["what", "a"], ["what", "an"]) or texts[0] in listed("tells what happened"):
         return True
+    if texts[1] in _COPULAS and (texts[0] in nouns("noun") or _names_picture(texts[0])):
+        return True
     first = 2 if texts[0] in ARTICLES and texts[0] not in _PRONOUNS else 1
     return _is_subject(texts[0]) and any(text in _verbs() for text in texts[first:])
+
+
+_COPULAS = frozenset("is are was were has have had looks look seems seem feels does did will".split())
+
+
+def _names_picture(text: str) -> bool:
+    entry = lexicon().single(text)
+    return entry is not None and entry.kind == "whole" and entry.value == "picture"
 
 
 def _is_subject(text: str) -> bool:
     """A pronoun, an article, or a noun in the plural: "customers keep telling me"."""
     if text in _PRONOUNS or text in ARTICLES or text.endswith("'s"):
         return True
-    return lexicon().single(text) is None and text.endswith("s") and is_english(text)
+    return text.endswith("s") and (text in nouns("noun") or (lexicon().single(text) is None and is_english(text)))
 
 
 def is_label(words: Sequence[Word]) -> bool:

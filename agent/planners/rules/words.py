@@ -59,7 +59,7 @@ _BULLET = re.compile(r"(?:(?<=\s)|^)([1-9a-f])[.)](?=\s)")
 def cut(message: str) -> list[Word]:
     """The words of a message in order. Hyphens inside a word part it; a dash between blanks is a mark."""
     words: list[Word] = []
-    message = _EMOJI.sub(lambda found: " " * len(found.group()), message)
+    message = _EMOJI.sub(lambda found: ".".ljust(len(found.group())), message)
     if _LIST.match(message):
         message = _BULLET.sub(lambda found: " " * len(found[1]) + ". ", message)
     for found in _PIECES.finditer(message):
