@@ -99,7 +99,11 @@ def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) ->
         return _ask(replies.CONTRADICTION)
     if len(drafts) > MAX_STEPS:
         return _chat(replies.TOO_MANY)
-    drafts, starts = history.settled(drafts, context, " ".join(word.text for unit in read.units for word in unit.words))
+    landed = references.landing(read.said.command, context) if read.said else None
+    if landed is not None and any(draft.factor is not None and not draft.tool for draft in drafts):
+        return _ask(replies.WHAT_CHANGE)
+    there = replace(context, head=landed) if landed is not None else context
+    drafts, starts = history.settled(drafts, there, " ".join(word.text for unit in read.units for word in unit.words))
     meant = {**meant, **starts}
     if read.instead_of is not None and read.said is None and not drafts[0].base:
         start = history.replaced(drafts, read.bans, read.instead_of, context)

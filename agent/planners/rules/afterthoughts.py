@@ -56,7 +56,7 @@ def also_removed(reader: Reader, at: int) -> int:
 def mend(reader: Reader, at: int) -> int:
     """ "(The face is dark,) lift it by 10 %": the complaint is asked for, that much."""
     segment, units = reader.segments[at], reader.reading.units
-    if segment.place or not units or not mends(segment.words):
+    if segment.place or not units or not mends(segment.words, units[-1].drafts if units[-1].complaint else ()):
         return 0
     if not units[-1].complaint or (units[-1].tools & {"sharpen", "denoise"} and segment.words[0].text == "soften"):
         return int(Clause.of(gathered(segment.words)).has("fix"))

@@ -70,16 +70,21 @@ def _liked(remark: str, context: Context) -> Recalled | None:
     for slots in every_match("judged well", remark):
         if context.undone is not None and matches("last step", slots["ref"]):
             return Recalled(Reference(tuple(r for r in context.revisions if r.id == context.undone)))
-        there = version(slots["ref"], context)
+        there = version(_with_state(slots), context)
         if there is not None:
             return Recalled(there)
     return None
 
 
+def _with_state(slots: dict[str, str]) -> str:
+    """ "The sepia one … without the border"."""
+    return f"{slots['ref']} {slots.get('how', '')}".strip()
+
+
 def _liked_more(text: str, context: Context) -> Recalled | None:
     """ "Without the dark edges was nicer": says by itself that the other one is wanted."""
     for slots in every_match("liked more", text):
-        there = version(slots["ref"], context)
+        there = version(_with_state(slots), context)
         if there is not None and list(there.revisions) != references.line(context)[:1]:
             return Recalled(there)
     return None
@@ -94,7 +99,9 @@ def _named(remark: str, context: Context) -> Recalled | None:
 
 def version(text: str, context: Context) -> Reference | None:
     """ "With the sharpening", "sharpened", "in colour" as words for a version."""
-    text = re.sub(r"^(?:it|this|that|the photo|the picture|how it (?:was|looked)|the way it (?:was|looked)) (?=\S)", "", text)
+    text = re.sub(
+        r"^(?:it|this|that|the photo|the picture|how it (?:was|looked)|the way it (?:was|looked)) (?=\S)", "", text
+    )
     for words in (text, f"version {text}", f"version that was {text}"):
         there = resolve(words, context)
         if there is not None:

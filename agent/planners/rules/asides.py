@@ -179,7 +179,12 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
 
 def _is_known(word: Word) -> bool:
     """Whether it is a word at all: "too dak" may be a complaint that nobody can read."""
-    return word.kind != "word" or len(word.text) == 1 or lexicon().single(word.text) is not None or could_be_english(word.text)
+    return (
+        word.kind != "word"
+        or len(word.text) == 1
+        or lexicon().single(word.text) is not None
+        or could_be_english(word.text)
+    )
 
 
 def _asks(text: str, asking: frozenset[str]) -> bool:
@@ -246,7 +251,10 @@ def topic(words: Sequence[Word]) -> str | None:
         "just",
     }:
         at += 1
-    last = re.search(r"(?:lost|missing|gone|nothing|no detail|no details) (?:in|on|at) (?=(?:the|my|her|his|our|their) )", " ".join(texts))
+    last = re.search(
+        r"(?:lost|missing|gone|nothing|no detail|no details) (?:in|on|at) (?=(?:the|my|her|his|our|their) )",
+        " ".join(texts),
+    )
     if last:
         return _named(" ".join(texts)[last.end() :].split())
     place = place_at(texts, at) if at < len(texts) else None

@@ -59,7 +59,11 @@ _PUTTING = {"put", "add", "stick", "slap", "place", "print", "stamp", "write"}
 
 def _in_capitals(message: str, words: Sequence[Word]) -> tuple[int, int] | None:
     """ "Put REX on the bottom left", "BEACH DAY 2025 in big letters on top", "put 2019 bottom right": [first, stop)."""
-    first = next((at + 1 for at, word in enumerate(words[:3]) if word.text in _PUTTING and at + 1 < len(words)), 0)
+    starts = [0, *(at + 1 for at, word in enumerate(words[:-1]) if word.text in _PUTTING)]
+    return next((found for first in reversed(starts) if (found := _capitals_at(message, words, first))), None)
+
+
+def _capitals_at(message: str, words: Sequence[Word], first: int) -> tuple[int, int] | None:
     typed = [message[word.start : word.stop] for word in words]
     stop = first
     while stop < len(words) and (
@@ -111,7 +115,7 @@ def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
             word.text == ":"
             and at + 1 < len(words)
             and any(
-                before.text in {"write", "caption", "label", "text", "title", "heading"}
+                before.text in {"write", "caption", "label", "text", "title", "heading", "name", "slogan", "words"}
                 for before in words[max(0, at - 5) : at]
             )
         ):

@@ -31,7 +31,9 @@ def monochrome(clause: Clause) -> list[Draft] | None:
         return None
     if clause.has("not") or -1 in clause.all("direction") or _from_gray(clause):
         return None
-    if clause.has("be") and not clause.has("make", "should", "change", "add"):
+    if any(item.kind == "be" and clause.words[item.start].text != "look" for item in clause.items) and not clause.has(
+        "make", "should", "change", "add"
+    ):
         return None
     tone = "sepia" if any(head.args["tone"] == "sepia" for head in heads) else "neutral"
     contrast = 0.0

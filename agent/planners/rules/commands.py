@@ -44,7 +44,9 @@ def read(text: str, context: Context) -> Said | None:
 
 def spoken(words: Sequence[Word], context: Context) -> Said | None:
     """The command that words of a message are, with courtesy around them or as they stand."""
-    texts = (stripped(words), _text(gathered(words)), _text(words))
+    telling = [item for item in Clause.of(words).items if not _polite(item, words)]
+    from_there = words[telling[0].start :] if telling else words
+    texts = (stripped(words), _text(gathered(words)), _text(words), _text(from_there))
     return next((said for text in dict.fromkeys(texts) if (said := read(text, context))), None)
 
 
@@ -113,10 +115,10 @@ def _brings_back(text: str, context: Context) -> bool:
     """ "Bring that back", "I want the sharpened one back", after an undo."""
     if matches("bring back what was undone", text) or _undone_number(text, context):
         return True
-    slots = match("bring back something undone", text)
-    if slots is None or not re.search(r"\b(?:back|again|redo|restore|keep)\b", text):
+    if not re.search(r"\b(?:back|again|redo|restore|keep)\b", text):
         return False
-    return context.undone in {revision.id for revision in references.described(slots["what"], context)}
+    meant = (references.described(slots["what"], context) for slots in every_match("bring back something undone", text))
+    return any(context.undone == revision.id for revisions in meant for revision in revisions)
 
 
 def _reset(text: str, context: Context) -> Said | None:
@@ -215,7 +217,9 @@ _HERE = {"this", "it", "here", "this one", "this branch", "the current branch", 
 def _merge(text: str, context: Context) -> Said | None:
     if text == "merge" or matches("merge what", text):
         return Said(Command(name="merge"), _other_branch(context, "Merge which branch into this one?"))
-    text = re.sub(r"(?:the )?(\S+?)(?: branch)?'s? (changes|edits|edit|work|adjustments|steps)", r"the \2 from \1", text)
+    text = re.sub(
+        r"(?:the )?(\S+?)(?: branch)?'s? (changes|edits|edit|work|adjustments|steps)", r"the \2 from \1", text
+    )
     return next((said for slots in every_match("merge", text) if (said := _merged(slots, text, context))), None)
 
 
@@ -260,7 +264,7 @@ def _branch(text: str, context: Context) -> Said | None:
     if "ref" in slots and (start is None or len(start.revisions) != 1):
         return None
     other = start.target if start else None
-    if "name" not in slots:
+    if "name" not in slots or re.match(r"(?:the|my|a|an|this|that) ", slots["name"]):
         ask = Ask(question="What should the new branch be called?", slot="command.target", free=True)
         return Said(Command(name="branch", other=other), ask)
     return Said(Command(name="branch", target=_slug(slots["name"]), other=other))
@@ -340,7 +344,9 @@ def _take_back(text: str, context: Context) -> Said | None:
     """ "Undo the blur", "drop the border from sepia": back to where it was not there yet, if it was the last step."""
     disliked = match("dislike", text)
     slots = {"verb": "remove", "what": disliked["what"]} if disliked else match("take back", text)
-    if slots is None or (re.match(r"(?:all|any|every|most|some|half) ", slots["what"]) and slots["verb"] not in _UNDOING):
+    if slots is None or (
+        re.match(r"(?:all|any|every|most|some|half) ", slots["what"]) and slots["verb"] not in _UNDOING
+    ):
         return None
     here = "where" in slots and matches("subject", re.sub(r" again$", "", slots["where"]))
     if here:
@@ -352,7 +358,7 @@ def _take_back(text: str, context: Context) -> Said | None:
     several = _several(slots["what"], line, place) if place is context else None
     if several is not None:
         return several
-    what = re.sub(r"^(?:the|that|my|this|those) ", "", slots["what"])
+    what = re.sub(r"^(?:the|that|my|this|those) | (?:too|as well)$", "", slots["what"])
     steps = [revision for revision in references.described(what, context) if revision in line]
     named = bool(Clause.of(cut(what)).heads()) and what not in {"color", "colors"}
     if not steps or not (slots["verb"] in _UNDOING or (named and steps[0].tool in _PUT_THERE)):

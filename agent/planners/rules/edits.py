@@ -107,11 +107,24 @@ _TOLD = {"makes", "made", "turns", "turned", "gives", "gave"}
 def _brings_over(clause: Clause) -> bool:
     """ "The border from the sepia one on this picture": something of one version is wanted on another."""
     refs = [item for item in clause.items if item.kind == "ref"]
-    after = clause.items[clause.items.index(refs[0]) + 1 :]
+    at = clause.items.index(refs[0])
+    if _takes_from(clause, at):
+        return True
+    after = clause.items[at + 1 :]
     here = [item for item in after if item.kind == "whole" or (item.kind == "thing" and item.value.whole)]
     return any(
         {"on", "to", "onto", "into"} & {word.text for word in clause.words[refs[0].stop : item.stop]} for item in here
     )
+
+
+_TAKING = {"use", "copy", "take", "borrow", "give", "get", "want", "need", "have", "bring", "apply", "put"}
+
+
+def _takes_from(clause: Clause, at: int) -> bool:
+    """ "Use the colours of the original", "give it the border from the sepia one"."""
+    before = [word.text for word in clause.words[: clause.items[at].start]]
+    named = any(item.kind == "head" for item in clause.items[:at])
+    return named and before[-1:] in (["of"], ["from"]) and bool(_TAKING & set(before))
 
 
 _NO_VERBS = {

@@ -23,9 +23,7 @@ START = "start of what is replaced"
 _STRENGTH = {"blur", "sharpen", "denoise", "vignette", "auto"}
 
 
-def settled(
-    drafts: Sequence[Draft], context: Context, said: str = ""
-) -> tuple[list[Draft], dict[str, Reference]]:
+def settled(drafts: Sequence[Draft], context: Context, said: str = "") -> tuple[list[Draft], dict[str, Reference]]:
     """The drafts with "less", "more" and "half of it" worked out, and where replaced steps start. `said`: the words."""
     if matches("also as before", said):
         drafts = [_likewise(draft, context) for draft in drafts]
@@ -69,7 +67,9 @@ def _scaled(draft: Draft, context: Context) -> tuple[Draft, Reference | None]:
     factor = draft.factor or 0.5
     plain = replace(draft, factor=None)
     if step is None and draft.tool == "adjust" and draft.args:
-        return replace(plain, args={name: (1 if value > 0 else -1) * abs(factor - 1) for name, value in draft.args.items()}), None
+        return replace(
+            plain, args={name: (1 if value > 0 else -1) * abs(factor - 1) for name, value in draft.args.items()}
+        ), None
     if step is None or step.step is None:
         return replace(
             plain, need=Need("Nothing of that kind was done yet. What should I change?", "args", free=True)

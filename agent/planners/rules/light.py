@@ -66,7 +66,8 @@ def _adjusted(clause: Clause, heads: list[Head], stated: bool) -> list[Draft] | 
     args = _values(clause, signs, mood)
     if args is None:
         return None
-    refers, region = clause.refers(), clause.region() or clause.beside()
+    edged = any(thing.words in _CORNERS for thing in clause.all("thing"))
+    refers, region = clause.refers(), clause.region("with") if edged else clause.region() or clause.beside()
     if region in _CORNERS and set(args) == {"exposure"}:
         return [Draft("vignette", {"amount": -args["exposure"]}, complaint=mood.complaint)]
     return [Draft("adjust", dict(args), region, refers=refers, complaint=mood.complaint)]
@@ -120,6 +121,11 @@ def _combined(heads: list[Head], clause: Clause) -> list[Head]:
     """ "Brighten the shadows" lifts the shadows, "brighter colours" are stronger ones; neither brightens the picture."""
     if clause.has("conj") and any(thing.whole and not thing.prep for thing in clause.all("thing")):
         return heads
+    twice = (
+        len(heads) == 2 and heads[0].args == heads[1].args and {"adjective", "noun"} == {head.form for head in heads}
+    )
+    if twice and not clause.has("be", "too"):
+        return [replace(heads[0], form="comparative")]
     harsh = [head for head in heads if head.form == "adjective" and head.args == {"contrast": 1}]
     if harsh and len(heads) == 2 and any(set(head.args) == {"highlights"} for head in heads):
         return [Head("adjust", "adjective", {"highlights": 1})]

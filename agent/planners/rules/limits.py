@@ -5,13 +5,14 @@ Each looks at the segments from `at` on and says how many it has read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.planners.rules import antecedents, asides, commands, edits, references
 from agent.planners.rules.asides import Ban
 from agent.planners.rules.clause import Clause, Draft, complete
-from agent.planners.rules.patterns import matches
+from agent.planners.rules.patterns import match, matches
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.units import Unit, joined, opens
@@ -81,11 +82,14 @@ def command(reader: Reader, at: int) -> int:
     if not all(found.complaint for found in reader.reading.units):
         return 0
     if reader.reading.said is not None and matches("says why there", reader.segments[at].text):
-        reader.reading.remarks.append(reader.segments[at])
+        reader.reading.headings.append(reader.segments[at])
+        return 1
+    if len(reader.segments) > 1 and _praises(reader.segments[at], reader):
+        reader.reading.headings.append(reader.segments[at])
         return 1
     following = reader.segments[at + 1 : at + 2]
     if following and matches("judged badly", reader.segments[at].text) and _goes_back(following[0], reader):
-        reader.reading.remarks.append(reader.segments[at])
+        reader.reading.headings.append(reader.segments[at])
         return 1
     for stop in range(min(at + 3, len(reader.segments)), at, -1):
         run = reader.segments[at:stop]
@@ -104,10 +108,18 @@ def command(reader: Reader, at: int) -> int:
     return 0
 
 
+def _praises(segment: Segment, reader: Reader) -> bool:
+    """ "The vignette is nice (but …)": what was done may stay, and is not asked for."""
+    slots = match("praised", segment.text)
+    what = re.sub(r"^(?:the|that|my|this|your) ", "", slots["what"]) if slots else ""
+    done = references.line(reader.context)
+    return any(step in done for step in references.by_tool(what, reader.context)) if what else False
+
+
 def _goes_back(segment: Segment, reader: Reader) -> bool:
     """ "(Black and white does not suit it,) take me back to colour"."""
     said = commands.spoken(segment.words, reader.context)
-    return said is not None and said.ask is None and references.landing(said.command, reader.context) is not None
+    return said is not None and said.ask is None and said.command.name in {"undo", "redo", "switch", "reset"}
 
 
 def _lead_to_the_same(one: commands.Said, reader: Reader) -> bool:

@@ -21,9 +21,20 @@ _WITH = {"fill", "whole", "degree", "quantity", "prep", "det", "again", "only", 
 _THERE = ("there", "that area", "that part", "that bit", "that region", "that spot", "this area", "this part", "in it")
 
 
-def mends(words: Sequence[Word]) -> bool:
-    """Nothing but the wish that it be otherwise: "fix that", "lift it by 10 %", "can you calm it down a bit"."""
+def mends(words: Sequence[Word], complaints: Sequence[Draft] = ()) -> bool:
+    """Nothing but the wish that it be otherwise: "fix that", "lift it by 10 %", "can you calm it down a bit".
+
+    What the complaints were about may be named again: "(it is too green,) fix the tint".
+    """
     clause = Clause.of(gathered(words))
+    about = {name for draft in complaints for name in (draft.args if draft.tool == "adjust" else [])}
+    named = [
+        item
+        for item in clause.items
+        if item.kind == "head" and item.value.form == "noun" and set(item.value.args) & about
+    ]
+    if clause.has("fix") and named:
+        clause.items = [replace(item, kind="whole", value="it") if item in named else item for item in clause.items]
     kinds = {item.kind for item in clause.items if not (item.kind == "head" and item.value == Head("blur"))}
     kinds -= {"unknown"} if set(clause.all("unknown")) == {"both"} else set()
     whole = clause.says("both") or any(item.kind == "whole" and item.value == "it" for item in clause.items)

@@ -34,7 +34,20 @@ _OPENERS = {
     "point",
 }
 _LEADING_TO = {"to", "from", "with", "of", "in", "on", "at"}
-_DEGREES = {"a", "slightly", "more", "less", "much", "somewhat", "even", "brighter", "darker", "warmer", "cooler", "sharper"}
+_DEGREES = {
+    "a",
+    "slightly",
+    "more",
+    "less",
+    "much",
+    "somewhat",
+    "even",
+    "brighter",
+    "darker",
+    "warmer",
+    "cooler",
+    "sharper",
+}
 _UNITS = {"percent", "px", "degrees", "times", "stops", "points", "by", "x"}
 _QUALIFIERS = {"without", "before", "after", "where", "that"}
 
@@ -69,8 +82,10 @@ def _described_twice(
     at = stop
     while at < len(words) and words[at].text in _LINKS:
         at += 1
-    if at < len(words) and words[at].text == "before" and [word.text for word in words[at + 1 : at + 2]] == ["it"]:
+    if at + 1 < len(words) and words[at].text == "before" and words[at + 1].text in {"it", "the"}:
         second = _longest(words, at, context)
+        open_end = second is not None and second[2] < len(words) and words[second[2]].kind != "mark"
+        second = None if words[at + 1].text == "the" and open_end else second
     else:
         second = _mention(words, at, context) if at < len(words) else None
     both = second and shared(meant, second[1], context)

@@ -44,7 +44,7 @@ class Mood:
             clause.direction(),
             too,
             lacks,
-            states=clause.has("be") or clause.says("is", "are", *_FLAWS) or implied or stated,
+            states=clause.has("be") or clause.says("is", "are", "too", *_FLAWS) or implied or stated,
             asks=asks,
             wants=clause.has("add", "should") or clause.says("want", "like", "give", "need", "get", "have", "use"),
             measured=measured,

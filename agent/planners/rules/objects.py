@@ -242,6 +242,7 @@ def text(clause: Clause) -> list[Draft] | None:
         return [Draft("text", {"text": quotes[0]} if quotes else {}, need=need)]
     if not quotes:
         clause.take_all("vague")
+        clause.take_all("direction") if clause.says("add", "put") else None
         clause.drop([item for item in clause.items if item.kind == "thing" and item.value.vague])
     first = clause.items[0] if clause.items else None
     if first is not None and first.kind == "thing" and not first.value.article and not first.value.prep:

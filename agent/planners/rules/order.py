@@ -132,7 +132,9 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
             continue
         if _only_states(unit, draft, pairs[i + 1 :]) or _gives_reason(unit, draft, pairs[:i]):
             continue
-        if any(_said_again(draft, other) or _in_figures(unit, draft, one, other) for one, other in pairs[i + 1 : i + 2]):
+        if any(
+            _said_again(draft, other) or _in_figures(unit, draft, one, other) for one, other in pairs[i + 1 : i + 2]
+        ):
             continue
         cornered = draft.complaint and draft.tool == "vignette" and i + 1 < len(pairs)
         if cornered and _cornered(pairs[i + 1][1], pairs[: i + 1]) is not pairs[i + 1][1]:

@@ -54,10 +54,16 @@ def resolve(text: str, context: Context) -> Reference | None:
 
 def described(text: str, context: Context) -> list[Revision]:
     """The steps that the words describe: by tool and arguments, or by the words of the message that made them."""
-    words = re.sub(r"^(?:(?:the|a|an|my|its|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just|the picture|the photo) )+", "", text)
+    words = re.sub(
+        r"^(?:(?:the|a|an|my|its|it is|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just|the picture|the photo) )+",
+        "",
+        text,
+    )
     words = re.sub(r"^(?:gray|colorless|without color)$", "black and white", words)
     words = re.sub(r" (?:version|one|edit|step|change|thing|part|stuff|it|on|that)$", "", words)
-    passive = re.fullmatch(r"(?:the )?(\w+(?: \w+)?) (?:was|were|got|became|went|turned|is|being) (\w+(?: \w+){0,2})", words)
+    passive = re.fullmatch(
+        r"(?:the )?(\w+(?: \w+)?) (?:was|were|got|became|went|turned|is|being) (\w+(?: \w+){0,2})", words
+    )
     fits = by_tool(words, context) or (by_tool(f"{passive[1]} {passive[2]}", context) if passive else [])
     return fits or list(_said(words, context))
 
@@ -238,7 +244,9 @@ def _by_step(text: str, context: Context) -> Reference | None:
 
 def _crop(text: str, context: Context) -> Reference | None:
     """ "The square crop" is a version; other steps are called by their names only together with "version"."""
-    return _reference([step for step in by_tool(text, context) if step.tool == "crop"] if text.endswith(" crop") else [])
+    return _reference(
+        [step for step in by_tool(text, context) if step.tool == "crop"] if text.endswith(" crop") else []
+    )
 
 
 def _on_branch(text: str, context: Context) -> Reference | None:
@@ -335,7 +343,7 @@ def _fits(text: str, revision: Revision) -> bool:
     )
 
 
-_UNFINISHED = {"the", "a", "and", "my", "an", "or", "but", "with", "to", "of", "it", "is"}
+_UNFINISHED = {"the", "a", "and", "my", "an", "or", "but", "with", "to", "of", "it", "is", "less", "more", "up", "down"}
 
 
 def _unfinished(text: str) -> bool:

@@ -30,7 +30,8 @@ _BEGINS_A_REMARK = {
     "we",
     "its",
     "because",
-    "cause", "now",
+    "cause",
+    "now",
     "can",
 }
 
@@ -100,7 +101,11 @@ def remark_and_edit(reader: Reader, at: int) -> int:
 def _split_remark(reader: Reader, segment: Segment) -> tuple[Segment, Unit] | None:
     words = segment.words
     for cut in range(3, len(words)):
-        if words[cut - 1].text in _BOUND or not may_follow_remark(words, cut) or not asides.is_remark(words[:cut], segment.joint == "reason"):
+        if (
+            words[cut - 1].text in _BOUND
+            or not may_follow_remark(words, cut)
+            or not asides.is_remark(words[:cut], segment.joint == "reason")
+        ):
             continue
         drafts = edits.read(words[cut:], reader.canvas)
         if drafts and complete(drafts):

@@ -5,6 +5,7 @@ Each function mends one kind of thing in a clause in place, as those of `idioms`
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from agent.planners.rules.clause import Clause, inner_head
@@ -84,6 +85,11 @@ def taken_off(clause: Clause) -> None:
         if item.kind in {"make", "fix", "direction"} and clause.words[item.start].text in _TAKING
     ]
     if not verbs or not things or clause.has("head") or things[0].value.prep or things[0].start < verbs[0].start:
+        return
+    inside = re.match(r"(.+?) (?:out of|off) ", things[0].value.words)
+    if inside and len(things) == 1:
+        clause.swap(verbs[0], "head", Head("remove"))
+        clause.swap(things[0], "thing", replace(things[0].value, words=inside[1], parts=(inside[1],)))
         return
     away = [
         item

@@ -51,6 +51,8 @@ def _is_amount(words: Sequence[Word], at: int) -> bool:
         return False
     entry = lexicon().longest([word.text for word in words[at:]])
     told = entry is not None and entry.kind == "degree" and at + len(entry.words) == len(words)
+    told |= entry is not None and entry.kind == "direction"
+    told |= entry is not None and entry.kind == "head" and entry.value.form == "comparative"
     return told or words[at].kind in {"number", "ratio", "size"} or words[at].text == "by"
 
 

@@ -138,7 +138,9 @@ def _parted(segment: Segment) -> list[Segment]:
 def _describes(word: Word) -> bool:
     """Whether what follows is a noun: "(adding) a gray border"."""
     entry = lexicon().single(word.text)
-    return word.kind in {"color", "number"} or (entry is not None and entry.kind in {"color", "degree", "adjective", "det"})
+    return word.kind in {"color", "number"} or (
+        entry is not None and entry.kind in {"color", "degree", "adjective", "det"}
+    )
 
 
 def _fixed(words: Sequence[Word]) -> set[int]:
@@ -171,7 +173,9 @@ def _joint(words: Sequence[Word], at: int, running: bool) -> tuple[str, int] | N
     word = words[at]
     if word.kind == "mark":
         following = words[at + 1].text if at + 1 < len(words) else ""
-        spelled = (word.text == "," and at and words[at - 1].text == "pop") or (word.text == "—" and following == "just")
+        spelled = (word.text == "," and at and words[at - 1].text == "pop") or (
+            word.text == "—" and following == "just"
+        )
         return "colon" if spelled else _MARKS.get(word.text, "sentence"), 1
     if word.kind != "word":
         return None
@@ -230,6 +234,8 @@ def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: boo
         return None
     if kind == "before next" and running and words[at + length : at + length + 1] == []:
         return "and", length
+    if first == "after" and following == "all" and length == 1:
+        return None
     if first in {"since", "while", "yet"} and not running and not following:
         return None
     return kind, length

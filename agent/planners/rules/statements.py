@@ -16,7 +16,9 @@ from agent.planners.rules.nounphrases import ARTICLES
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
-_PRONOUNS = frozenset("i we you he she it they this that these those there here someone somebody everyone everybody".split())
+_PRONOUNS = frozenset(
+    "i we you he she it they this that these those there here someone somebody everyone everybody".split()
+)
 _OPENING = frozenset(listed("opens a statement"))
 _LABEL_AT_MOST = 4
 _INERT = {"thing", "adjective", "noun", "degree", "fill", "whole", "mood", "unknown", "det", "prep", "conj"}
@@ -66,7 +68,11 @@ def is_label(words: Sequence[Word]) -> bool:
     if any(word.text == "iso" for word in words):
         return True
     clause = Clause.of(words)
-    if {item.kind for item in clause.items} - _INERT or clause.has("det") or any(t.article for t in clause.all("thing")):
+    if (
+        {item.kind for item in clause.items} - _INERT
+        or clause.has("det")
+        or any(t.article for t in clause.all("thing"))
+    ):
         return False
     known = all(could_be_english(str(word)) for word in clause.all("unknown"))
     return known and not {word.text for word in words} & (nouns("weather") | nouns("change of a person"))

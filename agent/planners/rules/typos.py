@@ -61,11 +61,20 @@ def _contracted(words: Sequence[Word]) -> list[Word]:
     out: list[Word] = []
     for word, following, after in zip(words, [*words[1:], None], [*words[2:], None, None], strict=False):
         entry = lexicon().single(following.text) if word.text.endswith("'s") and following is not None else None
-        if word.text.endswith("'s") and following is not None and following.text in _AFTER_IS - {"my", "our", "the", "way"}:
+        if (
+            word.text.endswith("'s")
+            and following is not None
+            and following.text in _AFTER_IS - {"my", "our", "the", "way"}
+        ):
             out += [replace(word, text=word.text.removesuffix("'s")), replace(word, text="is", kind="word")]
             continue
         said = entry is not None and entry.kind in {"too", "degree", "head"}
-        ends = entry is not None and (entry.kind in {"too", "degree"} or after is None or after.kind == "mark" or after.text in {"and", "but", "so"})
+        ends = entry is not None and (
+            entry.kind in {"too", "degree"}
+            or after is None
+            or after.kind == "mark"
+            or after.text in {"and", "but", "so"}
+        )
         named = entry is not None and entry.kind == "head" and entry.value.form not in {"adjective", "flaw"}
         if said and ends and not named:
             out += [replace(word, text=word.text.removesuffix("'s")), replace(word, text="is", kind="word")]

@@ -102,6 +102,11 @@ def _stands_apart(run: Sequence[Segment], lacking: Unit | None, canvas: Canvas) 
         return False
     if last.place or last.joint == "then" or asides.ban(last.words):
         return True
+    if last.joint == "sentence" or (last.joint == "colon" and edits.read(joined(run[:-1]), canvas) is None):
+        alone = edits.read(last.words, canvas)
+        return (
+            alone is not None and complete(alone) and not any(draft.refers for draft in alone if draft.tool == "remove")
+        )
     return (
         opens(last.words)
         and any(opens(segment.words) for segment in run[:-1])
@@ -133,7 +138,7 @@ def _is_fragment(segment: Segment, before: Unit, canvas: Canvas) -> bool:
     """Whether a segment can only be the rest of what was said before it."""
     if segment.place or segment.joint in {"then", "reason"} or segment.words[0].text == "instead":
         return False
-    if before.complaint and mends(segment.words):
+    if before.complaint and mends(segment.words, before.drafts):
         return False
     clause = Clause.of(segment.words)
     inserts = opens(segment.words) and clause.has("add", "insert")
