@@ -28,7 +28,7 @@ from agent.planners.rules.captions import quoted
 from agent.planners.rules.clause import Draft
 from agent.planners.rules.edits import Canvas
 from agent.planners.rules.questions import reply
-from agent.planners.rules.reading import Reading
+from agent.planners.rules.reader import Reading
 from agent.planners.rules.references import Reference
 from agent.planners.rules.reported import without_lead
 from agent.planners.rules.typos import corrected

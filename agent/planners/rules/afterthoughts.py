@@ -23,6 +23,12 @@ def correction(reader: Reader, at: int) -> int:
     """ "… to 4:3, no wait, 3:2"."""
     taking_back, rest = taken_back(reader.segments[at].words)
     following = at if rest else at + 1
+    while following > at and following < len(reader.segments) and taken_back(reader.segments[following].words)[0]:
+        more, rest = taken_back(reader.segments[following].words)
+        taking_back = "yes" if "yes" in {more, taking_back} else taking_back
+        following += not rest
+        if rest:
+            break
     last = reader.reading.units[-1] if reader.reading.units else None
     if not taking_back or last is None or following == len(reader.segments) or reader.segments[following].place:
         return 0

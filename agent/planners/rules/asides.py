@@ -37,6 +37,8 @@ class Ban:
     arguments: frozenset[tuple[str, int]] = frozenset()
 
 
+THOSE = {"those", "them", "these", "that"}
+"""What was just spoken of."""
 _ANYTHING = {"anything", "anything else", "it", "nothing", "nothing else", "else", "any other thing"}
 _TOOL_OF = {
     "size": "resize",
@@ -56,6 +58,7 @@ _TOOL_OF = {
 def ban(words: Sequence[Word]) -> Ban | None:
     """The restriction that a segment states, or None."""
     text = " ".join(word.text for word in words if word.kind != "mark")
+    text = re.sub(r" (?:anymore|any more|any further|any longer|at all|again|yet|for now)$", "", text)
     for name in ("must not be touched", "must stay"):
         slots = match(name, text)
         if slots is not None:
@@ -82,6 +85,8 @@ def is_lacking(text: str) -> bool:
 
 def _restricted(what: str) -> Ban | None:
     """What must not change: a part, the rest, or a property."""
+    if what in THOSE:
+        return Ban(what)
     if what in {"it", "everything", "the picture", "the photo", "the image", "this", "all"}:
         return Ban()
     region = _region(re.sub(r" (?:behind|there|here|around it|behind it|next to it|beside it)$", "", what))
@@ -211,6 +216,15 @@ def tools_of(segments: Sequence[Segment]) -> set[str]:
         clause = Clause.of(segment.words)
         found |= clause.tools() | ({"crop"} if clause.has("shape") else set())
     return found
+
+
+def praises(words: Sequence[Word]) -> bool:
+    """ "The background is blurred nicely" is no complaint."""
+    text = f" {' '.join(word.text for word in words)} "
+    return any(
+        f" {praise} " in text
+        for praise in ("nicely", "beautifully", "well", "perfectly", "lovely", "great", "just right", "perfect")
+    )
 
 
 def finds_fault(words: Sequence[Word], what: str) -> bool:

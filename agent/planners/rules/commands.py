@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from agent.plan import Ask, Candidate, Command, Context
 from agent.planners.rules import antecedents, references
 from agent.planners.rules.clause import Clause
-from agent.planners.rules.idioms import gathered
-from agent.planners.rules.items import Item
+from agent.planners.rules.courtesy import stripped, texts
 from agent.planners.rules.numbers import CARDINALS
 from agent.planners.rules.patterns import every_match, match, matches
 from agent.planners.rules.references import Reference, resolve
-from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word, cut
 from sessions.values import Revision
 
@@ -44,42 +42,7 @@ def read(text: str, context: Context) -> Said | None:
 
 def spoken(words: Sequence[Word], context: Context) -> Said | None:
     """The command that words of a message are, with courtesy around them or as they stand."""
-    telling = [item for item in Clause.of(words).items if not _polite(item, words)]
-    from_there = words[telling[0].start :] if telling else words
-    texts = (stripped(words), _text(gathered(words)), _text(words), _text(from_there))
-    return next((said for text in dict.fromkeys(texts) if (said := read(text, context))), None)
-
-
-# --- without courtesy -------------------------------------------------------------------------------------------------
-
-_MEANT = frozenset(listed("means something in commands"))
-"""Courtesy elsewhere, but part of what a command says."""
-
-
-def stripped(words: Sequence[Word]) -> str:
-    """The words without courtesy around them: "could you please undo that, thanks" → "undo that"."""
-    telling = [item for item in Clause.of(words).items if not _polite(item, words)]
-    if not telling:
-        return ""
-    text = _text(gathered(words[telling[0].start : telling[-1].stop]))
-    return re.sub(r"\b(?:for me|please|kindly|just|now|simply|for us) (?=\w)", "", text)
-
-
-def _text(words: Sequence[Word]) -> str:
-    """The words without marks; "test2", typed as one, stays one name."""
-    said = [word for word in words if word.kind != "mark"]
-    out = ""
-    for i, word in enumerate(said):
-        name = word.kind == "number" and i > 1 and said[i - 1].stop == word.start and said[i - 2].text in _NAMING
-        out += word.text if name else f" {word.text}"
-    return out.strip()
-
-
-_NAMING = {"called", "named", "it", "titled", "branch", "name", "into", "one"}
-
-
-def _polite(item: Item, words: Sequence[Word]) -> bool:
-    return item.kind == "fill" and words[item.start].text not in _MEANT
+    return next((said for text in texts(words) if (said := read(text, context))), None)
 
 
 # --- one rule per command ---------------------------------------------------------------------------------------------
@@ -275,9 +238,11 @@ def _slug(name: str) -> str:
 
 
 def _rename(text: str, context: Context) -> Said | None:
-    slots = match("rename", text) or match("rename to what", text)
-    if slots is None:
-        return None
+    named = [match("rename to what", text), *every_match("rename", text)]
+    return next((said for slots in named if slots is not None and (said := _renamed(slots, context))), None)
+
+
+def _renamed(slots: dict[str, str], context: Context) -> Said | None:
     meant = resolve(slots["ref"], context) if "ref" in slots else None
     if "ref" in slots and (meant is None or meant.branch is None):
         return None
@@ -428,3 +393,6 @@ def _color_back(text: str, context: Context) -> Said | None:
 RULES: tuple[Callable[[str, Context], Said | None], ...] = (
     _undo, _redo, _reset, _before_after, _recalled, _take_back, _color_back, _replay, _rename, _branch, _merge, _compare, _export, _switch,
 )  # fmt: skip
+
+
+__all__ = ["RULES", "Said", "read", "spoken", "stripped"]

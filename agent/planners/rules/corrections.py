@@ -40,7 +40,13 @@ def corrected(last: Unit, segments: Sequence[Segment], canvas: Canvas, sure: boo
         found = _with_verb(last, segments, canvas)
     if found is None or found.tools != last.tools:
         return None
-    return found if sure or _rivals(last.drafts, found.drafts) else None
+    if not sure and not _rivals(last.drafts, found.drafts):
+        return None
+    meant = last.drafts[-1].region
+    drafts = [
+        replace(draft, region=meant) if draft.refers and draft.region is None else draft for draft in found.drafts
+    ]
+    return replace(found, drafts=drafts)
 
 
 def _with_verb(last: Unit, segments: Sequence[Segment], canvas: Canvas) -> Unit | None:
@@ -57,6 +63,6 @@ def _with_verb(last: Unit, segments: Sequence[Segment], canvas: Canvas) -> Unit 
 def _rivals(before: Sequence[Draft], after: Sequence[Draft]) -> bool:
     """Whether both cannot be meant."""
     one, other = before[-1], after[0]
-    if one.region != other.region:
+    if one.region != other.region and not other.refers:
         return False
     return other.tool != "adjust" or bool(set(one.args) & set(other.args))

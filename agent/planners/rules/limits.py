@@ -54,6 +54,9 @@ def restriction(reader: Reader, at: int) -> int:
     if at == len(reader.segments) - 1 and not reading.units and not reading.said and asides.is_lacking(segment.text):
         reading.vague.clear()
         reading.units.append(Unit([Draft("remove", region=ban.region)], [segment]))
+    elif ban.region in asides.THOSE:
+        meant = reading.named or (reading.drafts[-1].region if reading.drafts else None)
+        (reading.bans.append(replace(ban, region=meant)) if meant else reading.unread.append(segment))
     else:
         reading.bans.append(ban)
     return 1
@@ -79,6 +82,8 @@ def lone_command(reader: Reader, at: int) -> int:
 
 def command(reader: Reader, at: int) -> int:
     """A command of one segment, or of a few that "and" has parted ("show the cat and the dog side by side")."""
+    if _started_from(reader, at):
+        return 1
     if not all(found.complaint for found in reader.reading.units):
         return 0
     if reader.reading.said is not None and matches("says why there", reader.segments[at].text):
@@ -88,6 +93,10 @@ def command(reader: Reader, at: int) -> int:
         reader.reading.headings.append(reader.segments[at])
         return 1
     following = reader.segments[at + 1 : at + 2]
+    start = _starting_point(reader.segments[at]) if following and following[0].joint == "colon" else None
+    if start is not None and reader.reading.said is None:
+        reader.reading.said = commands.spoken([start], reader.context)
+        return int(reader.reading.said is not None)
     if following and matches("judged badly", reader.segments[at].text) and _goes_back(following[0], reader):
         reader.reading.headings.append(reader.segments[at])
         return 1
@@ -108,10 +117,34 @@ def command(reader: Reader, at: int) -> int:
     return 0
 
 
+_STARTING = {"starting from", "starting with", "based on", "but starting from", "starting at", "using", "but from", "from"}
+
+
+def _started_from(reader: Reader, at: int) -> bool:
+    """ "(Do it in sepia,) starting from the uploaded photo": where the one request before it starts."""
+    segment, units = reader.segments[at], reader.reading.units
+    led = segment.words[-1].kind == "ref" and " ".join(word.text for word in segment.words[:-1]) in _STARTING
+    last = at + 1 == len(reader.segments)
+    if not led or not last or len(units) != 1 or reader.reading.said is not None or units[0].drafts[0].base:
+        return False
+    units[0].drafts[0] = replace(units[0].drafts[0], base=segment.words[-1].text)
+    return True
+
+
+def _starting_point(segment: Segment) -> Word | None:
+    """ "From the original: …"."""
+    words = segment.words
+    led = len(words) == 2 and words[1].kind == "ref" and words[0].text in {"from", "on", "in", "with", "using"}
+    return words[1] if led else None
+
+
 def _praises(segment: Segment, reader: Reader) -> bool:
     """ "The vignette is nice (but …)": what was done may stay, and is not asked for."""
     slots = match("praised", segment.text)
     what = re.sub(r"^(?:the|that|my|this|your) ", "", slots["what"]) if slots else ""
+    finished = match("praised as done", segment.text)
+    if finished is not None:
+        what = re.sub(r"^(?:the|my) ", "", f"{finished['what']} {finished['how']}")
     done = references.line(reader.context)
     return any(step in done for step in references.by_tool(what, reader.context)) if what else False
 

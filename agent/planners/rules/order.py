@@ -143,6 +143,8 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
         meant[i] = (unit, referred)
         if unit.joint in {"and", "comma"} and out and _says_the_same(out[-1], referred):
             continue
+        if referred in out and referred.tool in _ONCE:
+            continue
         out.append(_all_that_is_left(referred, out))
     return merged(out)
 
@@ -212,6 +214,8 @@ def _says_the_same(one: Draft, other: Draft) -> bool:
     )
 
 
+_ONCE = {"crop", "straighten", "auto", "monochrome", "denoise", "replace_background", "remove", "resize"}
+"""Said twice in one message, it is meant once."""
 _LIGHTS = {"exposure", "highlights", "shadows"}
 _ANSWERED_BY = {("rotate", "straighten"), ("straighten", "rotate"), ("denoise", "blur")}
 """(request, complaint): "it leans, rotate it by 2°"."""

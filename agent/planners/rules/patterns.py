@@ -24,7 +24,7 @@ _BUILT_IN = {
     "ed": r" \S+ed",
     "bare_name": rf"(?: (?!{_NO_NAME}\b)\S+){{1,2}}?",
     "owner": r" \S+'s?(?= )",
-    "name": r"(?: (?!(?:and|then|from|but)\b)\S+){1,5}?",
+    "name": r"(?: (?!(?:and|then|from|but|so|because)\b)\S+){1,5}?",
     "number": r" \d+",
     "hash": r" #\d+",
     "nth": r" \d+(?:st|nd|rd|th)",

@@ -9,9 +9,8 @@ from agent.planners.rules import replies
 from agent.planners.rules.patterns import matches
 from agent.planners.rules.words import Word
 
-_REQUEST = re.compile(
-    r"[.!;] (?:please |then |so )?(?:make|crop|blur|remove|turn|rotate|add|flip|undo|go back|sharpen|brighten|darken)\b"
-)
+_MORE = re.compile(r"[.!?;]+ (?!(?:thanks|thank|please|thx|cheers|ta)\b)\w+(?: [^.!?;]+)?$")
+"""A sentence behind another: it may ask for something, and the question before it is a remark."""
 
 
 def reply(words: Sequence[Word]) -> str | None:
@@ -20,4 +19,5 @@ def reply(words: Sequence[Word]) -> str | None:
     spoken = " ".join(word.text for word in words if word.kind != "mark")
     if not spoken or not matches("question", spoken) or matches("no question", spoken):
         return None
-    return replies.QUESTION if "?" in text or not _REQUEST.search(text) else None
+    behind = _MORE.search(text.rstrip(" .!?;"))
+    return replies.QUESTION if behind is None or matches("question", behind.group().lstrip(".!?; ")) else None

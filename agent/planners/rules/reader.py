@@ -21,7 +21,7 @@ from agent.planners.rules.units import Unit
 class Reading:
     """All that was understood; `unread` are the segments that were not, `vague` those without a word of substance.
 
-    `headings`: what stood before a colon and was spelled out after it. `topic`: what was talked about last.
+    `headings`: what stood before a colon and was spelled out after it. `topic`: what was found fault with last, `named`: what was spoken of last.
     `instead_of`: the words after "instead of", "" for a bare "instead", None where nothing is replaced.
     """
 
@@ -33,6 +33,7 @@ class Reading:
     vague: list[Segment] = field(default_factory=list)
     said: commands.Said | None = None
     topic: str | None = None
+    named: str | None = None
     greeted: bool = False
     instead_of: str | None = None
 

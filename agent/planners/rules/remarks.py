@@ -10,6 +10,7 @@ from dataclasses import replace
 from agent.planners.rules import asides, edits
 from agent.planners.rules.clause import Clause, complete
 from agent.planners.rules.judgements import may_follow_remark
+from agent.planners.rules.patterns import matches
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.statements import is_label
@@ -71,7 +72,8 @@ def reason(reader: Reader, at: int) -> int:
 
 def remark(reader: Reader, at: int) -> int:
     """A remark, and what "with" adds to it."""
-    if not asides.is_remark(reader.segments[at].words):
+    asked = at + 1 < len(reader.segments) and matches("question", reader.segments[at].text)
+    if not asked and not asides.is_remark(reader.segments[at].words):
         return 0
     stop = at + 1
     while (
@@ -81,10 +83,17 @@ def remark(reader: Reader, at: int) -> int:
     ):
         stop += 1
     topic = asides.topic(reader.segments[at].words)
+    reader.reading.named = topic or _spoken_of(reader.segments[at]) or reader.reading.named
     if topic is not None:
         reader.reading.topic = topic if asides.finds_fault(reader.segments[at].words, topic) else None
     reader.reading.remarks += reader.segments[at:stop]
     return stop - at
+
+
+def _spoken_of(segment: Segment) -> str | None:
+    """The thing with an article that stands last: "I love the whiskers"."""
+    things = [thing for thing in Clause.of(segment.words).all("thing") if thing.article and not thing.whole]
+    return things[-1].words if things else None
 
 
 def remark_and_edit(reader: Reader, at: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from agent.planners.rules import asides
 from agent.planners.rules.clause import Clause
@@ -55,9 +56,19 @@ _DESCRIBING = {"adjust", "denoise", "sharpen", "blur", "flip", "straighten", "au
 
 def _describes(head: Head, words: Sequence[Word]) -> bool:
     """Whether a word for an edit may only describe: an adjective or a noun of light and sharpness; "is much nicer"."""
+    if head.form == "verb" and _in_the_past(words):
+        return True
     if head.tool not in _DESCRIBING or head.form == "verb" or Clause.of(words).has("direction"):
         return head.tool == "text"
     return head.form != "comparative" or Clause.of(words).has("be")
+
+
+def _in_the_past(words: Sequence[Word]) -> bool:
+    """ "Pictures get cropped there", "it was blurred by my phone"."""
+    return any(
+        one.text in {"is", "are", "was", "were", "get", "gets", "got", "been", "being"} and other.text.endswith("ed")
+        for one, other in pairwise(words)
+    )
 
 
 def names_other(words: Sequence[Word], tools: set[str]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from agent.planners.rules import asides, edits
 from agent.planners.rules.afterthoughts import (
@@ -18,13 +19,15 @@ from agent.planners.rules.mending import placed, says_there
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.units import Unit, unit
-from agent.planners.rules.words import renamed
+from agent.planners.rules.words import Word, renamed
 
 
 def edit(reader: Reader, at: int) -> int:
     segment, reading = reader.segments[at], reader.reading
     found = _coordinated(reader, segment) or unit(reader.segments, at, reader.canvas) or _recolored(reader, segment)
     if found is None or _belongs_to_removal(reader, segment, found) or _only_describes(reader, segment, found):
+        return 0
+    if found.complaint and asides.praises(segment.words):
         return 0
     if not complete(found.drafts) and amend(reader, segment):
         return 1
@@ -36,10 +39,16 @@ def edit(reader: Reader, at: int) -> int:
     if _speaks_of_others(reader, found):
         return 0
     found = _in_a_mood(reader, at, found)
-    where = _where_was(reader) if says_there(found.words) and not found.complaint else None
+    there = says_there(found.words) or _possessed(found.words)
+    where = _where_was(reader) if there and not found.complaint else None
     note_instead(reader, found.segments)
     reading.units.append(replace(found, drafts=placed(found.drafts, where)) if where else found)
     return len(found.segments)
+
+
+def _possessed(words: Sequence[Word]) -> bool:
+    """ "(The carpet is hideous,) drain its colour"."""
+    return any(one.text == "its" and Clause.of([other]).has("head") for one, other in pairwise(words))
 
 
 def _speaks_of_others(reader: Reader, found: Unit) -> bool:

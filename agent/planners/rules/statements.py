@@ -40,6 +40,9 @@ def states(words: Sequence[Word]) -> bool:
         return False
     if texts[:2] in (["what", "a"], ["what", "an"]) or texts[0] in listed("tells what happened"):
         return True
+    strange = lexicon().single(texts[0]) is None and not could_be_english(texts[0]) and texts[0].isalpha()
+    if strange and texts[1] in _verbs() | _COPULAS:
+        return True
     if texts[1] in _COPULAS and (texts[0] in nouns("noun") or _names_picture(texts[0])):
         return True
     first = 2 if texts[0] in ARTICLES and texts[0] not in _PRONOUNS else 1
