@@ -49,7 +49,7 @@ def also_removed(reader: Reader, at: int) -> int:
     clause = Clause.of(segment.words)
     things = clause.all("thing")
     others = {item.kind for item in clause.items} - {"thing", "fill", "det", "conj", "too"}
-    if last is None or last.tools != {"remove"} or segment.place or others or not things or not complete(last.drafts):
+    if last is None or last.tools != {"remove"} or segment.place or others or not things:
         return 0
     if any(not thing.article or thing.prep or thing.whole or thing.vague or thing.abstract for thing in things):
         return 0

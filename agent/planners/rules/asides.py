@@ -279,7 +279,9 @@ def topic(words: Sequence[Word]) -> str | None:
         return None
     if found is None or found[0].whole or found[0].vague or not found[0].article:
         return None
-    rest = re.sub(r"^(?:behind|there|here|in the (?:back|background|front|middle)) ", "", " ".join(texts[found[1] :]))
+    rest = re.sub(
+        r"^(?:that|which|behind|there|here|in the (?:back|background|front|middle)) ", "", " ".join(texts[found[1] :])
+    )
     made = re.match(r"(?:left|leaves|made|makes|turned|turns) (?=(?:the|my|her|his|our|their) )", rest)
     if made:
         return topic(words[len(texts) - len(rest[made.end() :].split()) :]) or _named(rest[made.end() :].split())

@@ -153,7 +153,10 @@ def _end(words: Sequence[Word], first: int) -> int:
 def _says_how(texts: Sequence[str], at: int) -> bool:
     """Whether a place, a colour, a size or another request follows a comma."""
     entry = lexicon().longest(texts[at:])
-    told = entry is not None and (entry.kind in {"size", "color", "degree", "make", "add"} or entry.kind == "head")
+    sized = texts[at : at + 1] and texts[at] in {"small", "tiny", "big", "large", "bold", "huge"}
+    told = sized or (
+        entry is not None and (entry.kind in {"size", "color", "degree", "make", "add"} or entry.kind == "head")
+    )
     return told or place_at(texts, at) is not None or _goes_on(texts, at) or texts[at : at + 1] == ["then"]
 
 

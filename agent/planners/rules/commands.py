@@ -149,7 +149,7 @@ def _compare(text: str, context: Context) -> Said | None:
 
 def _compared(slots: dict[str, str], context: Context) -> Said | None:
     names = [f"#{name}" if name.isdigit() else name for name in slots.values()]
-    meant = [(name, resolve(name, context)) for name in names]
+    meant = [(name, resolve(name, context) or resolve(f"{name} version", context)) for name in names]
     some = [(name, one) for name, one in meant if one is not None]
     if len(some) < len(names):
         return None

@@ -58,6 +58,7 @@ def restriction(reader: Reader, at: int) -> int:
         meant = reading.named or (reading.drafts[-1].region if reading.drafts else None)
         (reading.bans.append(replace(ban, region=meant)) if meant else reading.unread.append(segment))
     else:
+        reading.named = ban.region or reading.named
         reading.bans.append(ban)
     return 1
 
@@ -117,15 +118,25 @@ def command(reader: Reader, at: int) -> int:
     return 0
 
 
-_STARTING = {"starting from", "starting with", "based on", "but starting from", "starting at", "using", "but from", "from"}
+_STARTING = {
+    "starting from",
+    "starting with",
+    "based on",
+    "but starting from",
+    "starting at",
+    "using",
+    "but from",
+    "from",
+}
 
 
 def _started_from(reader: Reader, at: int) -> bool:
-    """ "(Do it in sepia,) starting from the uploaded photo": where the one request before it starts."""
+    """ "(Do it in sepia,) starting from the uploaded photo": where the requests before it start."""
     segment, units = reader.segments[at], reader.reading.units
     led = segment.words[-1].kind == "ref" and " ".join(word.text for word in segment.words[:-1]) in _STARTING
     last = at + 1 == len(reader.segments)
-    if not led or not last or len(units) != 1 or reader.reading.said is not None or units[0].drafts[0].base:
+    ordered = any(found.place for found in units)
+    if not led or not last or not units or ordered or reader.reading.said is not None or units[0].drafts[0].base:
         return False
     units[0].drafts[0] = replace(units[0].drafts[0], base=segment.words[-1].text)
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from agent.plan import Candidate
@@ -59,9 +60,16 @@ def remove(clause: Clause) -> list[Draft] | None:
     joined = len(things) == 1 or (not where and len(clause.all("conj")) >= len(things) - 1)
     if not joined or not all(_removable(item.value) for item in things):
         return None
+    also = [Draft("remove", need=REMOVE_WHAT, refers=True)] if _it_first(clause, verb, things) else []
     clause.drop(things)
     parts = [part for item in things for part in item.value.parts]
-    return [Draft("remove", region=f"{part} {where}" if where else part) for part in parts]
+    return [*also, *(Draft("remove", region=f"{part} {where}" if where else part) for part in parts)]
+
+
+def _it_first(clause: Clause, verb: Item, things: Sequence[Item]) -> bool:
+    """ "Get rid of it and the sign"."""
+    its = [item.start for item in clause.items if item.kind == "whole" and item.value == "it"]
+    return bool(its) and clause.has("conj") and all(verb.start < its[0] < item.start for item in things)
 
 
 def _removable(thing: Thing) -> bool:

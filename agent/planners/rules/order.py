@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from agent.planners.rules.amounts import SCALES
 from agent.planners.rules.clause import REGIONAL, Clause, Draft
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.mending import says_there
@@ -210,7 +211,9 @@ def _says_the_same(one: Draft, other: Draft) -> bool:
     if one.tool != "adjust" or other.tool != "adjust" or one.region != other.region or set(one.args) != set(other.args):
         return False
     return all(
-        one.args[name] * other.args[name] > 0 and abs(one.args[name]) >= abs(other.args[name]) for name in one.args
+        one.args[name] * other.args[name] > 0
+        and (abs(one.args[name]) >= abs(other.args[name]) or abs(other.args[name]) == SCALES["adjust"][""])
+        for name in one.args
     )
 
 
@@ -229,7 +232,11 @@ def _answers(request: Draft, complaint: Draft) -> bool:
     if request.tool != "adjust":
         return True
     lights = {name for name in request.args if name in _LIGHTS} and {name for name in complaint.args if name in _LIGHTS}
-    near = request.region in {complaint.region, None} and bool(lights) and "exposure" in complaint.args
+    near = (
+        bool(lights)
+        and "exposure" in complaint.args
+        and all(request.args[name] * complaint.args["exposure"] > 0 for name in request.args if name in _LIGHTS)
+    )
     return bool(set(request.args) & set(complaint.args)) or near
 
 

@@ -38,10 +38,13 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
     if heading[0].words[0].text == "for" or any(draft.need for draft in edits.read(joined(heading), canvas) or ()):
         named -= {"crop", "resize"}
     covered = {draft.tool for draft in spelled.drafts} >= named or topic == "background"
+    where = topic is not None and all(_only_names(one) for one in heading)
+    if where and spelled.complete:
+        reading = replace(reading, unread=[*reading.unread, *heading])
     if not spelled.complete or not covered or (reading.complete and not _spells_out(spelled, heading, topic, canvas)):
         return reading
     for found in spelled.units:
-        if topic and reading.complete:
+        if topic and (reading.complete or where):
             found.drafts = placed(found.drafts, topic)
         if topic:
             found.drafts = [_beside(draft, topic) for draft in found.drafts]
@@ -64,6 +67,11 @@ def _named(heading: Sequence[Segment]) -> str | None:
         thing for thing in things if thing.article and not (thing.whole or thing.abstract or thing.vague or thing.inner)
     ]
     return named[0].words if len(named) == len(things) == 1 and not named[0].prep else None
+
+
+def _only_names(segment: Segment) -> bool:
+    """ "Just her eyes": a part of the picture and nothing more."""
+    return not {item.kind for item in Clause.of(segment.words).items} - {"thing", "fill", "only", "det", "prep"}
 
 
 def _spells_out(spelled: Reading, heading: Sequence[Segment], topic: str | None, canvas: Canvas) -> bool:

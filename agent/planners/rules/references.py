@@ -255,6 +255,8 @@ def _on_branch(text: str, context: Context) -> Reference | None:
     place = _branch(slots["branch"], context) if slots else None
     if slots is None or place is None:
         return None
+    if matches("a version", slots["what"]):
+        return place
     back = _back(context.branches[str(place.branch)], context)
     return _reference([step for step in described(slots["what"], context) if step in back])
 

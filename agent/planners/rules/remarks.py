@@ -82,10 +82,11 @@ def remark(reader: Reader, at: int) -> int:
         and not asides.tools_of(reader.segments[stop : stop + 1])
     ):
         stop += 1
-    topic = asides.topic(reader.segments[at].words)
+    topic = asides.topic(reader.segments[at].words) if not asked else _spoken_of(reader.segments[at])
     reader.reading.named = topic or _spoken_of(reader.segments[at]) or reader.reading.named
     if topic is not None:
-        reader.reading.topic = topic if asides.finds_fault(reader.segments[at].words, topic) else None
+        faulty = asked or asides.finds_fault(reader.segments[at].words, topic)
+        reader.reading.topic = topic if faulty else None
     reader.reading.remarks += reader.segments[at:stop]
     return stop - at
 

@@ -34,8 +34,8 @@ def edit(reader: Reader, at: int) -> int:
     if reading.units and asides.is_remark(segment.words) and _repeats(found, reading.drafts):
         reading.remarks += found.segments
         return len(found.segments)
-    if reading.topic and all(draft.refers for draft in found.drafts):
-        found.drafts = [_on(draft, reading.topic) for draft in found.drafts]
+    if reading.topic and found.drafts[0].refers:
+        found.drafts = [_on(draft, reading.topic) if draft.refers else draft for draft in found.drafts]
     if _speaks_of_others(reader, found):
         return 0
     found = _in_a_mood(reader, at, found)

@@ -11,7 +11,7 @@ from functools import cache
 
 from agent.plan import Context
 from agent.planners.rules.english import could_be_english, is_english
-from agent.planners.rules.lexicon import lexicon
+from agent.planners.rules.lexicon import Entry, lexicon
 from agent.planners.rules.numbers import CARDINALS, ORDINALS
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word, expansions, renamed
@@ -56,6 +56,10 @@ _FIGURES = {"4": "for", "2": "to"}
 _AFTER_FOR = {"my", "me", "the", "our", "his", "her", "a", "u", "you", "your", "insta", "instagram", "us", "facebook"}
 
 
+def _describes(entry: Entry) -> bool:
+    return entry.kind in {"degree", "too"} or (entry.kind == "head" and entry.value.form != "noun")
+
+
 def _contracted(words: Sequence[Word]) -> list[Word]:
     """ "The horizon's crooked", "his face's too dark" → is."""
     out: list[Word] = []
@@ -88,9 +92,7 @@ def _its(words: Sequence[Word]) -> list[Word]:
     out: list[Word] = []
     for word, following in zip(words, [*words[1:], None], strict=True):
         entry = lexicon().single(following.text) if word.text == "its" and following is not None else None
-        stated = following is not None and (
-            following.text in _AFTER_IS or (entry is not None and entry.kind in {"head", "degree", "too"})
-        )
+        stated = following is not None and (following.text in _AFTER_IS or (entry is not None and _describes(entry)))
         out += renamed(word, "it is") if word.text == "its" and stated else [word]
     return out
 
