@@ -1,7 +1,8 @@
 """The `rules` planner: everyday English → `Plan`, by tables of words and small functions, without any model.
 
-Its one rule: every word of a message must be explained before anything changes. What is not understood is refused with a
-sentence that says what is possible; what lacks something, or fits two things, is asked. It never guesses at an edit.
+Its one rule: every word of a message must be explained before anything changes. What is not understood is refused
+with a sentence that says what is possible; what lacks something, or fits two things, is asked. It never guesses at an
+edit.
 
     words → spelling → captions → references → segments → reading (edits, commands, asides) → order → Plan
 """

@@ -1,4 +1,5 @@
-"""Steps of reading for what only makes sense after a request: corrections, additions, "fix that", "less in the foreground".
+"""Steps of reading for what only makes sense after a request: corrections, additions, "fix that", "less in the
+foreground".
 
 Each looks at the segments from `at` on and says how many it has read.
 """

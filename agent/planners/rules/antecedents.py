@@ -1,5 +1,5 @@
-"""Remarks that name a version or a step, and what is wanted of it: "the contrast was a mistake, undo it", "I liked it better
-in colour, take me there", "what did it look like before the blur? Go back to that".
+"""Remarks that name a version or a step, and what is wanted of it: "the contrast was a mistake, undo it", "I liked it
+better in colour, take me there", "what did it look like before the blur? Go back to that".
 """
 
 from __future__ import annotations

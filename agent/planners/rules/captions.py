@@ -1,7 +1,7 @@
 """Finds the words that are to be written on the picture where they are not in quotation marks.
 
-"write Happy Birthday at the top", "text: Fresh bread. bottom, white", "a caption that says Hello", "copyright sign and my
-name Lena". The found words become a quotation in the list of words, as typed.
+"write Happy Birthday at the top", "text: Fresh bread. bottom, white", "a caption that says Hello", "copyright sign
+and my name Lena". The found words become a quotation in the list of words, as typed.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def _says_where(texts: Sequence[str], at: int) -> bool:
 
 
 def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
-    """(where an inscription may begin, the word that leads to it): "write", "says", "text:", "label it with", "name"."""
+    """(where an inscription may begin, the word that leads to it): "write", "says", "text:", "label it with",
+    "name"."""
     for at, word in enumerate(words):
         following = at + 1
         if word.text == "©":

@@ -82,7 +82,8 @@ class Draft:
     """A step before its place in the plan is known.
 
     `refers`: its object was "it", which may mean what was just talked about. `complaint`: nobody has asked for it yet.
-    `factor`: how much should be left of what an earlier step of this tool (of any, where the tool is "") did. `more`: as an earlier one of this tool was not enough.
+    `factor`: how much should be left of what an earlier step of this tool (of any, where the tool is "") did. `more`:
+    as an earlier one of this tool was not enough.
     """
 
     tool: str

@@ -10,7 +10,8 @@ from agent.planners.rules.clause import Clause, Draft, Need
 from agent.planners.rules.lexicon import Head
 
 OWN = "own"
-"""Marks a head whose word is a colour ("bluer"): of the picture a matter of white balance, of a thing its own colour."""
+"""Marks a head whose word is a colour ("bluer"): of the picture a matter of white balance, of a thing its own
+colour."""
 ONE_COLOR = Need(
     "I cannot change one colour alone. Should I change all colours there, or the light?",
     "args",

@@ -391,7 +391,8 @@ def _color_back(text: str, context: Context) -> Said | None:
 
 
 RULES: tuple[Callable[[str, Context], Said | None], ...] = (
-    _undo, _redo, _reset, _before_after, _recalled, _take_back, _color_back, _replay, _rename, _branch, _merge, _compare, _export, _switch,
+    _undo, _redo, _reset, _before_after, _recalled, _take_back, _color_back, _replay, _rename, _branch, _merge,
+    _compare, _export, _switch,
 )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""How people complain of light and colour: "it has a magenta cast", "the contrast is weak", "my lens makes the corners dark".
+"""How people complain of light and colour: "it has a magenta cast", "the contrast is weak", "my lens makes the
+corners dark".
 
 Each function turns one form of speech in a clause into the words that the rules know, as those of `idioms`.
 """

@@ -1,7 +1,8 @@
 """One clause → the steps it asks for, or None where a word of it stays unexplained.
 
-Each rule (in `light`, `effects`, `shapes`, `objects`) gets its own copy of the clause and takes what it understands; the
-first whose copy has nothing left over is right. Phrases that mean something else together are settled by `idioms` before.
+Each rule (in `light`, `effects`, `shapes`, `objects`) gets its own copy of the clause and takes what it understands;
+the first whose copy has nothing left over is right. Phrases that mean something else together are settled by `idioms`
+before.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Whether a word is English at all: the words of `tables/english.txt`, their regular forms, and compounds of two of them."""
+"""Whether a word is English at all: the words of `tables/english.txt`, their regular forms, and compounds of two of
+them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Words that mean something else together than alone, settled before any rule sees the clause.
 
-"Take the chair out" takes out the chair; "remove the noise" is no removal; "4 by 5" is a ratio; "fix the colours" is what
-one-click improvement does. Each function mends one kind of thing in place and decides nothing about steps.
+"Take the chair out" takes out the chair; "remove the noise" is no removal; "4 by 5" is a ratio; "fix the colours" is
+what one-click improvement does. Each function mends one kind of thing in place and decides nothing about steps.
 """
 
 from __future__ import annotations
@@ -329,16 +329,9 @@ def _named_look(clause: Clause) -> None:
 def _softness(clause: Clause) -> None:
     """ "A soft vignette" is a slight one."""
     for item, following in zip(list(clause.items), clause.items[1:], strict=False):
-        if (
-            item.kind == "head"
-            and item.value.tool == "sharpen"
-            and item.value.form == "flaw"
-            and following.kind == "head"
-        ):
-            if clause.words[item.start].text == "soft" and following.value.tool != "adjust":
-                clause.swap(item, "degree", "small")
-        light = item.kind == "head" and [word.text for word in clause.words[item.start : item.stop]] == ["light"]
-        if light and following.kind == "head" and following.value.tool != "adjust":
+        said = " ".join(word.text for word in clause.words[item.start : item.stop])
+        slight = item.kind == "head" and (said == "light" or (said.startswith("soft") and item.value.form == "flaw"))
+        if slight and following.kind == "head" and following.value.tool != "adjust":
             clause.swap(item, "degree", "small")
 
 

@@ -18,8 +18,8 @@ Form = Literal["verb", "noun", "adjective", "comparative", "flaw"]
 
 @dataclass(frozen=True)
 class Head:
-    """A phrase that asks for a tool. `verb`: blur; `noun`: contrast, wants "more" or "less"; `adjective`: dark, asked for
-    or complained of; `comparative`: darker; `flaw`: crooked, what the tool mends. `args` of adjust are signs."""
+    """A phrase that asks for a tool. `verb`: blur; `noun`: contrast, wants "more" or "less"; `adjective`: dark, asked
+    for or complained of; `comparative`: darker; `flaw`: crooked, what the tool mends. `args` of adjust are signs."""
 
     tool: str
     form: Form = "verb"
@@ -121,8 +121,9 @@ def _value(text: str) -> str | int | float | None:
 _IRREGULAR = {
     "get": "gets got getting", "take": "takes took taken taking", "cut": "cuts cutting", "make": "makes made making",
     "lose": "loses losing", "write": "writes wrote written writing", "do": "does did done doing", "put": "puts putting",
-    "bring": "brings brought bringing", "spin": "spins spun spinning", "blow": "blows blew blown blowing", "rid": "ridding",
-    "light": "lights lit lighting", "mat": "matted matting", "level": "levels leveled levelled leveling levelling",
+    "bring": "brings brought bringing", "spin": "spins spun spinning", "blow": "blows blew blown blowing",
+    "rid": "ridding", "light": "lights lit lighting", "mat": "matted matting",
+    "level": "levels leveled levelled leveling levelling",
     "label": "labels labeled labelled labeling labelling",
 }  # fmt: skip
 _DOUBLING = frozenset(tables.listed("doubles its last letter"))

@@ -118,7 +118,8 @@ def _less_shadow(head: Head) -> Head:
 
 
 def _combined(heads: list[Head], clause: Clause) -> list[Head]:
-    """ "Brighten the shadows" lifts the shadows, "brighter colours" are stronger ones; neither brightens the picture."""
+    """ "Brighten the shadows" lifts the shadows, "brighter colours" are stronger ones; neither brightens the
+    picture."""
     if clause.has("conj") and any(thing.whole and not thing.prep for thing in clause.all("thing")):
         return heads
     twice = (
@@ -157,7 +158,8 @@ def _signs(heads: list[Head], mood: Mood) -> dict[str, int] | None:
 
 
 def _without_topics(heads: list[Head], mood: Mood) -> list[Head]:
-    """ "Make the light warmer", "mute the colours": a noun beside a word that says what to do only names what it is about.
+    """ "Make the light warmer", "mute the colours": a noun beside a word that says what to do only names what it is
+    about.
 
     Not where "and" joins them: "brighten the picture and the contrast".
     """
@@ -206,6 +208,7 @@ def _value(clause: Clause, slider: str, sign: int, quantity: Quantity, mood: Moo
 
 
 def _level(quantity: Quantity, sign: int, mood: Mood) -> float | None:
-    """ "Reduce the contrast to 80 %": what is left is said, and not by how much. Without a direction nobody can tell."""
+    """ "Reduce the contrast to 80 %": what is left is said, and not by how much. Without a direction nobody can
+    tell."""
     change = quantity.share - 1
     return round(change, 3) if mood.direction and change * sign > 0 and abs(change) <= 1 else None

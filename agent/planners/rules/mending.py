@@ -1,7 +1,8 @@
-"""What leans on something just said: "… is too dark, fix that", "the window is blown out, pull the highlights back there".
+"""What leans on something just said: "… is too dark, fix that", "the window is blown out, pull the highlights back
+there".
 
-`mends` and `mended` turn a complaint into the request that answers it; `placed` finds where "there" is. No table of edits is
-asked here: what is complained of, and where, has been read before.
+`mends` and `mended` turn a complaint into the request that answers it; `placed` finds where "there" is. No table of
+edits is asked here: what is complained of, and where, has been read before.
 """
 
 from __future__ import annotations

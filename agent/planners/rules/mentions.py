@@ -1,7 +1,7 @@
 """Finds in a message the phrases that name a version, and makes each of them one word.
 
-"make #2 brighter", "try the square crop in sepia", "the version before the black and white": only phrases that speak of a
-version as such count, and only where they resolve; what they resolve to is said by `references`.
+"make #2 brighter", "try the square crop in sepia", "the version before the black and white": only phrases that speak
+of a version as such count, and only where they resolve; what they resolve to is said by `references`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ _TURNED = {"it", "the", "this"}
 def _described_twice(
     words: Sequence[Word], mention: tuple[str, Reference, int], context: Context
 ) -> tuple[str, Reference, int]:
-    """ "The square crop (#2)", "the colour version #3", "the warm one, before it went grey": one version in two phrases."""
+    """ "The square crop (#2)", "the colour version #3", "the warm one, before it went grey": one version in two
+    phrases."""
     text, meant, stop = mention
     at = stop
     while at < len(words) and words[at].text in _LINKS:

@@ -1,7 +1,7 @@
 """How a clause speaks of a property: whether it asks for it, complains of it, or wants more or less of it.
 
-"Darker" is asked for; "too dark" and "it looks dark" are complained of; "dark" alone is neither; "contrast" needs "more" or
-"less". Only signs are decided here, not amounts.
+"Darker" is asked for; "too dark" and "it looks dark" are complained of; "dark" alone is neither; "contrast" needs
+"more" or "less". Only signs are decided here, not amounts.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _FLAWS = frozenset(listed("said only of flaws"))
 class Mood:
     """`direction`: more or less. `too`, `lacks`: too much, not enough. `states`: "it is …". `asks`: "make it …".
 
-    `wants`: "add", "needs", "I want"; `measured`: an amount is said, which makes a noun wanted. `joined`: several things
-    are named side by side.
+    `wants`: "add", "needs", "I want"; `measured`: an amount is said, which makes a noun wanted. `joined`: several
+    things are named side by side.
     """
 
     direction: int

@@ -1,7 +1,8 @@
 """Noun phrases: "the lamp post behind her head", "cat's fur", "the two mugs on the left and the plate".
 
-The only place where words may stand that the planner does not know, and only with an article, as the object of "remove",
-or beside a known noun. What follows must be something that cannot belong to the phrase. Nothing is grounded here.
+The only place where words may stand that the planner does not know, and only with an article, as the object of
+"remove", or beside a known noun. What follows must be something that cannot belong to the phrase. Nothing is grounded
+here.
 """
 
 from __future__ import annotations
@@ -80,8 +81,9 @@ _MOST_UNKNOWN = 2
 class Thing:
     """What a noun phrase names. `words` without its article; `prep`: the preposition before it; `parts`: "X and Y".
 
-    `whole`: it is the picture itself ("my street photo": words are "my street"). `vague`: a "thing". `abstract`: nothing
-    a photo shows. `known`: its last word is in the tables. `inner`: what the same words mean as an effect ("the shadows", "the border").
+    `whole`: it is the picture itself ("my street photo": words are "my street"). `vague`: a "thing". `abstract`:
+    nothing a photo shows. `known`: its last word is in the tables. `inner`: what the same words mean as an effect
+    ("the shadows", "the border").
     """
 
     words: str
@@ -120,7 +122,8 @@ def noun_phrase(texts: Sequence[str], at: int, wants: str, greedy: bool) -> tupl
 
 
 def _stands_alone(thing: Thing, wants: str) -> bool:
-    """An effect takes no attachments: "the brightness of the sand" is about the sand; "remove the text at the top" is not."""
+    """An effect takes no attachments: "the brightness of the sand" is about the sand; "remove the text at the top" is
+    not."""
     if thing.inner is None or thing.inner.kind != "head":
         return False
     head = thing.inner.value
@@ -177,7 +180,8 @@ def _simple(texts: Sequence[str], at: int, wants: str = "") -> tuple[Thing, int]
 
 
 def _body(texts: Sequence[str], at: int, compared: bool) -> tuple[int, list[str]]:
-    """Where the run of adjectives and nouns ends, and the class of each word. `compared`: "the bigger one" may follow."""
+    """Where the run of adjectives and nouns ends, and the class of each word. `compared`: "the bigger one" may
+    follow."""
     classes: list[str] = []
     while at < len(texts):
         if texts[at] == "can" and classes[-1:] == ["noun"] and texts[at - 1] in _CANS and set(texts[:at]) & _MODALS:

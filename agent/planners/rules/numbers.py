@@ -1,4 +1,5 @@
-"""Numbers in words and digits with their units: "20 %", "ninety degrees", "1200 px", "twice", "a quarter", "two thirds".
+"""Numbers in words and digits with their units: "20 %", "ninety degrees", "1200 px", "twice", "a quarter", "two
+thirds".
 
 What a number is for is decided by the edits.
 """

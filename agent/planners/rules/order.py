@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from agent.planners.rules.amounts import SCALES
 from agent.planners.rules.clause import REGIONAL, Clause, Draft
@@ -151,7 +152,8 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
 
 
 def _all_that_is_left(draft: Draft, before: Sequence[Draft]) -> Draft:
-    """ "Remove the bin and sharpen the rest": the rest is the whole picture, where no part was worked on but removed."""
+    """ "Remove the bin and sharpen the rest": the rest is the whole picture, where no part was worked on but
+    removed."""
     removed = bool(before) and all(other.tool == "remove" or other.region is None for other in before)
     return replace(draft, region=None) if draft.region == "rest" and removed else draft
 
@@ -268,7 +270,7 @@ def _bare(unit: Unit) -> bool:
 
 def contradictory(drafts: Sequence[Draft]) -> bool:
     """Warmer and cooler at once, or two shapes: one of them was not meant."""
-    for one, other in zip(drafts, drafts[1:], strict=False):
+    for one, other in pairwise(drafts):
         if one.region != other.region or one.tool != other.tool or other.base:
             continue
         if one.tool == "adjust" and any(

@@ -1,7 +1,7 @@
 """Sentence patterns of `tables/patterns.txt`, in a small notation, matched against whole phrases.
 
-    (a|b c)  one of      [a]  perhaps      <name>  a part defined under "let name"      *  after ) or >: any number of times
-    {slot}   any words, captured      {slot=name}  a part, captured      ...  any words
+    (a|b c)  one of      [a]  perhaps      <name>  a part defined under "let name"      *  after ) or >: any number of
+    times {slot}   any words, captured      {slot=name}  a part, captured      ...  any words
 
 A pattern explains its text from the first word to the last or not at all. What a match means is said elsewhere.
 """

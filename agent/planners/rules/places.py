@@ -1,4 +1,5 @@
-"""Places of the picture in words: "top left", "the lower third", "right two thirds", "the middle" → one spelling of each.
+"""Places of the picture in words: "top left", "the lower third", "right two thirds", "the middle" → one spelling of
+each.
 
 Where a place is in pixels is the business of `tools.regions`.
 """
@@ -24,7 +25,8 @@ _DETS = {"the", "its", "very", "far", "dead", "extreme", "a"}
 
 
 def place_at(words: Sequence[str], at: int) -> tuple[str, int] | None:
-    """The place that begins at `at` in its usual spelling, and where it stops. Left and right alone may be directions."""
+    """The place that begins at `at` in its usual spelling, and where it stops. Left and right alone may be
+    directions."""
     start = at
     while at < len(words) and (words[at] in _DETS or words[at : at + 2] in (["up", "top"], ["down", "bottom"])):
         at += 1

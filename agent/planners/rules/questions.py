@@ -1,4 +1,5 @@
-"""Messages that are questions → what to answer. Requests in the form of a question ("could it be brighter?") are none."""
+"""Messages that are questions → what to answer. Requests in the form of a question ("could it be brighter?") are
+none."""
 
 from __future__ import annotations
 

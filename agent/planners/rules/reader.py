@@ -21,8 +21,9 @@ from agent.planners.rules.units import Unit
 class Reading:
     """All that was understood; `unread` are the segments that were not, `vague` those without a word of substance.
 
-    `headings`: what stood before a colon and was spelled out after it. `topic`: what was found fault with last, `named`: what was spoken of last.
-    `instead_of`: the words after "instead of", "" for a bare "instead", None where nothing is replaced.
+    `headings`: what stood before a colon and was spelled out after it. `topic`: what was found fault with last,
+    `named`: what was spoken of last. `instead_of`: the words after "instead of", "" for a bare "instead", None where
+    nothing is replaced.
     """
 
     units: list[Unit] = field(default_factory=list)

@@ -43,8 +43,8 @@ def resolve(text: str, context: Context) -> Reference | None:
     """What the words mean; None where they mean no version of this session."""
     text = _LEADING.sub("", text.strip())
     for how in (
-        _branch, _by_number, _original, _by_place, _around_step, _colored, _as_it_was, _nth, _crop, _on_branch, _by_step, _by_file, _other,
-        _by_state, _twice,
+        _branch, _by_number, _original, _by_place, _around_step, _colored, _as_it_was, _nth, _crop, _on_branch,
+        _by_step, _by_file, _other, _by_state, _twice,
     ):  # fmt: skip
         found = how(text, context)
         if found is not None:
@@ -55,7 +55,8 @@ def resolve(text: str, context: Context) -> Reference | None:
 def described(text: str, context: Context) -> list[Revision]:
     """The steps that the words describe: by tool and arguments, or by the words of the message that made them."""
     words = re.sub(
-        r"^(?:(?:the|a|an|my|its|it is|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just|the picture|the photo) )+",
+        r"^(?:(?:the|a|an|my|its|it is|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just"
+        r"|the picture|the photo) )+",
         "",
         text,
     )

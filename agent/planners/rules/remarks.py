@@ -1,6 +1,7 @@
 """Steps of reading that set aside what asks for nothing: courtesy, reasons, remarks, captions, a name at the end.
 
-Each looks at the segments from `at` on and says how many it has read; what stands right beside a request is parted from it.
+Each looks at the segments from `at` on and says how many it has read; what stands right beside a request is parted
+from it.
 """
 
 from __future__ import annotations

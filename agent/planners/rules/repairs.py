@@ -1,4 +1,5 @@
-"""Idioms of removal and repair: "take the chair off the wall", "remove the noise", "fix the colours", "cut the contrast".
+"""Idioms of removal and repair: "take the chair off the wall", "remove the noise", "fix the colours", "cut the
+contrast".
 
 Each function mends one kind of thing in a clause in place, as those of `idioms`, and decides nothing about steps.
 """

@@ -14,8 +14,9 @@ from agent.planners.rules.statements import states
 from agent.planners.rules.words import Word
 
 POSSIBLE = (
-    "I can crop, resize, rotate, straighten and flip a photo, change its light and colours, make it black and white or sepia, "
-    "blur, sharpen, remove noise or things, change the background's colour, add a vignette, a border or words, and go back to any version."
+    "I can crop, resize, rotate, straighten and flip a photo, change its light and colours, make it black and white or "
+    "sepia, blur, sharpen, remove noise or things, change the background's colour, add a vignette, a border or words, "
+    "and go back to any version."
 )
 NOT_UNDERSTOOD = f"I did not understand all of that, so I changed nothing. {POSSIBLE}"
 IMPOSSIBLE = f"I cannot do that, so I changed nothing. {POSSIBLE}"

@@ -1,7 +1,8 @@
-"""Whether words only state something ("customers keep telling me the mug is nicer", "boat listing") and ask for nothing.
+"""Whether words only state something ("customers keep telling me the mug is nicer", "boat listing") and ask for
+nothing.
 
-Statements change nothing; they are set aside where something else in the message asks. Whether a statement is a complaint
-that asks after all ("it is too dark") is decided before, by those who know the edits.
+Statements change nothing; they are set aside where something else in the message asks. Whether a statement is a
+complaint that asks after all ("it is too dark") is decided before, by those who know the edits.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def _verbs() -> frozenset[str]:
 
 
 def states(words: Sequence[Word]) -> bool:
-    """A subject and then a verb that tells: "the bride loves it", "she is looking left"; or only what happened: "scanned it"."""
+    """A subject and then a verb that tells: "the bride loves it", "she is looking left"; or only what happened:
+    "scanned it"."""
     texts = [word.text for word in words if word.kind != "mark"]
     while texts and (texts[0] in _OPENING or texts[0].endswith("ly")):
         texts = texts[1:]

@@ -35,14 +35,16 @@ class State:
 
 
 _AROUND = re.compile(
-    r"^(?:(?:the|a|my|to|at|in|when|where|how|as|while|that|which|it|this|was|is|were|had been|looked|version|one|picture|photo"
-    r"|image|state|point|time|stage|way|nothing but|i|we|you|had|have|has|all|already|nicely|still|yet|with) )+"
+    r"^(?:(?:the|a|my|to|at|in|when|where|how|as|while|that|which|it|this|was|is|were|had been|looked|version|one"
+    r"|picture|photo|image|state|point|time|stage|way|nothing but|i|we|you|had|have|has|all|already|nicely|still|yet"
+    r"|with) )+"
 )
 _TRAILING = re.compile(r" (?:version|one|picture|photo|image|shot|it|already|then|applied|done)$")
 
 
 def described(text: str, steps: Steps) -> State | None:
-    """The state that the words describe, where they say more than the name of one step; None where a word is left over."""
+    """The state that the words describe, where they say more than the name of one step; None where a word is left
+    over."""
     if text.startswith(("no ", "not ")) or not matches("speaks of a state", text):
         return None
     found = State()

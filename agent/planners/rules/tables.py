@@ -1,4 +1,5 @@
-"""Reads the tables of words in `tables/`: plain text, a heading and then indented words, or `key: words` on one line."""
+"""Reads the tables of words in `tables/`: plain text, a heading and then indented words, or `key: words` on one
+line."""
 
 from __future__ import annotations
 

@@ -77,10 +77,10 @@ def straighten(clause: Clause) -> list[Draft] | None:
     """Automatically, or by an angle; a picture that leans to the right is turned to the left."""
     _no_thing(clause)
     heads = clause.heads("straighten")
-    if not heads and not clause.heads() and clause.has("axis") and clause.says("horizontal") and clause.wished:
-        if any(thing.words.startswith("horizon") for thing in clause.all("thing")):
-            clause.take_all("axis", "thing", "direction")
-            return [Draft("straighten")]
+    horizons = any(thing.words.startswith("horizon") for thing in clause.all("thing"))
+    if horizons and not clause.heads() and clause.has("axis") and clause.says("horizontal") and clause.wished:
+        clause.take_all("axis", "thing", "direction")
+        return [Draft("straighten")]
     if not heads or clause.tools() != {"straighten"}:
         return None
     flawed = all(head.form == "flaw" for head in heads)

@@ -146,7 +146,8 @@ def mended(text: str) -> str:
 
 
 def _slip(typed: str, known: str) -> tuple[bool, bool, int]:
-    """How unlikely a slip is, best first: letters that changed places; the last one right; one left out, wrong, or too many."""
+    """How unlikely a slip is, best first: letters that changed places; the last one right; one left out, wrong, or
+    too many."""
     swapped = sorted(typed) == sorted(known)
     return not swapped, known[-1] != typed[-1], len(typed) - len(known)
 
@@ -160,7 +161,8 @@ def _undoubled(text: str) -> str:
 
 
 def _alike(typed: str, known: str, slips: int) -> bool:
-    """The first letter is rarely wrong, unless it changed places with the second; two slips leave the second right too."""
+    """The first letter is rarely wrong, unless it changed places with the second; two slips leave the second right
+    too."""
     first = typed[0] == known[0] if slips < 2 else typed[:2] == known[:2]
     return len(known) >= SHORTEST and (first or typed[:2] == known[1::-1])
 

@@ -78,7 +78,8 @@ def joined(segments: Sequence[Segment]) -> list[Word]:
 
 
 def unit(segments: Sequence[Segment], at: int, canvas: Canvas) -> Unit | None:
-    """The shortest run from `at` that is understood, with its afterthoughts; one that lacks something if none is whole."""
+    """The shortest run from `at` that is understood, with its afterthoughts; one that lacks something if none is
+    whole."""
     lacking: Unit | None = None
     for stop in range(at + 1, min(at + _FURTHEST, len(segments)) + 1):
         run = segments[at:stop]

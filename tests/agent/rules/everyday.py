@@ -154,7 +154,7 @@ class Verdict:
 
 def judged(expect: Json, plan: Plan, context: Context) -> Verdict:
     """The verdict on a plan."""
-    allowed = expect["any_of"] if "any_of" in expect else [expect]
+    allowed = expect.get("any_of", [expect])
     right = any(_fits(one, plan, context) for one in allowed)
     clear = all(_kinds(one) <= {"edit", "command"} for one in allowed)
     kind = kind_of(plan)
@@ -195,7 +195,9 @@ def _command_fits(expect: Json, command: Command, context: Context) -> bool:
         case "undo" | "redo":
             return bool(said.get("count", 1) == command.count)
         case "compare":
-            return not said or any(_pair(a, b, context) == _pair(command.target, command.other, context) for a, b in _pairs(said))
+            return not said or any(
+                _pair(a, b, context) == _pair(command.target, command.other, context) for a, b in _pairs(said)
+            )
         case "branch" | "rename":
             given = {str(value).lower() for value in (command.target, command.other) if value}
             return all(_any(value, lambda one: str(one).lower() in given) for value in said.values())
@@ -329,7 +331,9 @@ def _extras(expected: Made, planned: Made) -> bool:
             return bool(extra) and bool(expected.args)
         case "crop":
             free = not expected.args and expected.region is None
-            return not free and (bool(extra - {"preset", "aspect"}) or (bool(extra) and not set(expected.args) & {"preset", "aspect"}))
+            return not free and (
+                bool(extra - {"preset", "aspect"}) or (bool(extra) and not set(expected.args) & {"preset", "aspect"})
+            )
         case _:
             return False
 
@@ -359,15 +363,29 @@ def _ratio(shape: Any) -> float | None:
     return round(float(numbers[0]) / float(numbers[1]), 3) if len(numbers) == 2 else None
 
 
+_OUTSIDE = r"except for|except|but|apart from|other than|besides|outside"
 _SAME = (
-    (r"\b(?:centre|center|central|middle part|midsection)\b", "middle"), (r"\bupper\b", "top"), (r"\blower\b", "bottom"),
-    (r"\b(?:everything|all|anything) (?:except for|except|but|apart from|other than|besides|outside)\b", "everything but"),
-    (r"\b(?:the|a|an|my|your|his|her|its|our|their|this|that|these|those)\b(?! *$)", " "), (r"\bgrey\b", "gray"),
-    (r"\bof (?:the )?(?:picture|photo|image|frame|shot)\b", " "), (r"\b(left|right|top|bottom)(?:most)?(?:[ -]hand)? (?:side|part|area|corner)\b", r"\1"),
-    (r"\b(top|bottom) middle\b", r"\1"), (r"-", " "), (r"'", ""),
-    (r"\b(?:(?:everything|whatevers?|whats?|all|anything|things|area|stuff)(?: (?:is|thats?|that is))? )?(?:around|behind)\b", "everything but"),
-    (r"\b(?:of|on|from|inside|in|at)\b", " "), (r"\bcolour", "color"), (r"\bbackdrop\b", "background"),
-)  # fmt: skip
+    (r"\b(?:centre|center|central|middle part|midsection)\b", "middle"),
+    (r"\bupper\b", "top"),
+    (r"\blower\b", "bottom"),
+    (rf"\b(?:everything|all|anything) (?:{_OUTSIDE})\b", "everything but"),
+    (r"\b(?:the|a|an|my|your|his|her|its|our|their|this|that|these|those)\b(?! *$)", " "),
+    (r"\bgrey\b", "gray"),
+    (r"\bof (?:the )?(?:picture|photo|image|frame|shot)\b", " "),
+    (r"\b(left|right|top|bottom)(?:most)?(?:[ -]hand)? (?:side|part|area|corner)\b", r"\1"),
+    (r"\b(top|bottom) middle\b", r"\1"),
+    (r"-", " "),
+    (r"'", ""),
+    (
+        r"\b(?:(?:everything|whatevers?|whats?|all|anything|things|area|stuff)(?: (?:is|thats?|that is))? )?"
+        r"(?:around|behind)\b",
+        "everything but",
+    ),
+    (r"\b(?:of|on|from|inside|in|at)\b", " "),
+    (r"\bcolour", "color"),
+    (r"\bbackdrop\b", "background"),
+)
+"""Ways to say the same place."""
 
 
 def _plain(words: str) -> str:
