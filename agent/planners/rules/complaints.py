@@ -128,5 +128,7 @@ def color_complaint(clause: Clause) -> None:
         return
     for item in list(clause.items):
         tinge = _TINGES.get(clause.words[item.stop - 1].text) if item.kind == "color" else None
+        own = any(thing.prep == "of" for thing in clause.all("thing"))
+        tinge = ("saturation", 1) if tinge and own else tinge
         if tinge:
             clause.swap(item, "head", Head("adjust", "adjective", dict([tinge])))

@@ -37,6 +37,7 @@ def mends(words: Sequence[Word], complaints: Sequence[Draft] = ()) -> bool:
     if clause.has("fix") and named:
         clause.items = [replace(item, kind="whole", value="it") if item in named else item for item in clause.items]
     kinds = {item.kind for item in clause.items if not (item.kind == "head" and item.value == Head("blur"))}
+    kinds -= {"adjective"} if set(clause.all("adjective")) <= {"open"} else set()
     kinds -= {"unknown"} if set(clause.all("unknown")) <= {"both", "open"} else set()
     whole = clause.says("both") or any(item.kind == "whole" and item.value == "it" for item in clause.items)
     telling = kinds & {"fix", "direction"} or clause.says("help", "better", "nicer", "soften", "open")

@@ -16,21 +16,7 @@ from agent.planners.rules.numbers import CARDINALS
 from agent.planners.rules.places import place_at
 from agent.planners.rules.tables import listed
 
-EATERS = {
-    "replace",
-    "swap",
-    "exchange",
-    "write",
-    "put",
-    "switch",
-    "fill",
-    "text",
-    "caption",
-    "says",
-    "saying",
-    "border",
-    "frame",
-}
+EATERS = frozenset(listed("brings what is put there"))
 """After these, "with" and "in" bring what is put there, and not a part of the phrase."""
 
 ARTICLES = frozenset(listed("article"))

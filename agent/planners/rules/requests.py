@@ -35,7 +35,8 @@ def edit(reader: Reader, at: int) -> int:
         reading.remarks += found.segments
         return len(found.segments)
     if reading.topic and found.drafts[0].refers:
-        found.drafts = [_on(draft, reading.topic) if draft.refers else draft for draft in found.drafts]
+        around = Clause.of(found.words).has("prep") or found.tools != {"crop"}
+        found.drafts = [_on(draft, reading.topic) if draft.refers and around else draft for draft in found.drafts]
     if _speaks_of_others(reader, found):
         return 0
     found = _in_a_mood(reader, at, found)
