@@ -58,6 +58,7 @@ _TOOL_OF = {
 def ban(words: Sequence[Word]) -> Ban | None:
     """The restriction that a segment states, or None."""
     text = " ".join(word.text for word in words if word.kind != "mark")
+    text = re.sub(r"^leav(?:e|ing) out ", "without ", text)
     text = re.sub(r" (?:anymore|any more|any further|any longer|at all|again|yet|for now)$", "", text)
     for name in ("must not be touched", "must stay"):
         slots = match(name, text)
@@ -176,7 +177,11 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
         return True
     disliked = match("dislike of a thing", text)
     if disliked:
-        return disliked["what"].startswith("how ") or _region(disliked["what"]) not in {None, REST}
+        what = re.sub(
+            r" (?:there|in there|in it|in the (?:photo|picture)|anymore|any more|at all)+$", "", disliked["what"]
+        )
+        what = re.sub(r" (?:there|in it|in the (?:photo|picture))$", "", what)
+        return what.startswith("how ") or _region(what) not in {None, REST}
     if matches("remark", text) and not _asks(text.removeprefix("only "), _ASKING):
         return True
     return states(words) and not _asks(text, _ASKING_STILL)

@@ -79,7 +79,8 @@ def _adjusted(clause: Clause, heads: list[Head], stated: bool) -> list[Draft] | 
 def _is_exclaimed(clause: Clause, heads: list[Head]) -> bool:
     """ "Cool!" asks for nothing; "cool it down a bit" does."""
     alone = not clause.has("thing", "place", "degree", "quantity", "direction", "too", "make", "should", "add", "conj")
-    words = [word for word in clause.words if word.kind != "mark"]
+    polite = {at for item in clause.items if item.kind == "fill" for at in range(item.start, item.stop)}
+    words = [word for at, word in enumerate(clause.words) if word.kind != "mark" and at not in polite]
     stated = not clause.has("whole") or clause.has("be")
     bare = len(words) < 3 or clause.has("be")
     return alone and stated and bare and len(heads) == 1 and heads[0].form == "verb" and words[-1].text in _EXCLAIMED

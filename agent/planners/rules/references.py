@@ -303,6 +303,8 @@ def _other(text: str, context: Context) -> Reference | None:
     if kind:
         return _reference([step for step in described(kind["what"], context) if step not in own])
     others = [name for name, head in context.branches.items() if own and own[-1] not in _back(head, context)]
+    if "branch" in text:
+        others = [name for name in context.branches if name != context.branch]
     if not others or not matches("other photo", text):
         return None
     if len(others) == 1:

@@ -65,6 +65,10 @@ def reason(reader: Reader, at: int) -> int:
         return 0
     asked = edits.read(segment.words, reader.canvas)
     recalled = asked is not None and {draft.tool for draft in asked} <= {draft.tool for draft in reader.reading.drafts}
+    last = reader.reading.units[-1] if reader.reading.units else None
+    if asked and last is not None and recalled and not complete(last.drafts) and complete(asked):
+        reader.reading.units[-1] = replace(last, drafts=asked)
+        return 1
     if (asked is not None and not recalled) or _split_remark(reader, segment):
         return 0
     reader.reading.remarks.append(segment)

@@ -191,6 +191,8 @@ def _joint(words: Sequence[Word], at: int, running: bool) -> tuple[str, int] | N
         return ("but", 1) if running and words[at + 1 : at + 2] else None
     if word.text == "by" and running and _spells_out(words[at + 1 :]):
         return ("colon", 1) if len(words) > at + 2 else ("and", 2)
+    if word.text == "like" and running and _starts_request(words[at + 1 :]) and words[at + 1].text != "it":
+        return "colon", 1
     if word.text == "with" and running:
         return "with", 1
     return None

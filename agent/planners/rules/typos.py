@@ -92,7 +92,9 @@ def _its(words: Sequence[Word]) -> list[Word]:
     out: list[Word] = []
     for word, following in zip(words, [*words[1:], None], strict=True):
         entry = lexicon().single(following.text) if word.text == "its" and following is not None else None
+        last = following is not None and following is words[-1] and entry is not None and entry.kind == "adjective"
         stated = following is not None and (following.text in _AFTER_IS or (entry is not None and _describes(entry)))
+        stated |= last
         out += renamed(word, "it is") if word.text == "its" and stated else [word]
     return out
 
