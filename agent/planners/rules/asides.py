@@ -166,6 +166,21 @@ _ASKING = frozenset(listed("asks for something"))
 _ASKING_STILL = frozenset(listed("asks for something even where it states"))
 
 
+_EDITING = (
+    "head",
+    "direction",
+    "quantity",
+    "degree",
+    "share of now",
+    "shape",
+    "ratio",
+    "pixels",
+    "ref",
+    "color",
+    "too",
+)
+
+
 def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
     """Whether the words state something and ask for nothing. `reason`: they stand after "because" or the like."""
     if any(word.kind in {"quote", "ref", "hash", "color", "ratio", "size"} for word in words):
@@ -174,6 +189,8 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
         return False
     text = " ".join(word.text for word in words).removesuffix(" please").removeprefix("please ")
     if reason or matches("remark of use", text) or matches("remark of oneself", text):
+        return True
+    if words[0].text in {"like", "as"} and not Clause.of(words).has(*_EDITING):
         return True
     disliked = match("dislike of a thing", text)
     if disliked:
@@ -232,6 +249,12 @@ def praises(words: Sequence[Word]) -> bool:
     )
 
 
+_BESIDE = re.compile(
+    r"^(?:(?:that|which|behind|there|here|anymore|in it|in the (?:back|background|front|middle))(?: |$))+"
+)
+"""What may stand between a thing and what is said of it."""
+
+
 def finds_fault(words: Sequence[Word], what: str) -> bool:
     """Whether a remark says that something is not as it should be; then "it" is that, and not the picture."""
     text = f" {' '.join(word.text for word in words)} "
@@ -284,9 +307,7 @@ def topic(words: Sequence[Word]) -> str | None:
         return None
     if found is None or found[0].whole or found[0].vague or not found[0].article:
         return None
-    rest = re.sub(
-        r"^(?:that|which|behind|there|here|in the (?:back|background|front|middle)) ", "", " ".join(texts[found[1] :])
-    )
+    rest = _BESIDE.sub("", " ".join(texts[found[1] :]))
     made = re.match(r"(?:left|leaves|made|makes|turned|turns) (?=(?:the|my|her|his|our|their) )", rest)
     if made:
         return topic(words[len(texts) - len(rest[made.end() :].split()) :]) or _named(rest[made.end() :].split())

@@ -117,7 +117,7 @@ def _leads(words: Sequence[Word]) -> Iterator[tuple[int, str]]:
             and at + 1 < len(words)
             and any(
                 before.text in {"write", "caption", "label", "text", "title", "heading", "name", "slogan", "words"}
-                for before in words[max(0, at - 5) : at]
+                for before in words[max(0, at - 12) : at]
             )
         ):
             yield at + 1, ":"

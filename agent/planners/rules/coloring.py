@@ -45,6 +45,8 @@ def monochrome(clause: Clause) -> list[Draft] | None:
             contrast = head.args["contrast"] * SCALES["adjust"][""]
         elif not (head.form == "noun" and "saturation" in head.args):
             return None
+    brown = [item for item in clause.items if item.kind == "color" and clause.words[item.stop - 1].text == "brown"]
+    clause.drop(brown if tone == "sepia" else [])
     clause.take_all("head", "degree", "direction", "adjective")
     refers, region = clause.refers(), clause.region()
     drafts = [Draft("monochrome", {"tone": tone}, region, refers=refers)]

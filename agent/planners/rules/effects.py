@@ -165,6 +165,7 @@ def auto(clause: Clause) -> list[Draft] | None:
     heads = clause.heads("auto")
     if not heads or clause.tools() - {"auto", "adjust"} or clause.has("not", "too"):
         return None
+    clause.take_all("vague") if clause.says("thing", "stuff") else None
     others = clause.heads("adjust")
     if any(head.form != "noun" for head in others) or (others and not any(head.form == "noun" for head in heads)):
         return None

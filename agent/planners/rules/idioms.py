@@ -229,7 +229,8 @@ _SIZED = {"border", "vignette", "text"}
 
 def _sized_effect(clause: Clause) -> None:
     """ "A bigger border", "a huge vignette": the size is the effect's."""
-    for item, following in pairwise(list(clause.items)):
+    named = [item for item in clause.items if item.kind not in {"color", "adjective"}]
+    for item, following in pairwise(named):
         sized = item.kind == "head" and item.value.tool == "resize" and item.value.form in {"adjective", "comparative"}
         if sized and following.kind == "head" and following.value.tool in _SIZED:
             clause.swap(item, "degree", "big" if item.value.args.get("sign", 1) == 1 else "small")

@@ -188,15 +188,10 @@ def _gives_reason(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]
 
 def _said_again(one: Draft, other: Draft) -> bool:
     """ "More grain-free! Denoise 40 %": first roughly, then in figures."""
-    strength = one.tool in {"denoise", "sharpen", "blur", "straighten", "auto"} and one.tool == other.tool
-    return (
-        strength
-        and not one.args
-        and bool(other.args)
-        and one.region == other.region
-        and not one.base
-        and not other.more
-    )
+    if one.tool != other.tool or one.tool not in {"denoise", "sharpen", "blur", "straighten", "auto"}:
+        return False
+    there = one.region == other.region or (other.refers and other.region is None)
+    return there and not one.args and bool(other.args) and not one.base and not other.more
 
 
 def _in_figures(unit: Unit, one: Draft, following: Unit, other: Draft) -> bool:

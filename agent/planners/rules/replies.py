@@ -67,7 +67,8 @@ def _describes(head: Head, words: Sequence[Word]) -> bool:
 def _in_the_past(words: Sequence[Word]) -> bool:
     """ "Pictures get cropped there", "it was blurred by my phone"."""
     return any(
-        one.text in {"is", "are", "was", "were", "get", "gets", "got", "been", "being"} and other.text.endswith("ed")
+        one.text in {"is", "are", "was", "were", "get", "gets", "got", "been", "being", "have", "has", "had"}
+        and (other.text.endswith("ed") or other.text == "gone")
         for one, other in pairwise(words)
     )
 

@@ -138,9 +138,9 @@ def _parted(segment: Segment) -> list[Segment]:
 def _describes(word: Word) -> bool:
     """Whether what follows is a noun: "(adding) a gray border"."""
     entry = lexicon().single(word.text)
-    return word.kind in {"color", "number"} or (
-        entry is not None and entry.kind in {"color", "degree", "adjective", "det"}
-    )
+    if entry is not None and entry.kind == "head":
+        return entry.value.form in {"adjective", "flaw"}
+    return word.kind in {"color", "number"} or (entry is not None and entry.kind in {"color", "degree", "adjective"})
 
 
 def _fixed(words: Sequence[Word]) -> set[int]:

@@ -38,6 +38,7 @@ def crop(clause: Clause) -> list[Draft] | None:
         return None
     if clause.says("cut") and clause.has("add", "insert"):
         return None
+    clause.drop([item for item in clause.items if item.kind == "thing" and item.value.prep == "for"])
     refers = clause.refers()
     verb = next((item for item in clause.items if item.kind == "head" and item.value.form == "verb"), None)
     clause.take_all("head")

@@ -43,7 +43,8 @@ def states(words: Sequence[Word]) -> bool:
     if texts[:2] in (["what", "a"], ["what", "an"]) or texts[0] in listed("tells what happened"):
         return True
     strange = lexicon().single(texts[0]) is None and not could_be_english(texts[0]) and texts[0].isalpha()
-    if strange and texts[1] in _verbs() | _COPULAS:
+    named = lexicon().single(texts[0]) is None and texts[0].isalpha() and len(texts[0]) > 2 and texts[1] in _COPULAS
+    if named or (strange and texts[1] in _verbs()):
         return True
     if texts[1] in _COPULAS and (texts[0] in nouns("noun") or _names_picture(texts[0])):
         return True
