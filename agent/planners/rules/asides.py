@@ -205,13 +205,9 @@ def is_remark(words: Sequence[Word], reason: bool = False) -> bool:
 
 
 def _is_known(word: Word) -> bool:
-    """Whether it is a word at all: "too dak" may be a complaint that nobody can read."""
-    return (
-        word.kind != "word"
-        or len(word.text) == 1
-        or lexicon().single(word.text) is not None
-        or could_be_english(word.text)
-    )
+    """Whether it is a word at all: "too dakr" may be a complaint that nobody can read."""
+    short = word.kind != "word" or len(word.text) < 4
+    return short or lexicon().single(word.text) is not None or could_be_english(word.text)
 
 
 def _asks(text: str, asking: frozenset[str]) -> bool:

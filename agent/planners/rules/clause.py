@@ -64,7 +64,7 @@ _WITHIN = {
 _BESIDE = {"under", "underneath", "beneath", "below", "behind", "above", "around", "near", "beside", "between"}
 REGIONAL = {"adjust", "monochrome", "blur", "sharpen", "denoise", "auto"}
 """Tools that may be limited to a part of the picture, and are when a part of it must stay as it is."""
-_ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its"}
+_ARTICLES = {"both", "the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its"}
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ class Clause:
         }
         looks = {"monochrome", "replace_background", "crop", "rotate", "resize", "flip"}
         changes = any(h.form in {"adjective", "comparative"} or h.tool in looks for h in heads) or any(
-            item.kind in {"color", "shape", "ratio", "pixels", "quantity", "thing"} and not heads for item in items
+            item.kind == "quantity" or (item.kind in {"color", "shape", "ratio", "pixels", "thing"} and not heads)
+            for item in items
         )
         return ({"insert"} if inserts else set()) | ({"change"} if changes else set())
 

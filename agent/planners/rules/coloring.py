@@ -22,6 +22,8 @@ ONE_COLOR = Need(
         Candidate(label="cooler", value={"temperature": -0.3}),
     ),
 )
+_TONED = {"sepia": {"brown"}, "warm": {"brown", "orange", "yellow"}, "cool": {"blue"}, "neutral": set[str]()}
+"""Colours that only say the tone again: "cold blue black and white"."""
 _TONES = {1: "warm", -1: "cool"}
 
 
@@ -45,8 +47,8 @@ def monochrome(clause: Clause) -> list[Draft] | None:
             contrast = head.args["contrast"] * SCALES["adjust"][""]
         elif not (head.form == "noun" and "saturation" in head.args):
             return None
-    brown = [item for item in clause.items if item.kind == "color" and clause.words[item.stop - 1].text == "brown"]
-    clause.drop(brown if tone == "sepia" else [])
+    named = [item for item in clause.items if item.kind == "color" and clause.words[item.stop - 1].text in _TONED[tone]]
+    clause.drop(named)
     clause.take_all("head", "degree", "direction", "adjective")
     refers, region = clause.refers(), clause.region()
     drafts = [Draft("monochrome", {"tone": tone}, region, refers=refers)]

@@ -6,6 +6,7 @@ Which way is meant is decided by `mood`, how much by `amounts`. Black and white 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from agent.plan import Candidate
 from agent.planners.rules.amounts import SCALES, shift
@@ -203,9 +204,14 @@ def _value(clause: Clause, slider: str, sign: int, quantity: Quantity, mood: Moo
         return None
     if quantity.signed:
         return size if quantity.value > 0 else -size
-    if clause.says("to") and quantity.unit in ("percent", "part"):
+    if _to_a_level(clause) and quantity.unit in ("percent", "part"):
         return _level(quantity, sign, mood)
     return (sign or 1) * size
+
+
+def _to_a_level(clause: Clause) -> bool:
+    """ "(Reduce it) to 80 %"."""
+    return any(one.text in {"to", "at"} and other.kind == "number" for one, other in pairwise(clause.words))
 
 
 def _level(quantity: Quantity, sign: int, mood: Mood) -> float | None:

@@ -183,6 +183,7 @@ def _body(texts: Sequence[str], at: int, compared: bool) -> tuple[int, list[str]
             continue
         kind = "adjective" if compared and texts[at] in _COMPARED and not classes else _class(texts[at])
         kind = "noun" if texts[at] == "can" and classes[-1:] == ["noun"] and texts[at - 1] in _CANS else kind
+        kind = "stop" if texts[at] == "back" and classes[-1:] == ["effect"] else kind
         if kind == "stop" and _is_name(texts, at):
             kind = "unknown"
         named = any(c in {"noun", "unknown", "whole", "vague", "effect"} for c in classes)

@@ -52,7 +52,7 @@ def refusal(unread: Sequence[Segment]) -> str:
     return NO_ADDING if _ADDING.search(text) else NOT_UNDERSTOOD
 
 
-_DESCRIBING = {"adjust", "denoise", "sharpen", "blur", "flip", "straighten", "auto", "rotate", "text"}
+_DESCRIBING = {"adjust", "denoise", "sharpen", "blur", "flip", "straighten", "auto", "rotate", "text", "monochrome"}
 
 
 def _describes(head: Head, words: Sequence[Word]) -> bool:

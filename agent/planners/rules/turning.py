@@ -76,6 +76,8 @@ def _whole(value: float) -> float:
 def straighten(clause: Clause) -> list[Draft] | None:
     """Automatically, or by an angle; a picture that leans to the right is turned to the left."""
     _no_thing(clause)
+    itself = [item for item in clause.head_items("auto") if clause.words[item.start].text.startswith("auto")]
+    clause.drop(itself if clause.heads("straighten") else [])
     heads = clause.heads("straighten")
     horizons = any(thing.words.startswith("horizon") for thing in clause.all("thing"))
     if horizons and not clause.heads() and clause.has("axis") and clause.says("horizontal") and clause.wished:
