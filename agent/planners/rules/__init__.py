@@ -36,6 +36,8 @@ from agent.planners.rules.typos import corrected
 from agent.planners.rules.words import Word, cut
 
 NAME = "rules@1"
+_DANGLING = {"of", "the", "a", "an", "and", "my", "with", "or", "but", "by", "than"}
+"""No message ends with one of these words, unless something is missing."""
 LONGEST_COMMAND = 20
 """Words; a longer message says more than one command."""
 
@@ -52,11 +54,15 @@ class RulesPlanner:
         if foreign is not None:
             return _chat(foreign)
         command = commands.spoken(words, context) if len(words) <= LONGEST_COMMAND else None
+        if command is not None and command.command.name == "undo" and len(references.line(context)) == 1:
+            return _chat(replies.NOTHING_TO_UNDO)
         if command is not None:
             return Plan(command=command.command, ask=command.ask, planner=NAME)
         said = reply(words)
         if said is not None:
             return _chat(said)
+        if words and words[-1].text in _DANGLING:
+            return _chat(replies.UNFINISHED)
         marked, meant = mentions.mark(words, context)
         read = reading.read(segments.split(marked), _canvas(context), context)
         return _planned(read, meant, context)

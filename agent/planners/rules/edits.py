@@ -89,7 +89,7 @@ def _tells(clause: Clause) -> bool:
     told = _TOLD if clause.says(*_MODALS) else _TOLD | {"have", "had"}
     return any(
         one.kind == "thing" and not one.value.prep and other.kind == "make" and clause.words[other.start].text in told
-        for one, other in pairwise(clause.items)
+        for one, other in pairwise(item for item in clause.items if item.kind not in {"unknown", "fill", "degree"})
     )
 
 

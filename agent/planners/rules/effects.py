@@ -118,6 +118,8 @@ def vignette(clause: Clause) -> list[Draft] | None:
     heads = clause.heads("vignette")
     if not heads or clause.tools() != {"vignette"} or clause.has("not"):
         return None
+    if clause.has("be") and not clause.has("too") and not clause.wished:
+        return None
     if clause.has("too") or set(clause.all("direction")) == {-1}:
         return less(clause, "vignette")
     clause.take_all("head", "color", "direction")
@@ -130,7 +132,7 @@ def border(clause: Clause, shorter_side: int | None) -> list[Draft] | None:
     """A border of some width and colour; pixels are counted on a picture whose shorter side is given."""
     if clause.tools() != {"border"} or clause.has("not", "too"):
         return None
-    if _put_into_frame(clause):
+    if _put_into_frame(clause) or (clause.has("be") and not clause.wished):
         return None
     clause.take_all("head")
     if clause.direction() < 0:

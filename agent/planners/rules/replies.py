@@ -26,6 +26,7 @@ NO_WEATHER = f"I cannot change the weather, the season or the time of day, so I 
 QUESTION = f"I only edit the photo and cannot answer that; nothing was changed. {POSSIBLE}"
 WELCOME = "You're welcome. Say what should change when you want to go on."
 HELLO = f"Hello. {POSSIBLE}"
+NOTHING_TO_UNDO = "There is nothing to undo: this is the photo as it came."
 NOTHING_ASKED = "Nothing was changed, as nothing was asked for. Say what should change."
 WHAT_CHANGE = "What should I change in the photo?"
 ONE_AT_A_TIME = (
@@ -33,6 +34,7 @@ ONE_AT_A_TIME = (
 )
 TOO_MANY = "That is more than eight steps at once. Please say the first ones, and the others after them."
 WHAT_IN = "Which words name the part of the picture that is meant?"
+UNFINISHED = "That seems to break off in the middle, so I changed nothing. How does it go on?"
 CONTRADICTION = "Two parts of that contradict each other, so I changed nothing. Which one should count?"
 
 

@@ -27,6 +27,8 @@ def edit(reader: Reader, at: int) -> int:
     found = _coordinated(reader, segment) or unit(reader.segments, at, reader.canvas) or _recolored(reader, segment)
     if found is None or _belongs_to_removal(reader, segment, found) or _only_describes(reader, segment, found):
         return 0
+    if len(reader.segments) == 1 and all(word.kind == "quote" for word in segment.words):
+        return 0
     if found.complaint and asides.praises(segment.words):
         return 0
     if not complete(found.drafts) and amend(reader, segment):

@@ -243,20 +243,27 @@ def _unless(words: Sequence[Word], at: int, length: int, kind: str, running: boo
     return kind, length
 
 
+def _courtesy(texts: Sequence[str]) -> int:
+    """How many words at the head are mere courtesy: "could you"."""
+    at = 0
+    while at < len(texts) and (entry := lexicon().longest(texts[at:])) is not None and entry.kind == "fill":
+        at += len(entry.words)
+    return at
+
+
+_NAMING = {"version", "one", "picture", "photo", "image", "upload", "step"}
+
+
 def _trimmed(segment: Segment, index: int) -> Segment:
-    """Without "first" at its head or tail, which say where it belongs."""
+    """Without "first" at its head (perhaps behind courtesy) or tail, which say where it belongs."""
     texts = tuple(word.text for word in segment.words)
-    for opener in sorted(_OPENERS, key=len, reverse=True):
-        if texts[: len(opener)] == opener and texts[len(opener) : len(opener) + 1] not in {
-            ("version",),
-            ("one",),
-            ("picture",),
-            ("photo",),
-            ("image",),
-            ("upload",),
-        }:
+    for lead in {0, _courtesy(texts)}:
+        for opener in sorted(_OPENERS, key=len, reverse=True):
+            stop = lead + len(opener)
+            if texts[lead:stop] != opener or texts[stop : stop + 1] in {(name,) for name in _NAMING}:
+                continue
             place: Place = segment.place or ("before all" if index and segment.joint in {"but"} else "")
-            return replace(segment, words=segment.words[len(opener) :], place=place)
+            return replace(segment, words=(*segment.words[:lead], *segment.words[stop:]), place=place)
     for tail, place in _TAILS.items():
         if len(texts) > len(tail) and texts[-len(tail) :] == tail and not segment.place:
             return replace(segment, words=segment.words[: -len(tail)], place=place if index or place == "last" else "")
