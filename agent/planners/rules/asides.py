@@ -133,6 +133,8 @@ def _tools(clause: Clause) -> Ban | None:
 def _unwanted(heads: Sequence[Head]) -> Iterator[tuple[str, int]]:
     """(slider, direction): a noun ("the colours") bars both directions, "brighter" one."""
     for head in heads:
+        if head.tool == "monochrome":
+            yield str(head.args["tone"]), 1
         if head.tool == "adjust":
             for name, sign in head.args.items():
                 yield name, sign
@@ -328,7 +330,7 @@ def restricted(drafts: Sequence[Draft], bans: Sequence[Ban]) -> list[Draft] | No
             if any(_is_banned(draft, ban) for draft in out):
                 return None
         elif ban.region == REST:
-            if any(draft.region is None for draft in regional):
+            if len({draft.region is None for draft in regional}) > 1:
                 return None
         elif ban.region is not None:
             if not regional and all(draft.tool == "remove" and draft.region != ban.region for draft in out):
@@ -342,6 +344,8 @@ def restricted(drafts: Sequence[Draft], bans: Sequence[Ban]) -> list[Draft] | No
 def _is_banned(draft: Draft, ban: Ban) -> bool:
     if draft.tool not in ban.tools or (ban.region is not None and draft.region != ban.region):
         return False
+    if draft.tool == "monochrome":
+        return (draft.args.get("tone", "neutral"), 1) in ban.arguments or not ban.arguments
     if draft.tool != "adjust":
         return True
     return any((name, 1 if value > 0 else -1) in ban.arguments for name, value in draft.args.items())

@@ -64,7 +64,7 @@ _WITHIN = {
 _BESIDE = {"under", "underneath", "beneath", "below", "behind", "above", "around", "near", "beside", "between"}
 REGIONAL = {"adjust", "monochrome", "blur", "sharpen", "denoise", "auto"}
 """Tools that may be limited to a part of the picture, and are when a part of it must stay as it is."""
-_ARTICLES = {"both", "the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its"}
+_ARTICLES = {"both", "your", "the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its"}
 
 
 @dataclass(frozen=True)

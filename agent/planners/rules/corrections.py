@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.planners.rules.clause import Clause, Draft, complete
+from agent.planners.rules.clause import REGIONAL, Clause, Draft, complete
 from agent.planners.rules.edits import Canvas
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.tables import listed
@@ -43,10 +43,15 @@ def corrected(last: Unit, segments: Sequence[Segment], canvas: Canvas, sure: boo
     if not sure and not _rivals(last.drafts, found.drafts):
         return None
     meant = last.drafts[-1].region
-    drafts = [
-        replace(draft, region=meant) if draft.refers and draft.region is None else draft for draft in found.drafts
-    ]
+    everywhere = any(thing.whole for thing in Clause.of(found.words).all("thing"))
+    drafts = [draft if everywhere else _in_its_place(draft, meant, sure) for draft in found.drafts]
     return replace(found, drafts=drafts)
+
+
+def _in_its_place(draft: Draft, region: str | None, sure: bool) -> Draft:
+    """What is said instead is meant where the first was."""
+    nowhere = draft.region is None and draft.tool in REGIONAL and (draft.refers or sure)
+    return replace(draft, region=region) if nowhere else draft
 
 
 def _with_verb(last: Unit, segments: Sequence[Segment], canvas: Canvas) -> Unit | None:

@@ -113,6 +113,9 @@ def _meant(clause: Clause, head: Head) -> str | None:
     return None
 
 
+_RIMS = {"edge", "edges", "corner", "corners"}
+
+
 def vignette(clause: Clause) -> list[Draft] | None:
     """Dark corners, or bright ones."""
     heads = clause.heads("vignette")
@@ -123,6 +126,7 @@ def vignette(clause: Clause) -> list[Draft] | None:
     if clause.has("too") or set(clause.all("direction")) == {-1}:
         return less(clause, "vignette")
     clause.take_all("head", "color", "direction")
+    clause.drop([item for item in clause.items if item.kind == "thing" and item.value.words in _RIMS])
     signed = any(quantity.signed and quantity.value < 0 for quantity in clause.all("quantity"))
     sign = -1 if signed else heads[0].args.get("sign", 1)
     return [Draft("vignette", {"amount": sign * (amount(clause, "vignette") or 0.4)})]

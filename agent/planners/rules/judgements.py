@@ -14,10 +14,30 @@ from agent.planners.rules.words import Word
 _SUBSTANCE = frozenset(listed("kind of substance"))
 
 
+_TOLD = {
+    "made",
+    "makes",
+    "turned",
+    "turns",
+    "gave",
+    "gives",
+    "got",
+    "gets",
+    "had",
+    "brought",
+    "pulled",
+    "became",
+    "took",
+}
+"""Forms that tell what happened: no request begins with them."""
+
+
 def may_follow_remark(words: Sequence[Word], at: int) -> bool:
     """Whether a request may begin here, right behind a remark."""
     entry = lexicon().longest([word.text for word in words[at:]])
     if entry is None:
+        return False
+    if words[at].text in _TOLD:
         return False
     return (
         words[at].text == "it"

@@ -85,6 +85,8 @@ def background(clause: Clause) -> list[Draft] | None:
     heads = clause.heads()
     if {head.tool for head in heads} - {"replace_background", "remove"} or clause.has("not", "too", "except", "quote"):
         return None
+    another = clause.says("another")
+    clause.take_all("direction") if another else None
     things = [item for item in clause.items if item.kind == "thing" and not item.value.whole]
     placed = clause.says("put", "place", "set") and clause.says("on", "against") and clause.has("whole") and not heads
     if clause.has("color") and (clause.says("isolate", "isolated") or placed):
@@ -102,7 +104,7 @@ def background(clause: Clause) -> list[Draft] | None:
         found = [color for item in named if (color := _color_of(item.value))]
     exact = [word.text for word in clause.words if word.kind == "color"]
     said = exact or list(dict.fromkeys(found))
-    if len(said) > 1 or (not said and not heads and not other):
+    if len(said) > 1 or (not said and not heads and not other and not another):
         return None
     clause.take_all("head")
     clause.drop(named)

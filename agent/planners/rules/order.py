@@ -62,6 +62,10 @@ def ordered(units: Sequence[Unit]) -> list[Unit]:
             _rearrange(out, recalled, _recalled(following, out), following.place)
             at += 2
             continue
+        if unit.place == "after next" and recalled is not None and following is not None and not opens:
+            out.insert(out.index(recalled), following)
+            at += 2
+            continue
         if unit.place == "after next" and opens and following is not None:
             out += [following] if recalled is None else []
             out += [unit] if recalled is None else [following]
@@ -217,7 +221,7 @@ def _says_the_same(one: Draft, other: Draft) -> bool:
 _ONCE = {"crop", "straighten", "auto", "monochrome", "denoise", "replace_background", "remove", "resize"}
 """Said twice in one message, it is meant once."""
 _LIGHTS = {"exposure", "highlights", "shadows"}
-_ANSWERED_BY = {("rotate", "straighten"), ("straighten", "rotate"), ("denoise", "blur")}
+_ANSWERED_BY = {("blur", "sharpen"), ("rotate", "straighten"), ("straighten", "rotate"), ("denoise", "blur")}
 """(request, complaint): "it leans, rotate it by 2°"."""
 
 

@@ -23,7 +23,6 @@ _BEGINS_A_REMARK = {
     "it",
     "there",
     "this",
-    "that",
     "he",
     "she",
     "they",

@@ -34,6 +34,11 @@ def cut_places(clause: Clause) -> None:
 _TAKING = {"take", "get", "clean", "wipe", "lift", "move", "pull", "clear", "scrub", "keep"}
 
 
+def _takes(item: Item) -> bool:
+    """A verb of many uses; "clear" is one, too."""
+    return item.kind in {"make", "fix", "direction"} or item.value == Head("sharpen", "adjective")
+
+
 _SIDES = {"side", "sides", "edge", "edges", "top", "bottom", "left", "right"}
 _SLICING = {"take", "shave", "slice", "lose", "drop", "knock", "get", "lop", "snip", "chop", "cut", "trim"}
 
@@ -80,12 +85,9 @@ def taken_off(clause: Clause) -> None:
         }:
             clause.swap(offs[0], "head", Head("remove"))
         return
-    verbs = [
-        item
-        for item in clause.items
-        if item.kind in {"make", "fix", "direction"} and clause.words[item.start].text in _TAKING
-    ]
-    if not verbs or not things or clause.has("head") or things[0].value.prep or things[0].start < verbs[0].start:
+    verbs = [item for item in clause.items if _takes(item) and clause.words[item.start].text in _TAKING]
+    others = [item for item in clause.items if item.kind == "head" and item not in verbs]
+    if not verbs or not things or others or things[0].value.prep or things[0].start < verbs[0].start:
         return
     inside = re.match(r"(.+?) (?:out of|off) ", things[0].value.words)
     if inside and len(things) == 1:

@@ -131,7 +131,8 @@ def _aimed(clause: Clause) -> bool:
     if clause.says("zoom", "zooming", "close", "only", "just", "focus", "tighter"):
         return True
     things = [item for item in clause.items if item.kind in {"thing", "place"}]
-    if any(clause.words[item.start - 1].text in {"to", "on", "around", "into"} for item in things if item.start):
+    led = [{word.text for word in clause.words[max(0, item.start - 3) : item.start]} for item in things]
+    if any(words & {"to", "on", "around", "into"} for words in led):
         return True
     first = {clause.words[item.start].text for item in things}
     rims = any(item.kind == "place" or bool(_RIMS & set(item.value.words.split()[-1:])) for item in things)

@@ -71,10 +71,16 @@ def joined(segments: Sequence[Segment]) -> list[Word]:
     words: list[Word] = list(segments[0].words)
     for segment in segments[1:]:
         link = {"and": "and", "comma": "and", "with": "with"}.get(segment.joint)
+        link = link if segment.joint == "and" or not _only_measures(segment) else None
         if link:
             words.append(Word(link, "word", segment.words[0].start, segment.words[0].start))
         words += segment.words
     return words
+
+
+def _only_measures(segment: Segment) -> bool:
+    """ "(Cooler,) just a touch": nothing is added, only how much."""
+    return not {item.kind for item in Clause.of(segment.words).items} - {"degree", "fill", "only"}
 
 
 def unit(segments: Sequence[Segment], at: int, canvas: Canvas) -> Unit | None:
