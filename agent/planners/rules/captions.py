@@ -37,6 +37,7 @@ _WITH = {"with", "as", "saying"}
 _NOT_FIRST = frozenset(listed("begins no inscription"))
 _LEADING_IN = {"in", "at", "on", "to", "across", "along", "near", "over", "using", "with", "below", "above", "into"}
 _ENDING = {"then", "where", "please", "thanks", "afterwards"}
+_SIZES = {"small", "tiny", "big", "large", "bold", "huge"}
 _LONGEST = 120
 
 
@@ -146,7 +147,10 @@ def _end(words: Sequence[Word], first: int) -> int:
             return at
         if word.text == "," and (at == first or _says_how(texts, at + 1)):
             return at
-        if at > first and (word.text in _ENDING or _goes_on(texts, at)):
+        sized = (
+            word.text in _SIZES and at + 1 < len(words) and (_goes_on(texts, at + 1) or texts[at + 1] in _LEADING_IN)
+        )
+        if at > first and (word.text in _ENDING or sized or _goes_on(texts, at)):
             return at
     return len(words)
 
@@ -154,7 +158,7 @@ def _end(words: Sequence[Word], first: int) -> int:
 def _says_how(texts: Sequence[str], at: int) -> bool:
     """Whether a place, a colour, a size or another request follows a comma."""
     entry = lexicon().longest(texts[at:])
-    sized = texts[at : at + 1] and texts[at] in {"small", "tiny", "big", "large", "bold", "huge"}
+    sized = texts[at : at + 1] and texts[at] in _SIZES
     told = sized or (
         entry is not None and (entry.kind in {"size", "color", "degree", "make", "add"} or entry.kind == "head")
     )

@@ -147,6 +147,9 @@ def _simple(texts: Sequence[str], at: int, wants: str = "") -> tuple[Thing, int]
         return None
     if not article and len(body) == 1 and body[0] in colors() and at and texts[at - 1] == "in":
         return None
+    entry = lexicon().longest(body)
+    if entry is not None and entry.kind == "whole" and entry.value == "picture" and len(entry.words) == len(body) > 1:
+        return Thing("", article=article, whole=True, parts=("",)), stop
     inner = _inner(body)
     toned = body[-1] in {"tone", "tones"} and len(body) > 1 and body[-2] not in _NOUNS
     thing = Thing(

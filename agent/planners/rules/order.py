@@ -136,6 +136,8 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
         others = [other for _, other in pairs if other is not draft]
         if draft.complaint and any(_answers(other, draft) for other in others):
             continue
+        if draft.complaint and any(_remedies(other, draft) for _, other in pairs[i + 1 :]):
+            continue
         if _only_states(unit, draft, pairs[i + 1 :]) or _gives_reason(unit, draft, pairs[:i]):
             continue
         if any(
@@ -148,6 +150,9 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
         referred = _referred(unit, _cornered(draft, pairs[:i]), meant[:i])
         meant[i] = (unit, referred)
         if unit.joint in {"and", "comma"} and out and _says_the_same(out[-1], referred):
+            continue
+        if unit.joint == "with" and out and out[-1].tool == referred.tool != "adjust" and referred.region is None:
+            out[-1] = replace(out[-1], args=out[-1].args | referred.args)
             continue
         if referred in out and referred.tool in _ONCE:
             continue
@@ -168,6 +173,14 @@ def _cornered(draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:
     if corners and draft.refers and draft.region is None and set(draft.args) == {"exposure"}:
         return replace(draft, tool="vignette", args={"amount": -draft.args["exposure"]}, refers=False)
     return draft
+
+
+def _remedies(request: Draft, complaint: Draft) -> bool:
+    """ "Her eyes look dull, sharpen the eyes": what is asked for the same part is the remedy."""
+    if request.complaint or not request.region or not complaint.region:
+        return False
+    one, other = f" {request.region}", f" {complaint.region}"
+    return one.endswith(other) or other.endswith(one)
 
 
 def _only_states(unit: Unit, draft: Draft, later: Sequence[tuple[Unit, Draft]]) -> bool:

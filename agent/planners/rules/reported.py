@@ -6,6 +6,7 @@ The words that lead are left out of the message before it is cut into segments; 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.nounphrases import ARTICLES
@@ -20,8 +21,8 @@ _FURTHEST = 5
 
 
 def without_lead(words: Sequence[Word]) -> list[Word]:
-    """The words without a lead at their start or after a full stop."""
-    out: list[Word] = []
+    """The words without a lead at their start or after a full stop; "little more" is a little more."""
+    words, out = _in_full(words), list[Word]()
     at = 0
     while at < len(words):
         fresh = not out or out[-1].kind == "mark" or words[at].kind == "mark"
@@ -32,6 +33,24 @@ def without_lead(words: Sequence[Word]) -> list[Word]:
         elif not skipped:
             out.append(words[at])
         at += skipped or 1
+    return out
+
+
+def _in_full(words: Sequence[Word]) -> list[Word]:
+    """ "(A) little more contrast", "sepia rather than black and white" (instead of it)."""
+    out: list[Word] = []
+    for at, word in enumerate(words):
+        following = words[at + 1] if at + 1 < len(words) else None
+        entry = lexicon().longest([other.text for other in words[at + 1 :]]) if following is not None else None
+        compared = entry is not None and (
+            entry.kind == "direction" or (entry.kind == "head" and entry.value.form == "comparative")
+        )
+        if word.text == "little" and compared and (not out or out[-1].text not in {"a", "very", "the"}):
+            out.append(replace(word, text="a"))
+        if word.text == "than" and out and out[-1].text == "rather" and len(out) > 1:
+            out[-1:] = renamed(word, "instead of")
+            continue
+        out.append(word)
     return out
 
 

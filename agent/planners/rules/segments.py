@@ -78,7 +78,9 @@ _KEPT = {"without", "except", "instead"}
 
 @cache
 def _joints() -> dict[tuple[str, ...], str]:
-    return {phrase: kind for kind, lines in tables.blocks("joints.txt") for phrase in tables.phrases(lines)}
+    plain = {phrase: kind for kind, lines in tables.blocks("joints.txt") for phrase in tables.phrases(lines)}
+    before = {phrase: kind for phrase, kind in plain.items() if kind == "before previous"}
+    return {(link, *phrase): kind for phrase, kind in before.items() for link in ("but", "and")} | plain
 
 
 def split(words: Sequence[Word]) -> list[Segment]:
