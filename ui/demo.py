@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 OUT = Path("demo-out")
 TALK = (
     ("say", "please straighten it by 2 degrees, brighten it a bit and make the colours warmer"),
-    ("say", "blur the background"),
+    ("say", "blur the background a little"),
+    ("say", "make the cup brighter"),
     ("say", "yes"),
     ("say", "black and white please"),
     ("say", "undo"),

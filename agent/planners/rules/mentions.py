@@ -135,6 +135,8 @@ def _branch_alone(words: Sequence[Word], at: int, context: Context) -> Reference
 
 def _may_open(words: Sequence[Word], at: int) -> bool:
     """ "Before" and "step" speak of versions only after "to", "from" and the like: "step 2: blur" is no version."""
+    if at and words[at - 1].text in {"a", "an", "another", "new"}:
+        return False
     word = words[at]
     if at > 1 and (words[at - 2].text, words[at - 1].text) == ("instead", "of"):
         return False

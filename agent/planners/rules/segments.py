@@ -178,6 +178,8 @@ def _joint(words: Sequence[Word], at: int, running: bool) -> tuple[str, int] | N
         spelled = (word.text == "," and at and words[at - 1].text == "pop") or (
             word.text == "—" and following == "just"
         )
+        if word.text == "—" and following in {"by", "in", "on", "at", "with", "only", "a", "to"}:
+            return "comma", 1
         return "colon" if spelled else _MARKS.get(word.text, "sentence"), 1
     if word.kind != "word":
         return None

@@ -128,6 +128,7 @@ def flip(clause: Clause) -> list[Draft] | None:
     if turned or (axes and clause.says("is", "are", "looks", "faces")):
         clause.take_all("thing")
         clause.items = [item for item in clause.items if str(item.value) not in {"her", "him", "he", "she"}]
+    clause.drop([item for item in clause.items if item.kind == "det" and item.value in {"her", "him", "them"}])
     if any(head.form == "flaw" for head in clause.heads("rotate")):
         axes.add("vertical" if any("degrees" in head.args for head in clause.heads("rotate")) else "horizontal")
     fixed = {head.args["axis"] for head in heads if "axis" in head.args}
