@@ -168,6 +168,9 @@ def _says_how(texts: Sequence[str], at: int) -> bool:
 def _abbreviates(words: Sequence[Word], at: int) -> bool:
     """The dots of "J.R."."""
     before = words[at - 1]
+    following = words[at + 1] if at + 1 < len(words) else None
+    if following is not None and (following.start == words[at].stop or following.kind == "number"):
+        return words[at].text == "."
     return (
         words[at].text == "."
         and before.stop - before.start == 1

@@ -90,7 +90,7 @@ def caused(clause: Clause) -> None:
             [
                 item
                 for item in clause.items
-                if item.kind == "thing" and item.value.prep in {"from", "due to", "because of"}
+                if item.kind == "thing" and item.value.prep in {"from", "due to", "because of", "with", "through"}
             ]
         )
 

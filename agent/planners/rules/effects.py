@@ -154,8 +154,10 @@ def border(clause: Clause, shorter_side: int | None) -> list[Draft] | None:
             return None
         value = amount(clause, "border")
         args |= {} if value is None else {"width": value}
-    color = clause.take("color")
-    args |= {} if color is None else {"color": color}
+    exact = [word.text for word in clause.words if word.kind == "color"]
+    said = exact or clause.all("color")
+    clause.take_all("color") if exact else clause.take("color")
+    args |= {"color": said[0]} if said else {}
     return [Draft("border", args)]
 
 

@@ -73,6 +73,7 @@ def settled(clause: Clause) -> Clause:
     """The clause with "remove the noise", "fix the colours", "enhance the contrast" turned into what they mean."""
     for settle in (
         _also,
+        _on_top,
         _fitting,
         _softened,
         _flawed_zone,
@@ -104,6 +105,14 @@ def settled(clause: Clause) -> Clause:
     ):
         settle(clause)
     return clause
+
+
+def _on_top(clause: Clause) -> None:
+    """ "More contrast on top" is more contrast besides; "in red on top" says where the words go."""
+    for item in [item for item in clause.items if item.kind == "place"]:
+        said = [word.text for word in clause.words[item.start : item.stop]]
+        if said == ["on", "top"] and not clause.has("quote") and not clause.heads("text", "border", "crop"):
+            clause.swap(item, "fill", "on top")
 
 
 def _also(clause: Clause) -> None:
@@ -331,8 +340,8 @@ def _softness(clause: Clause) -> None:
     """ "A soft vignette" is a slight one."""
     for item, following in zip(list(clause.items), clause.items[1:], strict=False):
         said = " ".join(word.text for word in clause.words[item.start : item.stop])
-        slight = item.kind == "head" and (said == "light" or (said.startswith("soft") and item.value.form == "flaw"))
-        if slight and following.kind == "head" and following.value.tool != "adjust":
+        soft = said in {"soft", "softer", "light", "lighter"} and item.kind == "head"
+        if soft and following.kind == "head" and following.value.tool != "adjust":
             clause.swap(item, "degree", "small")
 
 

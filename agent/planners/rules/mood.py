@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from agent.planners.rules.clause import Clause
@@ -44,7 +45,7 @@ class Mood:
             clause.direction(),
             too,
             lacks,
-            states=clause.has("be") or clause.says("is", "are", "too", *_FLAWS) or implied or stated,
+            states=clause.has("be") or clause.says("is", "are", *_FLAWS) or _too_much(clause) or implied or stated,
             asks=asks,
             wants=clause.has("add", "should") or clause.says("want", "like", "give", "need", "get", "have", "use"),
             measured=measured,
@@ -98,6 +99,11 @@ def _excess(clause: Clause) -> tuple[bool, bool]:
     if negated:
         return not enough, enough
     return too and not little, little
+
+
+def _too_much(clause: Clause) -> bool:
+    """ "Too orange", but not "darker, too"."""
+    return re.search(r"\btoo (?!please)\w", clause.text) is not None
 
 
 def _is_look(clause: Clause) -> bool:

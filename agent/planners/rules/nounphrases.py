@@ -307,7 +307,8 @@ def _attachments(texts: Sequence[str], thing: Thing, at: int, wants: str, greedy
         said, at = found
         if said and said not in {"present", "visible", "shown", "seen"}:
             words = f"{thing.words} {said}"
-            thing = replace(thing, words=words, parts=(words,), vague=False, inner=None)
+            vague = thing.vague and thing.words in {"something", "anything", "someone", "somebody"}
+            thing = replace(thing, words=words, parts=(words,), vague=vague, inner=None)
     return thing, at
 
 

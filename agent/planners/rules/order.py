@@ -154,7 +154,7 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
         if unit.joint == "with" and out and out[-1].tool == referred.tool != "adjust" and referred.region is None:
             out[-1] = replace(out[-1], args=out[-1].args | referred.args)
             continue
-        if referred in out and referred.tool in _ONCE:
+        if referred.tool in _ONCE and any(_is_the_same(referred, other) for other in out):
             continue
         out.append(_all_that_is_left(referred, out))
     return merged(out)
@@ -181,6 +181,10 @@ def _remedies(request: Draft, complaint: Draft) -> bool:
         return False
     one, other = f" {request.region}", f" {complaint.region}"
     return one.endswith(other) or other.endswith(one)
+
+
+def _is_the_same(one: Draft, other: Draft) -> bool:
+    return (one.tool, one.args, one.region, one.need) == (other.tool, other.args, other.region, other.need)
 
 
 def _only_states(unit: Unit, draft: Draft, later: Sequence[tuple[Unit, Draft]]) -> bool:

@@ -25,7 +25,7 @@ def without_lead(words: Sequence[Word]) -> list[Word]:
     words, out = _in_full(words), list[Word]()
     at = 0
     while at < len(words):
-        fresh = not out or out[-1].kind == "mark" or words[at].kind == "mark"
+        fresh = not out or out[-1].kind == "mark" or words[at].kind == "mark" or out[-1].text in {"also", "and", "so"}
         skipped = _lead(words, at) if fresh else 0
         if skipped and words[at + skipped].text in _WANTING:
             out += renamed(words[at + skipped], "i want")
@@ -47,6 +47,21 @@ def _in_full(words: Sequence[Word]) -> list[Word]:
         )
         if word.text == "little" and compared and (not out or out[-1].text not in {"a", "very", "the"}):
             out.append(replace(word, text="a"))
+        if (
+            word.text == "x"
+            and following is not None
+            and following.kind == "number"
+            and (not out or out[-1].kind != "number")
+        ):
+            continue
+        if (
+            out
+            and out[-1].kind == "number"
+            and at > 1
+            and words[at - 2].text == "x"
+            and (at < 3 or words[at - 3].kind != "number")
+        ):
+            out.append(replace(word, text="times", kind="word", start=out[-1].stop, stop=out[-1].stop))
         if word.text == "than" and out and out[-1].text == "rather" and len(out) > 1:
             out[-1:] = renamed(word, "instead of")
             continue
@@ -69,10 +84,16 @@ def _is_amount(words: Sequence[Word], at: int) -> bool:
     if at >= len(words):
         return False
     entry = lexicon().longest([word.text for word in words[at:]])
-    told = entry is not None and entry.kind == "degree" and at + len(entry.words) == len(words)
+    told = entry is not None and entry.kind == "degree" and _ends_or_compares(words, at + len(entry.words))
     told |= entry is not None and entry.kind == "direction"
     told |= entry is not None and entry.kind == "head" and entry.value.form == "comparative"
     return told or words[at].kind in {"number", "ratio", "size"} or words[at].text == "by"
+
+
+def _ends_or_compares(words: Sequence[Word], at: int) -> bool:
+    """Whether nothing follows a degree, or what it measures: "(like) way brighter"."""
+    entry = lexicon().longest([word.text for word in words[at:]]) if at < len(words) else None
+    return at >= len(words) or (entry is not None and entry.kind == "head" and entry.value.form == "comparative")
 
 
 def _reported(texts: Sequence[str], at: int) -> int:

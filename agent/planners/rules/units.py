@@ -15,6 +15,7 @@ from agent.planners.rules.edits import Canvas
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.mending import mends
 from agent.planners.rules.segments import Segment
+from agent.planners.rules.statements import states
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
@@ -107,6 +108,8 @@ def _stands_apart(run: Sequence[Segment], lacking: Unit | None, canvas: Canvas) 
         return True
     if len(run) == 1:
         return False
+    if lacking is None and last.joint in {"comma", "sentence"} and states(last.words):
+        return True
     if last.place or last.joint == "then" or asides.ban(last.words):
         return True
     if last.joint == "sentence" or (last.joint == "colon" and edits.read(joined(run[:-1]), canvas) is None):
@@ -145,7 +148,7 @@ def _is_fragment(segment: Segment, before: Unit, canvas: Canvas) -> bool:
     """Whether a segment can only be the rest of what was said before it."""
     if segment.place or segment.joint in {"then", "reason"} or segment.words[0].text == "instead":
         return False
-    if before.complaint and mends(segment.words, before.drafts):
+    if (before.complaint and mends(segment.words, before.drafts)) or states(segment.words):
         return False
     clause = Clause.of(segment.words)
     inserts = opens(segment.words) and clause.has("add", "insert")
