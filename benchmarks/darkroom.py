@@ -169,6 +169,16 @@ def denoise(rgb: Pixels) -> Any:
     return cv2.add(rgb, change, dtype=cv2.CV_8U)
 
 
+def turned(rgb: Pixels, degrees: float, size: tuple[int, int]) -> Any:
+    """Lanczos into a given size; which part that shows makes no difference to the clock."""
+    matrix = cv2.getRotationMatrix2D((rgb.shape[1] / 2, rgb.shape[0] / 2), -degrees, 1)
+    return cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_LANCZOS4)
+
+
+def bordered(rgb: Pixels) -> Any:
+    return cv2.copyMakeBorder(rgb, 150, 150, 150, 150, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+
 SLIDERS = {"exposure": 0.3, "contrast": 0.2, "saturation": 0.2, "temperature": 0.2, "highlights": -0.3, "shadows": 0.3}
 
 CALLS: dict[str, Calls] = {
@@ -179,10 +189,13 @@ CALLS: dict[str, Calls] = {
     "blur": Calls({}, blur),
     "sharpen": Calls({}, sharpen),
     "denoise": Calls({}, denoise),
-    "crop": Calls({"aspect": "1:1"}),
-    "resize": Calls({"scale": 0.5}),
-    "rotate": Calls({"degrees": 5}),
-    "straighten": Calls({"degrees": 3}),
+    "crop": Calls({"box": [0.1, 0.1, 0.9, 0.9]}, lambda rgb: rgb[300:2700, 400:3600].copy()),
+    "flip": Calls({}, lambda rgb: cv2.flip(rgb, 1)),
+    "border": Calls({}, bordered),
+    "resize": Calls({"scale": 0.5}, lambda rgb: cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)),
+    "rotate": Calls({"degrees": 5}, lambda rgb: turned(rgb, 5, (3560, 2670))),
+    "straighten": Calls({"degrees": 2}, lambda rgb: turned(rgb, 2, (3800, 2850))),
+    "replace_background": Calls({"color": "#ffffff"}),
     "text": Calls({"text": "Pentimento"}),
 }
 
@@ -195,9 +208,10 @@ def darkroom() -> Iterator[Tool]:
 def context(tool: Tool, picture: Picture) -> EditContext:
     """A context with a region (2 % of the picture) and subjects where the tool cannot do without."""
     mask = None
-    if tool.region == "required":
+    if tool.region == "required" or tool.usual:
         mask = np.zeros((picture.height, picture.width), np.uint8)
         cv2.circle(mask, (picture.width // 2, picture.height // 2), round(0.08 * picture.height * 4 / 3), 255, -1)
+        mask = 255 - mask if tool.usual else mask
     return EditContext(picture, mask, tuple(picture for _ in range(tool.subjects[0])))
 
 
