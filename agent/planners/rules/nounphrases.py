@@ -101,6 +101,9 @@ def noun_phrase(texts: Sequence[str], at: int, wants: str, greedy: bool) -> tupl
     if found is None:
         return None
     thing, stop = found
+    if thing.whole and texts[stop : stop + 1] == ["of"]:
+        shown = _object(texts, stop + 1)
+        stop = shown or stop
     if not thing.whole and not _stands_alone(thing, wants):
         thing, stop = _attachments(texts, thing, stop, wants, greedy)
         thing, stop = _coordination(texts, thing, stop)

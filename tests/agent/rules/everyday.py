@@ -268,7 +268,9 @@ class Made:
 
 
 def _edit_fits(expect: Json, plan: Plan, context: Context) -> bool:
-    wanted, given = expect.get("command"), plan.command
+    wanted, given = _as_move(expect.get("command")), plan.command
+    if given is not None and given.name == "reset":
+        given = Command(name="switch", target="original")
     start_wanted, start_given = context.head, context.head
     if wanted is not None and wanted["name"] == "switch":
         start_wanted, wanted = _place(wanted["target"], context), None
@@ -281,6 +283,11 @@ def _edit_fits(expect: Json, plan: Plan, context: Context) -> bool:
     return len(expected) == len(planned) and all(
         _step_fits(one, other, planned[:i]) for i, (one, other) in enumerate(zip(expected, planned, strict=True))
     )
+
+
+def _as_move(command: Json | None) -> Json | None:
+    """A reset is a switch to the original."""
+    return {"name": "switch", "target": "original"} if command is not None and command["name"] == "reset" else command
 
 
 def _expected(step: Json, index: int, start: str | None, context: Context) -> Made:
