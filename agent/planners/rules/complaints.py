@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from agent.planners.rules.clause import Clause
 from agent.planners.rules.lexicon import Head
+from agent.planners.rules.tables import listed
 
 _CASTING = {"cast", "tint", "tinge", "hue", "haze", "noise", "glow"}
 _HAVING = {"has", "have", "got", "there", "shows"}
@@ -82,9 +83,14 @@ def _cause(clause: Clause) -> None:
         clause.swap(verb, "be", "makes")
 
 
+_PURPOSES = frozenset(listed("is a purpose"))
+
+
 def caused(clause: Clause) -> None:
-    """ "Too much purple from the stage lights": from where a flaw comes is not where it is."""
+    """ "Too much purple from the stage lights": from where a flaw comes is not where it is; "for the paper" is no place."""
     _cause(clause)
+    things = [item for item in clause.items if item.kind == "thing" and item.value.prep == "for"]
+    clause.drop([item for item in things if _PURPOSES & set(item.value.words.split())])
     if clause.has("too", "be") and not clause.has("make", "add", "fix"):
         clause.drop(
             [

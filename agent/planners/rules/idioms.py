@@ -31,7 +31,7 @@ def gathered(words: Sequence[Word]) -> list[Word]:
         if verb.text not in _SPLIT:
             continue
         for j in range(i + 2, len(words)):
-            if words[j].text not in _PARTICLES or words[j - 1].text in {"the", "upside"}:
+            if words[j].text not in _PARTICLES or words[j - 1].text in {"the", "upside", "way"}:
                 continue
             entry = lexicon().longest([verb.text, words[j].text])
             follows = words[j + 1].text if j + 1 < len(words) else ""

@@ -81,7 +81,7 @@ def joined(segments: Sequence[Segment]) -> list[Word]:
 
 def _only_measures(segment: Segment) -> bool:
     """ "(Cooler,) just a touch": nothing is added, only how much."""
-    return not {item.kind for item in Clause.of(segment.words).items} - {"degree", "fill", "only"}
+    return not {item.kind for item in Clause.of(segment.words).items} - {"degree", "fill", "only", "quantity"}
 
 
 def unit(segments: Sequence[Segment], at: int, canvas: Canvas) -> Unit | None:

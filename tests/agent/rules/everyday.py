@@ -279,10 +279,23 @@ def _edit_fits(expect: Json, plan: Plan, context: Context) -> bool:
     if (wanted is None) != (given is None) or (wanted and given and not _command_fits(wanted, given, context)):
         return False
     expected = _merged([_expected(step, i, start_wanted, context) for i, step in enumerate(expect["steps"])])
-    planned = _merged([_planned(step, i, start_given) for i, step in enumerate(plan.steps)])
+    planned = [_planned(step, i, start_given) for i, step in enumerate(plan.steps)]
+    return any(_steps_fit(expected, _merged(steps)) for steps in (planned, _each_alone(planned)))
+
+
+def _steps_fit(expected: Sequence[Made], planned: Sequence[Made]) -> bool:
     return len(expected) == len(planned) and all(
         _step_fits(one, other, planned[:i]) for i, (one, other) in enumerate(zip(expected, planned, strict=True))
     )
+
+
+def _each_alone(planned: Sequence[Made]) -> list[Made]:
+    """One step on "the ceiling and the floor" is two steps, one on each."""
+    out: list[Made] = []
+    for step in planned:
+        parts = [_plain(part) for part in step.region.split(" and ")] if step.region else [None]
+        out += [Made(step.tool, step.args, part, "prev" if i else step.base) for i, part in enumerate(parts)]
+    return out
 
 
 def _as_move(command: Json | None) -> Json | None:
