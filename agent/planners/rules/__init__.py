@@ -56,6 +56,8 @@ class RulesPlanner:
         command = commands.spoken(words, context) if len(words) <= LONGEST_COMMAND else None
         if command is not None and command.command.name == "undo" and len(references.line(context)) == 1:
             return _chat(replies.NOTHING_TO_UNDO)
+        if command is not None and command.command.name == "redo" and context.undone is None:
+            return _chat(replies.NOTHING_TO_REDO)
         if command is not None:
             return Plan(command=command.command, ask=command.ask, planner=NAME)
         said = reply(words)

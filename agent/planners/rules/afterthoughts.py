@@ -60,9 +60,22 @@ def also_removed(reader: Reader, at: int) -> int:
     return 1
 
 
+_MILDER = {"softer", "gentler", "milder", "calmer", "quieter", "subtler", "less"}
+
+
+def _milder(segment: Segment) -> bool:
+    """ "(The colours are too loud.) Softer, please.": no blur is meant."""
+    items = Clause.of(segment.words).items
+    told = [segment.words[item.start].text for item in items if item.kind not in {"fill", "degree"}]
+    return len(told) == 1 and told[0] in _MILDER
+
+
 def mend(reader: Reader, at: int) -> int:
     """ "(The face is dark,) lift it by 10 %": the complaint is asked for, that much."""
     segment, units = reader.segments[at], reader.reading.units
+    if units and units[-1].complaint and _milder(segment):
+        units[-1] = replace(units[-1], drafts=[replace(draft, complaint=False) for draft in units[-1].drafts])
+        return 1
     if segment.place or not units or not mends(segment.words, units[-1].drafts if units[-1].complaint else ()):
         return 0
     if not units[-1].complaint or (units[-1].tools & {"sharpen", "denoise"} and segment.words[0].text == "soften"):

@@ -215,6 +215,8 @@ def _is_inscription(first: Word, said: str, lead: str) -> bool:
     """After a colon anything, after "write" nearly anything, after a noun only what begins like an inscription."""
     if lead == ":":
         return True
+    if lead == "say" and first.kind == "number":
+        return False
     capital = not said[0].islower()
     if first.text in _NOT_FIRST and not (capital and len(first.text) > 2 and lead in _SAYING):
         return False

@@ -20,6 +20,7 @@ from sessions.values import Json
 
 _WISHING = ("want", "wants", "need", "like", "prefer", "love")
 HARMLESS = {"fill", "make", "add", "be", "should", "whole", "again", "instead", "conj", "only", "mood"}
+_NEAR = {"around", "near", "by", "next to", "close to", "round"}
 _GRAMMATICAL = {
     "in",
     "on",
@@ -242,7 +243,7 @@ class Clause:
         if thing.prep not in _BESIDE or not plain or thing.article in {"a", "an", "some", "any"}:
             return None
         self.drop(found)
-        return f"{thing.prep} the {thing.words}"
+        return str(thing.words) if thing.prep in _NEAR else f"{thing.prep} the {thing.words}"
 
     def _outside(self) -> str | None:
         """ "Everything but the cat", "everything behind her", taken."""

@@ -87,7 +87,7 @@ _PURPOSES = frozenset(listed("is a purpose"))
 
 
 def caused(clause: Clause) -> None:
-    """ "Too much purple from the stage lights": from where a flaw comes is not where it is; "for the paper" is no place."""
+    """ "Too much purple from the stage lights": from where a flaw comes is not where it is; nor is "for the paper"."""
     _cause(clause)
     things = [item for item in clause.items if item.kind == "thing" and item.value.prep == "for"]
     clause.drop([item for item in things if _PURPOSES & set(item.value.words.split())])

@@ -124,6 +124,8 @@ def replaced(
         return None
     if instead_of:
         steps = [revision for revision in references.described(instead_of, context) if revision in line]
+        if not steps and references.described(instead_of, context):
+            return None
         return _before(steps[0], context) if len(steps) == 1 else Reference(tuple(steps))
     unwanted = {tool for ban in bans for tool in ban.tools}
     rivals = [revision for revision in line if revision.tool in unwanted or _rivals(drafts[0], revision)]

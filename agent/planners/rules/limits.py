@@ -26,6 +26,10 @@ def instead(reader: Reader, at: int) -> int:
         return 0
     words, request = _request_at_end(reader, segment.words)
     reader.reading.instead_of = " ".join(word.text for word in words[1:] if word.text != "of")
+    doing = len(words) > 2 and words[1].text == "of" and words[2].text.endswith("ing")
+    if reader.reading.units and doing and not references.described(reader.reading.instead_of, reader.context):
+        reader.reading.instead_of = None
+        return 1
     behind = bool(reader.reading.units) and reader.reading.units[-1].tools == {"replace_background"}
     if reader.reading.units and (_of_its_kind(words) or (behind and not asides.tools_of([segment]))):
         reader.reading.instead_of = None

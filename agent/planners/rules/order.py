@@ -133,31 +133,45 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
     meant: list[tuple[Unit, Draft]] = []
     for i, (unit, draft) in enumerate(pairs):
         meant.append((unit, draft))
-        others = [other for _, other in pairs if other is not draft]
-        if draft.complaint and any(_answers(other, draft) for other in others):
-            continue
-        if draft.complaint and any(_remedies(other, draft) for _, other in pairs[i + 1 :]):
-            continue
-        if _only_states(unit, draft, pairs[i + 1 :]) or _gives_reason(unit, draft, pairs[:i]):
-            continue
-        if any(
-            _said_again(draft, other) or _in_figures(unit, draft, one, other) for one, other in pairs[i + 1 : i + 2]
-        ):
-            continue
-        cornered = draft.complaint and draft.tool == "vignette" and i + 1 < len(pairs)
-        if cornered and _cornered(pairs[i + 1][1], pairs[: i + 1]) is not pairs[i + 1][1]:
+        if _is_only_a_reason(i, pairs):
             continue
         referred = _referred(unit, _cornered(draft, pairs[:i]), meant[:i])
         meant[i] = (unit, referred)
-        if unit.joint in {"and", "comma"} and out and _says_the_same(out[-1], referred):
-            continue
-        if unit.joint == "with" and out and out[-1].tool == referred.tool != "adjust" and referred.region is None:
-            out[-1] = replace(out[-1], args=out[-1].args | referred.args)
-            continue
-        if referred.tool in _ONCE and any(_is_the_same(referred, other) for other in out):
-            continue
-        out.append(_all_that_is_left(referred, out))
+        if not out or not _joins_the_last(unit, referred, out):
+            out.append(_all_that_is_left(referred, out))
     return merged(out)
+
+
+def _is_only_a_reason(i: int, pairs: Sequence[tuple[Unit, Draft]]) -> bool:
+    """Whether what was said i-th asks for nothing of its own: it is answered by a request, or said again closer."""
+    (unit, draft), later = pairs[i], pairs[i + 1 :]
+    if draft.complaint and any(_answers(other, draft) for _, other in pairs if other is not draft):
+        return True
+    if draft.complaint and any(_remedies(other, draft) for _, other in later):
+        return True
+    if _only_states(unit, draft, later) or _gives_reason(unit, draft, pairs[:i]):
+        return True
+    if any(_said_again(draft, other) or _in_figures(unit, draft, one, other) for one, other in later[:1]):
+        return True
+    cornered = draft.complaint and draft.tool == "vignette" and bool(later)
+    return cornered and _cornered(later[0][1], pairs[: i + 1]) is not later[0][1]
+
+
+def _joins_the_last(unit: Unit, draft: Draft, out: list[Draft]) -> bool:
+    """Whether a draft only says again, or closer, what the last one asked for; then that one is mended."""
+    last = out[-1]
+    if unit.joint in {"and", "comma"} and _says_the_same(last, draft):
+        return True
+    if draft.tool == last.tool == "vignette" and unit.joint in {"but", "comma", "with"}:
+        out[-1] = draft
+        return True
+    if unit.joint == "with" and draft.tool == "monochrome" and last.tool == "replace_background":
+        out[-1] = replace(draft, region="background")
+        return True
+    if unit.joint == "with" and last.tool == draft.tool != "adjust" and draft.region is None:
+        out[-1] = replace(last, args=last.args | draft.args)
+        return True
+    return draft.tool in _ONCE and any(_is_the_same(draft, other) for other in out)
 
 
 def _all_that_is_left(draft: Draft, before: Sequence[Draft]) -> Draft:

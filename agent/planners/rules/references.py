@@ -305,6 +305,8 @@ def _other(text: str, context: Context) -> Reference | None:
     others = [name for name, head in context.branches.items() if own and own[-1] not in _back(head, context)]
     if "branch" in text:
         others = [name for name in context.branches if name != context.branch]
+    if not others and matches("other photo", text):
+        others = [name for name in context.branches if name != context.branch]
     if not others or not matches("other photo", text):
         return None
     if len(others) == 1:

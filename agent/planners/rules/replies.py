@@ -27,6 +27,7 @@ QUESTION = f"I only edit the photo and cannot answer that; nothing was changed. 
 WELCOME = "You're welcome. Say what should change when you want to go on."
 HELLO = f"Hello. {POSSIBLE}"
 NOTHING_TO_UNDO = "There is nothing to undo: this is the photo as it came."
+NOTHING_TO_REDO = "There is nothing to redo: nothing was undone here."
 NOTHING_ASKED = "Nothing was changed, as nothing was asked for. Say what should change."
 WHAT_CHANGE = "What should I change in the photo?"
 ONE_AT_A_TIME = (

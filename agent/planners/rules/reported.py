@@ -47,6 +47,10 @@ def _in_full(words: Sequence[Word]) -> list[Word]:
         )
         if word.text == "little" and compared and (not out or out[-1].text not in {"a", "very", "the"}):
             out.append(replace(word, text="a"))
+        if word.text == "minus" and following is not None and following.kind == "number" and not _counted(out):
+            continue
+        if word.kind == "number" and at and words[at - 1].text == "minus" and not _counted(out):
+            word = replace(word, text=f"-{word.text}")
         if (
             word.text == "x"
             and following is not None
@@ -67,6 +71,10 @@ def _in_full(words: Sequence[Word]) -> list[Word]:
             continue
         out.append(word)
     return out
+
+
+def _counted(words: Sequence[Word]) -> bool:
+    return bool(words) and words[-1].kind == "number"
 
 
 def _lead(words: Sequence[Word], at: int) -> int:

@@ -25,6 +25,7 @@ FLIP_WHICH_WAY = Need(
 def rotate(clause: Clause) -> list[Draft] | None:
     """By an angle, to a side, or on its head."""
     _no_thing(clause)
+    clause.drop([item for item in clause.items if item.kind == "det" and item.value in {"her", "him", "them"}])
     heads = clause.heads("rotate")
     turning = clause.says("turn", "turned", "turning", "put", "stand") and (clause.has("turn") or _angle(clause))
     turning = turning or (_angle(clause) and clause.has("turn"))
