@@ -101,6 +101,9 @@ def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) ->
     tools = {draft.tool for draft in read.drafts} | ({"crop"} if read.said else set())
     if any(replies.names_other(segment.words, tools) for segment in read.remarks):
         return _chat(replies.NOT_UNDERSTOOD)
+    told = [*read.remarks, *read.headings]
+    if read.said is not None and any(segment.words[0].text in {"where", "when"} for segment in told):
+        return _chat(replies.NOT_UNDERSTOOD)
     if not read.units:
         return _without_steps(read)
     drafts = asides.restricted(order.settled(order.ordered(read.units)), read.bans)

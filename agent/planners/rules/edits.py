@@ -86,6 +86,8 @@ def _likes(clause: Clause) -> bool:
 
 def _tells(clause: Clause) -> bool:
     """ "My lens makes them dark" says what happens, and asks for nothing."""
+    if clause.says("always", "usually", "often", "sometimes") and clause.says("too") and not clause.wished:
+        return True
     told = _TOLD if clause.says(*_MODALS) else _TOLD | {"have", "had"}
     return any(
         one.kind == "thing" and not one.value.prep and other.kind == "make" and clause.words[other.start].text in told
@@ -157,7 +159,7 @@ _TURNING = {"rotate", "flip", "straighten", "resize"}
 
 def read(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
     """The steps that the words ask for, in order; a step that lacks something says what."""
-    clause = idioms.settled(Clause.of(idioms.gathered(words)))
+    clause = idioms.settled(Clause.of(idioms.gathered(idioms.without_where(words))))
     if _two_requests(clause) or _tells(clause) or _likes(clause) or _spares(clause):
         return None
     if clause.has("ref") and _brings_over(clause):

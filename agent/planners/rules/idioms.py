@@ -25,7 +25,7 @@ _SPLIT = frozenset(listed("takes a particle"))
 
 def gathered(words: Sequence[Word]) -> list[Word]:
     """ "Take the chair out" → "take out the chair": a verb and its particle side by side."""
-    words = _plainly_colored(_without_where(words))
+    words = _plainly_colored(words)
     out = list(words)
     for i, verb in enumerate(words):
         if verb.text not in _SPLIT:
@@ -44,7 +44,7 @@ def gathered(words: Sequence[Word]) -> list[Word]:
     return out
 
 
-def _without_where(words: Sequence[Word]) -> Sequence[Word]:
+def without_where(words: Sequence[Word]) -> Sequence[Word]:
     """ "The top right where the lamp is": where that is has been said."""
     texts = [word.text for word in words]
     for at in range(2, len(texts) - 2):

@@ -54,6 +54,8 @@ def resolve(text: str, context: Context) -> Reference | None:
 
 def described(text: str, context: Context) -> list[Revision]:
     """The steps that the words describe: by tool and arguments, or by the words of the message that made them."""
+    if re.search(r"\b(?:where|when|which)\b", text):
+        return []
     words = re.sub(
         r"^(?:(?:the|a|an|my|its|it is|that|it|adding|applying|i|you|we|made|turned|put|added|did|had|first|just"
         r"|the picture|the photo) )+",
