@@ -221,7 +221,7 @@ def _other_branch(context: Context, question: str) -> Ask:
 
 def _branch(text: str, context: Context) -> Said | None:
     slots = match("branch", text)
-    if slots is None:
+    if slots is None or slots.get("name") in {"change", "switch", "other"}:
         return None
     start = resolve(slots["ref"], context) if "ref" in slots else None
     if "ref" in slots and (start is None or len(start.revisions) != 1):

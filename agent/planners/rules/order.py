@@ -280,6 +280,7 @@ def _referred(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) ->
     if other.region is None or other.tool not in REGIONAL:
         return draft
     near = unit.joint in {"and", "but"} or other_unit is unit
+    near |= unit.joint == "comma" and _bare(unit) and Clause.of(other_unit.words).has("make")
     light = draft.tool == "adjust" and other.tool == "adjust"
     elliptic = not draft.refers and near and (light or unit.joint == "and") and other.tool == "adjust" and _bare(unit)
     if (draft.refers and (near or other.complaint or other.tool == draft.tool)) or elliptic:

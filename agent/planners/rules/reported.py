@@ -17,6 +17,7 @@ _SAYING = frozenset(listed("reports what was said"))
 _LEADING = frozenset(listed("leads to what is asked for"))
 _WANTING = {"wants", "wanted", "prefers"}
 """What somebody wants is wanted of us: "my wife wants it brighter"."""
+_STATING = {"says", "said", "thinks", "believes", "reckons", "feels", "complains", "claims", "insists"}
 _FURTHEST = 5
 
 
@@ -114,6 +115,8 @@ def _reported(texts: Sequence[str], at: int) -> int:
     for length in range(4, 0, -1):
         if " ".join(texts[stop + 1 : stop + 1 + length]) in _LEADING and texts[stop] not in _WANTING | {"needs"}:
             return stop + 1 + length - at
+    if texts[stop] in _STATING and texts[stop + 1] in ARTICLES | {"it", "this", "that"}:
+        return stop + 1 - at
     if texts[stop] not in _WANTING:
         return 0
     return stop + 3 - at if texts[stop + 1 : stop + 3] in (["you", "to"], ["us", "to"], ["me", "to"]) else stop - at

@@ -43,6 +43,7 @@ def crop(clause: Clause) -> list[Draft] | None:
     verb = next((item for item in clause.items if item.kind == "head" and item.value.form == "verb"), None)
     clause.take_all("head")
     clause.take_all("direction", "degree") if heads else None
+    clause.take_all("dim") if clause.has("ratio") else None
     clause.take_all("vague") if clause.has("ratio") and clause.says("landscape") else None
     if any(head.args.get("off") for head in heads):
         return _cut_off(clause)

@@ -201,7 +201,7 @@ def _without_purpose(words: Sequence[Word], canvas: Canvas) -> list[Draft] | Non
 
 def _two(words: Sequence[Word], canvas: Canvas) -> list[Draft] | None:
     """ "Crop it square make it black and white": both sides must be complete; a verb is the likelier beginning."""
-    cuts = [cut for cut in range(2, len(words) - 1) if _may_begin(words, cut)]
+    cuts = [cut for cut in range(2, len(words) - 1) if _may_begin(words, cut) and not _inside(words, cut)]
     for cut in sorted(cuts, key=lambda cut: not opens(words[cut:])):
         first = edits.read(words[:cut], canvas)
         second = edits.read(words[cut:], canvas) if first and complete(first) else None
@@ -227,6 +227,13 @@ def _may_begin(words: Sequence[Word], at: int) -> bool:
     if entry.kind == "fill":
         return entry.words[0] != "to"
     return entry.kind in {"make", "add", "change", "direction", "degree", "shape"}
+
+
+def _inside(words: Sequence[Word], at: int) -> bool:
+    """Whether the place is inside "a cool monochrome": right behind an article and an adjective."""
+    before = lexicon().single(words[at - 1].text)
+    describes = before is not None and before.kind in {"head", "degree", "adjective", "color"}
+    return describes and words[at - 2].text in {"a", "an"}
 
 
 def _asked(drafts: Sequence[Draft]) -> set[tuple[str, str | None, str]]:

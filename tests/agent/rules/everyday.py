@@ -346,7 +346,7 @@ def _extras(expected: Made, planned: Made) -> bool:
     extra = {name for name, value in planned.args.items() if value not in (None, 0, 0.0)} - set(expected.args)
     match planned.tool:
         case "adjust":
-            return bool(extra)
+            return bool(extra) and bool(expected.args)
         case "resize":
             return bool(extra) and bool(expected.args)
         case "crop":
