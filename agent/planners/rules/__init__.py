@@ -102,6 +102,8 @@ def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) ->
     if any(replies.names_other(segment.words, tools) for segment in read.remarks):
         return _chat(replies.NOT_UNDERSTOOD)
     told = [*read.remarks, *read.headings]
+    if any(replies.is_elsewhere(segment.words) for segment in told):
+        return _chat(replies.NOTHING_ASKED)
     if read.said is not None and any(segment.words[0].text in {"where", "when"} for segment in told):
         return _chat(replies.NOT_UNDERSTOOD)
     if not read.units:

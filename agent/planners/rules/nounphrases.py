@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from agent.planners.rules.english import could_be_english
 from agent.planners.rules.lexicon import Entry, colors, lexicon, nouns
-from agent.planners.rules.numbers import CARDINALS
+from agent.planners.rules.numbers import CARDINALS, is_part
 from agent.planners.rules.places import place_at
 from agent.planners.rules.tables import listed
 
@@ -356,6 +356,8 @@ def _attaching(texts: Sequence[str], at: int, wants: str, greedy: bool) -> int:
             return len(long.split())
     if at < len(texts) and texts[at] == "with":
         return int(greedy and bool(wants))
+    if texts[at : at + 1] == ["by"] and is_part(texts[at:]):
+        return 0
     return int(at < len(texts) and texts[at] in _ATTACHING and (texts[at] != "from" or wants == "remove"))
 
 

@@ -90,6 +90,11 @@ def quantity_at(words: Sequence[Word], at: int) -> tuple[Quantity, int] | None:
     return after if after is not None and (found is None or after[1] > found[1]) else found
 
 
+def is_part(texts: Sequence[str]) -> bool:
+    """Whether the words begin with a part of something: "by a fifth", "a third"."""
+    return any(tuple(texts[:length]) in _PHRASES for length in range(1, 5))
+
+
 def _phrase(words: Sequence[Word], at: int) -> tuple[Quantity, int] | None:
     for length in range(min(5, len(words) - at), 0, -1):
         known = _PHRASES.get(tuple(word.text for word in words[at : at + length]))

@@ -37,6 +37,7 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
     named = asides.tools_of(heading) - ({"adjust"} if topic and not reading.complete else set())
     if heading[0].words[0].text == "for" or any(draft.need for draft in edits.read(joined(heading), canvas) or ()):
         named -= {"crop", "resize"}
+    named -= {"auto"} if _spells_out(spelled, heading, topic, canvas) else set()
     covered = {draft.tool for draft in spelled.drafts} >= named or topic == "background"
     where = topic is not None and all(_only_names(one) for one in heading)
     if where and spelled.complete:
@@ -79,6 +80,8 @@ def _spells_out(spelled: Reading, heading: Sequence[Segment], topic: str | None,
     said = edits.read(joined(heading), canvas) or []
     if heading[0].words[0].text == "for":
         return {draft.tool for draft in said} == {"crop"} and any(draft.tool == "resize" for draft in spelled.drafts)
+    if {draft.tool for draft in said} == {"auto"}:
+        return not any(word.text.startswith("auto") for segment in heading for word in segment.words)
     if not said or any(draft.args.keys() & {"text", "at", "color", "width", "degrees"} for draft in said):
         return False
     again = {name for draft in spelled.drafts for name in (draft.args if draft.tool == "adjust" else {draft.tool})}

@@ -76,6 +76,17 @@ def _in_the_past(words: Sequence[Word]) -> bool:
     )
 
 
+_ELSEWHERE = re.compile(
+    r"\b(?:that|this|it|those|these|they)(?:'s| is| was| are|'re| were) (?:about |from |for )?(?:a |an |the )?"
+    r"(?:different|another|other) (?:set|photo|picture|image|shot|shoot|album|one|story|matter|job|file)s?$"
+)
+
+
+def is_elsewhere(words: Sequence[Word]) -> bool:
+    """ "(The bathroom should be brighter,) but that's a different set": what was said is not about this picture."""
+    return _ELSEWHERE.search(" ".join(word.text for word in words)) is not None
+
+
 def names_other(words: Sequence[Word], tools: set[str]) -> bool:
     """Whether a remark names an edit that was not asked for: then it may be more than a remark.
 

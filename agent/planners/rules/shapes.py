@@ -48,8 +48,8 @@ def crop(clause: Clause) -> list[Draft] | None:
     if any(head.args.get("off") for head in heads):
         return _cut_off(clause)
     if any(head.args.get("out") for head in heads):
-        clause.region()
-        return [Draft("crop", need=CROP_TO_WHAT, refers=refers)]
+        kept = (clause.region() or "").partition("everything but ")[2].removeprefix("the ")
+        return [Draft("crop", region=kept)] if kept else [Draft("crop", need=CROP_TO_WHAT, refers=refers)]
     args = _shape(clause, [head.args["aspect"] for head in heads if "aspect" in head.args])
     if args is None:
         return None
