@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from agent.planners.rules import edits, idioms
 from agent.planners.rules.amounts import RELATIVE, SCALES
-from agent.planners.rules.clause import Clause, Draft, complete
+from agent.planners.rules.clause import REGIONAL, Clause, Draft, complete
 from agent.planners.rules.corrections import corrected, taken_back
 from agent.planners.rules.idioms import gathered
-from agent.planners.rules.mending import mended, mends
+from agent.planners.rules.mending import mended, mends, placed
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.units import Unit, joined, opens
@@ -84,6 +84,21 @@ def mend(reader: Reader, at: int) -> int:
     if requests is None:
         return 0
     units[-1] = replace(units[-1], drafts=requests)
+    return 1
+
+
+def only_there(reader: Reader, at: int) -> int:
+    """ "Sharpen the eyes, | and nothing but the eyes", "tint it towards green, | only the face"."""
+    segment, units = reader.segments[at], reader.reading.units
+    clause = Clause.of(segment.words)
+    if not units or segment.place or not clause.has("only") or segment.joint not in {"and", "comma", "but"}:
+        return 0
+    clause.take_all("only", "fill")
+    region = clause.region()
+    last = units[-1].drafts[-1]
+    if region is None or clause.items or last.tool not in REGIONAL or last.region not in {None, region}:
+        return 0
+    units[-1].drafts = placed(units[-1].drafts, region)
     return 1
 
 

@@ -98,7 +98,8 @@ def command(reader: Reader, at: int) -> int:
         reader.reading.headings.append(reader.segments[at])
         return 1
     following = reader.segments[at + 1 : at + 2]
-    start = _starting_point(reader.segments[at]) if following and following[0].joint == "colon" else None
+    leads = bool(following) and (following[0].joint == "colon" or (at == 0 and following[0].joint in {"comma", "and"}))
+    start = _starting_point(reader.segments[at]) if leads else None
     if start is not None and reader.reading.said is None:
         reader.reading.said = commands.spoken([start], reader.context)
         return int(reader.reading.said is not None)
@@ -146,11 +147,15 @@ def _started_from(reader: Reader, at: int) -> bool:
     return True
 
 
+_LEADING = re.compile(
+    r"(?:from|on|in|with|using|starting (?:from|with|at)|(?:take|use|using)(?: the (?:version|one|photo|picture))? from)"
+)
+
+
 def _starting_point(segment: Segment) -> Word | None:
-    """ "From the original: …"."""
-    words = segment.words
-    led = len(words) == 2 and words[1].kind == "ref" and words[0].text in {"from", "on", "in", "with", "using"}
-    return words[1] if led else None
+    """ "From the original: …", "take the version from before the crop and …"."""
+    led = _LEADING.fullmatch(" ".join(word.text for word in segment.words[:-1]))
+    return segment.words[-1] if led and segment.words[-1].kind == "ref" else None
 
 
 def _praises(segment: Segment, reader: Reader) -> bool:

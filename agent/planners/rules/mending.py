@@ -36,12 +36,25 @@ def mends(words: Sequence[Word], complaints: Sequence[Draft] = ()) -> bool:
     ]
     if clause.has("fix") and named:
         clause.items = [replace(item, kind="whole", value="it") if item in named else item for item in clause.items]
+    lights = [item for item in clause.items if item.kind == "head" and _counters(item.value, complaints)]
+    if lights:
+        clause.items = [replace(item, kind="fix") if item in lights else item for item in clause.items]
     kinds = {item.kind for item in clause.items if not (item.kind == "head" and item.value == Head("blur"))}
     kinds -= {"adjective"} if set(clause.all("adjective")) <= {"open"} else set()
     kinds -= {"unknown"} if set(clause.all("unknown")) <= {"both", "open"} else set()
     whole = clause.says("both") or any(item.kind == "whole" and item.value == "it" for item in clause.items)
     telling = kinds & {"fix", "direction"} or clause.says("help", "better", "nicer", "soften", "open")
     return bool(whole and telling) and not kinds - _WITH
+
+
+_LIGHTS = {"exposure", "highlights", "shadows"}
+
+
+def _counters(head: Head, complaints: Sequence[Draft]) -> bool:
+    """ "(The shadows are too dark,) can that be made lighter": no more than the complaint already asks for."""
+    asked = {name: value for draft in complaints for name, value in draft.args.items() if draft.tool == "adjust"}
+    light = head.tool == "adjust" and head.form == "comparative" and set(head.args) == {"exposure"}
+    return light and bool(asked) and set(asked) < _LIGHTS and all(v * head.args["exposure"] > 0 for v in asked.values())
 
 
 def mended(complaints: Sequence[Draft], words: Sequence[Word]) -> list[Draft] | None:
