@@ -148,7 +148,8 @@ def _started_from(reader: Reader, at: int) -> bool:
 
 
 _LEADING = re.compile(
-    r"(?:from|on|in|with|using|starting (?:from|with|at)|(?:take|use|using)(?: the (?:version|one|photo|picture))? from)"
+    r"(?:from|on|in|with|using|starting (?:from|with|at)"
+    r"|(?:take|use|using)(?: the (?:version|one|photo|picture))? from)"
 )
 
 

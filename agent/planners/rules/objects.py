@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from agent.plan import Candidate
@@ -57,13 +58,18 @@ def remove(clause: Clause) -> list[Draft] | None:
         clause.take_all("thing", "place", "vague")
         return [Draft("remove", need=REMOVE_WHAT, refers=clause.refers())]
     where = clause.take("place")
-    joined = len(things) == 1 or (not where and len(clause.all("conj")) >= len(things) - 1)
+    joined = len(things) == 1 or (not where and all(_linked(clause, *pair) for pair in pairwise(things)))
     if not joined or not all(_removable(item.value) for item in things):
         return None
     also = [Draft("remove", need=REMOVE_WHAT, refers=True)] if _it_first(clause, verb, things) else []
     clause.drop(things)
     parts = [part for item in things for part in item.value.parts]
     return [*also, *(Draft("remove", region=f"{part} {where}" if where else part) for part in parts)]
+
+
+def _linked(clause: Clause, one: Item, other: Item) -> bool:
+    """Whether "and" stands between two things; in "my dog left hair on the sofa" none does."""
+    return any(item.kind == "conj" and one.start < item.start < other.start for item in clause.items)
 
 
 def _it_first(clause: Clause, verb: Item, things: Sequence[Item]) -> bool:

@@ -235,7 +235,7 @@ def _in_figures(unit: Unit, one: Draft, following: Unit, other: Draft) -> bool:
         return False
     again = set(one.args) <= set(other.args) and all(one.args[name] * other.args[name] > 0 for name in one.args)
     figures = [Clause.of(some.words).has("quantity") for some in (unit, following)]
-    return again and figures == [False, True] and following.joint == "sentence"
+    return again and figures == [False, True] and following.joint in {"sentence", "comma"}
 
 
 def _says_the_same(one: Draft, other: Draft) -> bool:

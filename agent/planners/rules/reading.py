@@ -27,6 +27,8 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
     if colon is None:
         return reading
     first = max((i for i in range(colon) if segments[i].joint in {"start", "sentence"}), default=0)
+    if any(Clause.of(segment.words).has("quantity") for segment in segments[first : colon - 1]):
+        first = colon - 1
     heading = segments[first:colon]
     if any(_orders(segment) or asides.ban(segment.words) or _names_version(segment) for segment in heading):
         return reading
@@ -101,11 +103,11 @@ def _beside(draft: Draft, topic: str) -> Draft:
 
 
 _STEPS = (
-    afterthoughts.correction, afterthoughts.only_there, afterthoughts.also_removed, afterthoughts.mend, remarks.courtesy, remarks.past,
-    limits.instead, limits.lone_command, remarks.reason, afterthoughts.tone, limits.restriction,
-    afterthoughts.but_more, limits.command, afterthoughts.elliptic, requests.edit, afterthoughts.afterthought,
-    afterthoughts.further_complaint, remarks.remark_and_edit, remarks.edit_and_remark, remarks.remark,
-    remarks.caption,
+    afterthoughts.correction, afterthoughts.only_there, afterthoughts.also_removed, afterthoughts.mend,
+    remarks.courtesy, remarks.past, limits.instead, limits.lone_command, remarks.reason, afterthoughts.tone,
+    limits.restriction, afterthoughts.but_more, limits.command, afterthoughts.elliptic, requests.edit,
+    afterthoughts.afterthought, afterthoughts.further_complaint, remarks.remark_and_edit, remarks.edit_and_remark,
+    remarks.remark, remarks.caption,
 )  # fmt: skip
 """Tried in this order at each place; the first that reads something is right."""
 
