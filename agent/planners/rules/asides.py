@@ -86,7 +86,7 @@ def is_lacking(text: str) -> bool:
 
 def _restricted(what: str) -> Ban | None:
     """What must not change: a part, the rest, or a property."""
-    if what in THOSE:
+    if what in THOSE | {"her", "him"}:
         return Ban(what)
     if what in {"it", "everything", "the picture", "the photo", "the image", "this", "all"}:
         return Ban()

@@ -6,6 +6,7 @@ from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.planners.rules import asides, edits
@@ -17,6 +18,7 @@ from agent.planners.rules.segments import Segment
 from agent.planners.rules.statements import is_label
 from agent.planners.rules.tables import listed
 from agent.planners.rules.units import Unit, courteous
+from agent.planners.rules.words import Word, renamed
 
 _BOUND = frozenset(listed("leads on"))
 _BEGINS_A_REMARK = {
@@ -77,7 +79,7 @@ def reason(reader: Reader, at: int) -> int:
 def remark(reader: Reader, at: int) -> int:
     """A remark, and what "with" adds to it."""
     asked = at + 1 < len(reader.segments) and matches("question", reader.segments[at].text)
-    if not asked and not asides.is_remark(reader.segments[at].words):
+    if not asked and not asides.is_remark(_with_subject(reader, at)):
         return 0
     stop = at + 1
     while (
@@ -93,6 +95,17 @@ def remark(reader: Reader, at: int) -> int:
         reader.reading.topic = topic if faulty else None
     reader.reading.remarks += reader.segments[at:stop]
     return stop - at
+
+
+_DENYING = {"do", "did", "cannot", "can", "could", "never", "hardly"}
+
+
+def _with_subject(reader: Reader, at: int) -> Sequence[Word]:
+    """ "(I am 81) and do not know the words": it is still about who speaks."""
+    segment = reader.segments[at]
+    told = segment.joint == "and" and at and reader.segments[at - 1] in reader.reading.remarks
+    goes_on = told and reader.segments[at - 1].words[0].text == "i" and segment.words[0].text in _DENYING
+    return (*renamed(segment.words[0], "i"), *segment.words) if goes_on else segment.words
 
 
 def _spoken_of(segment: Segment) -> str | None:
