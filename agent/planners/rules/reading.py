@@ -17,7 +17,7 @@ from agent.planners.rules.mending import placed
 from agent.planners.rules.nounphrases import Thing
 from agent.planners.rules.reader import Reader, Reading
 from agent.planners.rules.segments import Segment
-from agent.planners.rules.units import joined
+from agent.planners.rules.units import joined, read_words
 
 
 def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Reading:
@@ -79,7 +79,7 @@ def _only_names(segment: Segment) -> bool:
 
 def _spells_out(spelled: Reading, heading: Sequence[Segment], topic: str | None, canvas: Canvas) -> bool:
     """Whether the rest says again, and closer, what the heading says: "fade it: less contrast, less colour"."""
-    said = edits.read(joined(heading), canvas) or []
+    said = read_words(joined(heading), canvas) or []
     if heading[0].words[0].text == "for":
         return {draft.tool for draft in said} == {"crop"} and any(draft.tool == "resize" for draft in spelled.drafts)
     if {draft.tool for draft in said} == {"auto"}:

@@ -1,15 +1,33 @@
-"""The planner on the messages it was tuned on: what was once understood stays understood, and nothing wrong is done."""
+"""The planner on the messages it was tuned on: what was once understood stays understood, and nothing wrong is done.
+
+What it makes of messages that nobody tuned on is in `docs/log.md`.
+"""
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.planner import measure
 
-OPEN = Path(__file__).parent / "everyday_open.jsonl"
+HERE = Path(__file__).parent
+OPENED = sorted(HERE.glob("everyday_*_opening.jsonl"))
+TUNING = sorted((HERE / "tuning").glob("*.jsonl"))
+HOSTILE = {"o"}
+"""Quoting, irony and denial: more is refused there, and must be."""
 
 
-def test_the_tuning_set_is_understood_and_nothing_wrong_is_done():
-    score = measure(OPEN)
+def test_the_first_tuning_set_is_understood_and_nothing_wrong_is_done():
+    score = measure(HERE / "everyday_open.jsonl")
     assert score.messages == 150
     assert score.accuracy >= 0.95
     assert score.over_asking <= 0.05
+    assert score.wrong_edits == 0
+
+
+@pytest.mark.parametrize("path", [*OPENED, *TUNING], ids=lambda path: path.stem)
+def test_what_was_learnt_from_later_messages_is_not_forgotten(path):
+    score = measure(path)
+    assert score.messages == 150
+    assert score.accuracy >= (0.80 if path.stem in HOSTILE else 0.90)
+    assert score.over_asking <= (0.21 if path.stem in HOSTILE else 0.10)
     assert score.wrong_edits == 0
