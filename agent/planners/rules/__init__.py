@@ -106,6 +106,8 @@ def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) ->
         return _chat(replies.NOTHING_ASKED)
     if read.said is not None and any(segment.words[0].text in {"where", "when"} for segment in told):
         return _chat(replies.NOT_UNDERSTOOD)
+    if read.said is not None and read.said.command.name == "undo" and all(unit.complaint for unit in read.units):
+        return _without_steps(read)
     if not read.units:
         return _without_steps(read)
     drafts = asides.restricted(order.settled(order.ordered(read.units)), read.bans)

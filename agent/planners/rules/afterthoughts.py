@@ -16,7 +16,7 @@ from agent.planners.rules.idioms import gathered
 from agent.planners.rules.mending import mended, mends, placed
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
-from agent.planners.rules.units import Unit, joined, opens
+from agent.planners.rules.units import Unit, hoped, joined, opens
 from agent.planners.rules.words import renamed
 
 
@@ -50,7 +50,7 @@ def also_removed(reader: Reader, at: int) -> int:
     clause = Clause.of(segment.words)
     things = clause.all("thing")
     others = {item.kind for item in clause.items} - {"thing", "fill", "det", "conj", "too"}
-    if last is None or last.tools != {"remove"} or segment.place or others or not things:
+    if last is None or last.tools != {"remove"} or segment.place or others or not things or hoped(segment.words):
         return 0
     if any(not thing.article or thing.prep or thing.whole or thing.vague or thing.abstract for thing in things):
         return 0
@@ -159,6 +159,8 @@ def amend(reader: Reader, segment: Segment) -> bool:
         or segment.joint == "then"
         or (opens(segment.words) and last.tools not in ({"monochrome"}, {"text"}))
     ):
+        return False
+    if last.tools == {"remove"} and hoped(segment.words):
         return False
     alone = edits.read(segment.words, reader.canvas)
     if alone is not None and complete(alone) and last.tools != {"monochrome"}:

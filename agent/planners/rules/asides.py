@@ -86,6 +86,8 @@ def is_lacking(text: str) -> bool:
 
 def _restricted(what: str) -> Ban | None:
     """What must not change: a part, the rest, or a property."""
+    if what in {"the midtones", "midtones"}:
+        return Ban(tools=frozenset({"adjust"}), arguments=frozenset({("midtones", 1)}))
     if what in THOSE | {"her", "him"}:
         return Ban(what)
     if what in {"it", "everything", "the picture", "the photo", "the image", "this", "all"}:
@@ -305,7 +307,7 @@ def topic(words: Sequence[Word]) -> str | None:
         return None
     if found is None or found[0].whole or found[0].vague or not found[0].article:
         return None
-    rest = _BESIDE.sub("", " ".join(texts[found[1] :]))
+    rest = re.sub(r"^(?:still|really|just|always|only) ", "", _BESIDE.sub("", " ".join(texts[found[1] :])))
     made = re.match(r"(?:left|leaves|made|makes|turned|turns) (?=(?:the|my|her|his|our|their) )", rest)
     if made:
         return topic(words[len(texts) - len(rest[made.end() :].split()) :]) or _named(rest[made.end() :].split())
@@ -333,12 +335,17 @@ def restricted(drafts: Sequence[Draft], bans: Sequence[Ban]) -> list[Draft] | No
             if len({draft.region is None for draft in regional}) > 1:
                 return None
         elif ban.region is not None:
-            if not regional and all(draft.tool == "remove" and draft.region != ban.region for draft in out):
+            if not regional and all(_works_elsewhere(draft, ban.region) for draft in out):
                 continue
             if not regional or any(draft.region == ban.region for draft in regional):
                 return None
             out = [_spared(draft, ban.region) for draft in out]
     return out
+
+
+def _works_elsewhere(draft: Draft, region: str) -> bool:
+    """ "Remove the leash, the collar must stay", "a blue background, don't touch her hair"."""
+    return draft.tool in {"remove", "replace_background"} and region not in {draft.region, "background"}
 
 
 def _is_banned(draft: Draft, ban: Ban) -> bool:

@@ -13,6 +13,8 @@ _OPPOSITE = {"blur": "sharpen", "sharpen": "blur"}
 
 def strength(clause: Clause) -> list[Draft] | None:
     """blur, sharpen, denoise: a verb, a comparative, a noun wanted more or less of, or a flaw complained of."""
+    if clause.says("softer") and clause.says("corners"):
+        return None
     heads = clause.heads("blur", "sharpen", "denoise")
     if not heads or len(clause.tools()) != 1:
         return None

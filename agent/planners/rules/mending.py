@@ -80,7 +80,11 @@ def _sized(draft: Draft, size: float | None) -> dict[str, float]:
 
 def says_there(words: Sequence[Word]) -> bool:
     """Whether the words end with "there", "that area" or the like."""
-    text = re.sub(r"(?: (?:please|only|too|as well|also|instead))+$", "", " ".join(word.text for word in words))
+    text = re.sub(
+        r"(?: (?:please|only|too|as well|also|instead|a bit|a little|a lot|by|percent|[\d.]+))+$",
+        "",
+        " ".join(word.text for word in words),
+    )
     return text.endswith(tuple(f" {there}" for there in _THERE))
 
 

@@ -18,6 +18,7 @@ from agent.planners.rules.limits import note_instead
 from agent.planners.rules.mending import placed, says_there
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
+from agent.planners.rules.statements import states
 from agent.planners.rules.units import Unit, unit
 from agent.planners.rules.words import Word, renamed
 
@@ -31,6 +32,8 @@ def edit(reader: Reader, at: int) -> int:
         return 0
     if found.complaint and asides.praises(segment.words):
         return 0
+    if not found.complaint and _SWALLOWING & {word.text for word in segment.words} and states(segment.words):
+        return 0
     if not complete(found.drafts) and amend(reader, segment):
         return 1
     if reading.units and asides.is_remark(segment.words) and _repeats(found, reading.drafts):
@@ -43,10 +46,21 @@ def edit(reader: Reader, at: int) -> int:
         return 0
     found = _in_a_mood(reader, at, found)
     there = says_there(found.words) or _possessed(found.words)
-    where = _where_was(reader) if there and not found.complaint else None
+    where = (_where_was(reader) or reading.named) if there and not found.complaint else None
+    if says_there(found.words) and where is None and not found.complaint and _everywhere(found.drafts):
+        reading.vague.append(segment)
+        return len(found.segments)
     note_instead(reader, found.segments)
     reading.units.append(replace(found, drafts=placed(found.drafts, where)) if where else found)
     return len(found.segments)
+
+
+_SWALLOWING = frozenset("swallow swallows swallowed eat eats ate hide hides hid drown drowns devour devours".split())
+"""Said of shadows and light: what they do to the detail is not wanted."""
+
+
+def _everywhere(drafts: Sequence[Draft]) -> bool:
+    return all(draft.tool in REGIONAL and draft.region is None for draft in drafts)
 
 
 def _possessed(words: Sequence[Word]) -> bool:
@@ -59,7 +73,8 @@ def _speaks_of_others(reader: Reader, found: Unit) -> bool:
     plural = any(word.text in {"them", "those", "these"} for word in found.words)
     nowhere = any(draft.refers and draft.tool in REGIONAL and draft.region is None for draft in found.drafts)
     known = _where_was(reader) or any(draft.tool == "vignette" for draft in reader.reading.drafts)
-    return plural and nowhere and not known and bool(reader.reading.remarks)
+    more = any(draft.factor is not None for draft in found.drafts)
+    return plural and (nowhere or more) and not known and bool(reader.reading.remarks)
 
 
 def _in_a_mood(reader: Reader, at: int, found: Unit) -> Unit:

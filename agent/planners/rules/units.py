@@ -150,6 +150,8 @@ def _is_fragment(segment: Segment, before: Unit, canvas: Canvas) -> bool:
         return False
     if (before.complaint and mends(segment.words, before.drafts)) or states(segment.words):
         return False
+    if before.tools == {"remove"} and hoped(segment.words):
+        return False
     clause = Clause.of(segment.words)
     inserts = opens(segment.words) and clause.has("add", "insert")
     if inserts or courteous(segment.words) or asides.ban(segment.words):
@@ -160,6 +162,11 @@ def _is_fragment(segment: Segment, before: Unit, canvas: Canvas) -> bool:
     if drafts is None or not complete(drafts) or any(not draft.tool for draft in drafts):
         return True
     return drafts[0].tool == "crop" and not clause.has("head", "make", "add")
+
+
+def hoped(words: Sequence[Word]) -> bool:
+    """ "(Remove the people,) I wanted an empty beach": what it would be without them."""
+    return len(words) > 2 and words[0].text in {"i", "we"} and words[1].text in {"wanted", "expected", "hoped"}
 
 
 def _shares_verb(segment: Segment, before: Unit) -> bool:
