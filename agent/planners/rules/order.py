@@ -147,7 +147,7 @@ def _is_only_a_reason(i: int, pairs: Sequence[tuple[Unit, Draft]]) -> bool:
     (unit, draft), later = pairs[i], pairs[i + 1 :]
     if draft.complaint and any(_answers(other, draft) for _, other in pairs if other is not draft):
         return True
-    if draft.complaint and any(_remedies(other, draft) for _, other in later):
+    if (draft.complaint or _pops(unit, draft)) and any(_remedies(other, draft) for _, other in later):
         return True
     if _only_states(unit, draft, later) or _gives_reason(unit, draft, pairs[:i]):
         return True
@@ -187,6 +187,11 @@ def _cornered(draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:
     if corners and draft.refers and draft.region is None and set(draft.args) == {"exposure"}:
         return replace(draft, tool="vignette", args={"amount": -draft.args["exposure"]}, refers=False)
     return draft
+
+
+def _pops(unit: Unit, draft: Draft) -> bool:
+    """ "The eyes should pop more, so sharpen the eyes": so broad a wish is met by what is named after it."""
+    return Clause.of(unit.words).has("should") and draft.args.keys() == {"contrast", "saturation"}
 
 
 def _remedies(request: Draft, complaint: Draft) -> bool:
@@ -259,6 +264,8 @@ _ANSWERED_BY = {("blur", "sharpen"), ("rotate", "straighten"), ("straighten", "r
 def _answers(request: Draft, complaint: Draft) -> bool:
     if not request.complaint and (request.tool, complaint.tool) in _ANSWERED_BY:
         return True
+    if not request.complaint and request.tool == "blur" and complaint.args.keys() == {"contrast"}:
+        return complaint.args["contrast"] < 0 and request.region == complaint.region
     if request.complaint or request.tool != complaint.tool:
         return request.tool == "auto" and not request.complaint
     if request.tool != "adjust":

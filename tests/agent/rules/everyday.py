@@ -154,12 +154,22 @@ class Verdict:
 
 def judged(expect: Json, plan: Plan, context: Context) -> Verdict:
     """The verdict on a plan."""
-    allowed = expect.get("any_of", [expect])
+    allowed = [one for reading in expect.get("any_of", [expect]) for one in _spelled(reading)]
     right = any(_fits(one, plan, context) for one in allowed)
     clear = all(_kinds(one) <= {"edit", "command"} for one in allowed)
     kind = kind_of(plan)
     changes = kind == "edit" or (plan.ask is None and plan.command is not None and plan.command.name in MOVING)
     return Verdict(right, clear and kind in {"ask", "refuse"}, changes and not right)
+
+
+def _spelled(expect: Json) -> Iterator[Json]:
+    """One expectation for each version that a step's command may go to."""
+    command = expect.get("command") or {}
+    if not (expect["kind"] == "edit" and isinstance(command.get("target"), dict)):
+        yield expect
+        return
+    for target in command["target"]["one_of"]:
+        yield {**expect, "command": {**command, "target": target}}
 
 
 def kind_of(plan: Plan) -> str:

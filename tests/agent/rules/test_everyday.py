@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 OPENED = sorted(HERE.glob("everyday_*_opening.jsonl"))
 TUNING = sorted((HERE / "tuning").glob("*.jsonl"))
 ACCURACY = {"o": 0.80, "z": 0.82, "zz": 0.76}
-"""Quoting, irony and denial (o) are refused more often, and must be; of the last two (stories around a wish, words taken
+"""Quoting, irony and denial (o) are refused more often, and must be; of the last two (stories, words taken
 back) only what was done wrong has been mended."""
 
 
