@@ -54,7 +54,9 @@ def _counters(head: Head, complaints: Sequence[Draft]) -> bool:
     """ "(The shadows are too dark,) can that be made lighter": no more than the complaint already asks for."""
     asked = {name: value for draft in complaints for name, value in draft.args.items() if draft.tool == "adjust"}
     light = head.tool == "adjust" and head.form == "comparative" and set(head.args) == {"exposure"}
-    return light and bool(asked) and set(asked) < _LIGHTS and all(v * head.args["exposure"] > 0 for v in asked.values())
+    return (
+        light and bool(asked) and set(asked) <= _LIGHTS and all(v * head.args["exposure"] > 0 for v in asked.values())
+    )
 
 
 def mended(complaints: Sequence[Draft], words: Sequence[Word]) -> list[Draft] | None:
