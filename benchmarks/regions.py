@@ -24,14 +24,12 @@ import cv2
 import numpy as np
 import skimage.data
 import sklearn.datasets
-from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
 from sessions.errors import NotGrounded
 from sessions.values import Picture, Pixels, Region
+from tools.grounding.cuts import Bools, iou
 from tools.regions import SURE, Grounding, ground
-
-Bools = NDArray[np.bool_]
 
 PAIRS = Path(__file__).parents[1] / "tests" / "masks" / "pairs.json"
 FOLDERS = (Path(skimage.data.__file__).parent, Path(sklearn.datasets.__file__).parent / "images")
@@ -86,11 +84,6 @@ def pairs() -> list[Pair]:
         unsure = drawn(entry.get("unsure") or {}, size)
         found.append(Pair(entry["photo"], entry["words"], bool(entry.get("held_out")), truth, unsure))
     return found
-
-
-def iou(a: Bools, b: Bools) -> float:
-    """Intersection over union."""
-    return float((a & b).sum() / max(1, (a | b).sum()))
 
 
 def measure(pair: Pair) -> tuple[Score, Grounding | None]:

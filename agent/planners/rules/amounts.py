@@ -19,6 +19,8 @@ SCALES: dict[str, dict[str, float]] = {
     "border": {"tiny": 0.01, "small": 0.015, "big": 0.1, "huge": 0.2},
 }
 RELATIVE = ("", "percent", "part", "stops", "points")
+LIGHTS = {"exposure", "highlights", "shadows"}
+"""Sliders of adjust that make something brighter or darker."""
 
 
 def amount(clause: Clause, tool: str) -> float | None:

@@ -250,7 +250,8 @@ def praises(words: Sequence[Word]) -> bool:
 
 
 _BESIDE = re.compile(
-    r"^(?:(?:that|which|behind|there|here|anymore|in it|in the (?:back|background|front|middle))(?: |$))+"
+    r"^(?:(?:that|which|behind|there|here|anymore|in it|in the (?:back|background|front|middle)"
+    r"|still|really|just|always|only)(?: |$))+"
 )
 """What may stand between a thing and what is said of it."""
 
@@ -307,7 +308,7 @@ def topic(words: Sequence[Word]) -> str | None:
         return None
     if found is None or found[0].whole or found[0].vague or not found[0].article:
         return None
-    rest = re.sub(r"^(?:still|really|just|always|only) ", "", _BESIDE.sub("", " ".join(texts[found[1] :])))
+    rest = _BESIDE.sub("", " ".join(texts[found[1] :]))
     made = re.match(r"(?:left|leaves|made|makes|turned|turns) (?=(?:the|my|her|his|our|their) )", rest)
     if made:
         return topic(words[len(texts) - len(rest[made.end() :].split()) :]) or _named(rest[made.end() :].split())

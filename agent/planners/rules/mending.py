@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.planners.rules.amounts import RELATIVE, SCALES
+from agent.planners.rules.amounts import LIGHTS, RELATIVE, SCALES
 from agent.planners.rules.clause import REGIONAL, Clause, Draft
 from agent.planners.rules.idioms import gathered
 from agent.planners.rules.lexicon import Head
@@ -47,16 +47,11 @@ def mends(words: Sequence[Word], complaints: Sequence[Draft] = ()) -> bool:
     return bool(whole and telling) and not kinds - _WITH
 
 
-_LIGHTS = {"exposure", "highlights", "shadows"}
-
-
 def _counters(head: Head, complaints: Sequence[Draft]) -> bool:
     """ "(The shadows are too dark,) can that be made lighter": no more than the complaint already asks for."""
     asked = {name: value for draft in complaints for name, value in draft.args.items() if draft.tool == "adjust"}
     light = head.tool == "adjust" and head.form == "comparative" and set(head.args) == {"exposure"}
-    return (
-        light and bool(asked) and set(asked) <= _LIGHTS and all(v * head.args["exposure"] > 0 for v in asked.values())
-    )
+    return light and bool(asked) and set(asked) <= LIGHTS and all(v * head.args["exposure"] > 0 for v in asked.values())
 
 
 def mended(complaints: Sequence[Draft], words: Sequence[Word]) -> list[Draft] | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from agent.planners.rules.amounts import SCALES
+from agent.planners.rules.amounts import LIGHTS, SCALES
 from agent.planners.rules.clause import REGIONAL, Clause, Draft
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.mending import says_there
@@ -256,7 +256,6 @@ def _says_the_same(one: Draft, other: Draft) -> bool:
 
 _ONCE = {"crop", "straighten", "auto", "monochrome", "denoise", "replace_background", "remove", "resize"}
 """Said twice in one message, it is meant once."""
-_LIGHTS = {"exposure", "highlights", "shadows"}
 _ANSWERED_BY = {("blur", "sharpen"), ("rotate", "straighten"), ("straighten", "rotate"), ("denoise", "blur")}
 """(request, complaint): "it leans, rotate it by 2°"."""
 
@@ -270,11 +269,11 @@ def _answers(request: Draft, complaint: Draft) -> bool:
         return request.tool == "auto" and not request.complaint
     if request.tool != "adjust":
         return True
-    lights = {name for name in request.args if name in _LIGHTS} and {name for name in complaint.args if name in _LIGHTS}
+    lights = {name for name in request.args if name in LIGHTS} and {name for name in complaint.args if name in LIGHTS}
     near = (
         bool(lights)
         and "exposure" in complaint.args
-        and all(request.args[name] * complaint.args["exposure"] > 0 for name in request.args if name in _LIGHTS)
+        and all(request.args[name] * complaint.args["exposure"] > 0 for name in request.args if name in LIGHTS)
     )
     return bool(set(request.args) & set(complaint.args)) or near
 

@@ -32,19 +32,21 @@ def read(segments: Sequence[Segment], canvas: Canvas, context: Context) -> Readi
     heading = segments[first:colon]
     if any(_orders(segment) or asides.ban(segment.words) or _names_version(segment) for segment in heading):
         return reading
+    said = edits.read(joined(heading), canvas) or []
     topic = _named(heading)
     if topic is not None or not any(thing.article in {"a", "an"} for one in heading for thing in _things(one)):
-        topic = next((draft.region for draft in edits.read(joined(heading), canvas) or () if draft.region), topic)
+        topic = next((draft.region for draft in said if draft.region), topic)
     spelled = _run(Reader([*segments[:first], *segments[colon:]], canvas, context, Reading(topic=topic)))
     named = asides.tools_of(heading) - ({"adjust"} if topic and not reading.complete else set())
-    if heading[0].words[0].text == "for" or any(draft.need for draft in edits.read(joined(heading), canvas) or ()):
+    if heading[0].words[0].text == "for" or any(draft.need for draft in said):
         named -= {"crop", "resize"}
-    named -= {"auto"} if _spells_out(spelled, heading, topic, canvas) else set()
+    again = _spells_out(spelled, heading, topic, canvas)
+    named -= {"auto"} if again else set()
     covered = {draft.tool for draft in spelled.drafts} >= named or topic == "background"
     where = topic is not None and all(_only_names(one) for one in heading)
     if where and spelled.complete:
         reading = replace(reading, unread=[*reading.unread, *heading])
-    if not spelled.complete or not covered or (reading.complete and not _spells_out(spelled, heading, topic, canvas)):
+    if not spelled.complete or not covered or (reading.complete and not again):
         return reading
     for found in spelled.units:
         if topic and (reading.complete or where):
