@@ -1,4 +1,4 @@
-"""Runs the steps of a checked plan: ground the region, run the tool, put the other pixels back, commit, go on.
+"""Runs the steps of a checked plan: work out each step, commit its result, go on from the pixels in memory.
 
 A step's result is committed by a writer thread while the next step already works on the pixels in memory; what is
 committed is reported in order. Decides nothing: which tools, which bases and where is in the plan.
@@ -6,40 +6,24 @@ committed is reported in order. Decides nothing: which tools, which bases and wh
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-import cv2
-import numpy as np
+from dataclasses import dataclass
 
 from agent import telling
-from agent.events import Committed, Event, Forked, Working
+from agent.events import Committed, Event, Forked
 from agent.plan import PREV, PlanStep
-from agent.turns import arguments_of, region_of
+from agent.stepping import Job, Result, measured, work
 from sessions import commits, history, turns, uploads
 from sessions.commits import Claim, Draft
-from sessions.errors import Cancelled, HeadMoved, PentimentoError, ToolFailed, Unsure
+from sessions.errors import Cancelled, HeadMoved, PentimentoError
 from sessions.identity import REVISION_PREFIX, seed_for
 from sessions.moves import branch_name
 from sessions.store import Store
 from sessions.tiles import Tiled
-from sessions.values import IDENTITY, Json, Picture, Pixels, Region, Revision, Step, Turn
-from tools import registry
-from tools.base import Edit, EditContext, EditResult, Progress, Tool
-from tools.pixels import composite, marked, shrink
-
-if TYPE_CHECKING:
-    from tools.regions import Grounding
-
-log = logging.getLogger(__name__)
-
-PREVIEW = 1024
-"""Longest side of the previews that faces are shown, in pixels."""
+from sessions.values import Json, Picture, Pixels, Revision, Step, Turn
 
 BEAT_SECONDS = 5.0
 LOOK_SECONDS = 0.05
@@ -62,18 +46,6 @@ class Start:
 
     picture: Picture
     landed: Future[Landed]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A step's outcome before it is durable."""
-
-    step: PlanStep
-    args: Json
-    region: Region | None
-    tool: Tool
-    edit: EditResult
-    facts: Json
 
 
 class Run:
@@ -130,54 +102,27 @@ class Run:
     def _work(
         self, index: int, step: PlanStep, base: Picture, pending: list[Future[Landed]]
     ) -> Generator[Event, None, Result]:
-        """Ground, run, composite; reports earlier commits as they land and stops at the first yield after a cancel."""
-        began = time.perf_counter()
-        tool = registry.get(step.tool)
-        args = arguments_of(tool, step.args)
-        region = region_meant(step, tool)
-        yield Working(index, step, 0.0)
-        self._check_in()
-        mask, facts = yield from self._ground(index, step, base, region)
-        seed = seed_for(self.turn.request_id, index)
-        context = EditContext(base, mask, self._subjects(step), seed)
-        running = guarded(tool, tool.run(context, tool.args.model_validate(args)))
-        with closing(running):
-            while (progress := next(running, None)) is not None and not isinstance(progress, EditResult):
-                while pending and pending[0].done():
-                    yield from self._settle(pending.pop(0))
-                yield Working(index, step, progress.fraction, progress.preview)
-                self._check_in()
-        edit = finished(base, progress, mask)
-        self._check_in()  # whoever said stop after the tool's last yield shall not find the step kept
-        yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
-        return Result(step, args, region, tool, edit, facts | {"seconds": round(time.perf_counter() - began, 3)})
+        """One step; reports earlier commits as they land and stops at the first yield after a cancel."""
+        job = Job(step, base, self._subjects(step), self._brush(step), self._seed(index, step))
+        with closing(work(index, job)) as working:
+            try:
+                while True:
+                    now = next(working)
+                    while pending and pending[0].done():
+                        yield from self._settle(pending.pop(0))
+                    yield now
+                    self._check_in()
+            except StopIteration as end:
+                result: Result = end.value
+        return result
 
-    def _ground(
-        self, index: int, step: PlanStep, picture: Picture, region: Region | None
-    ) -> Generator[Event, None, tuple[Pixels | None, Json]]:
-        """The mask of a region; Unsure, with the mask to show, when it is not certain and nobody has confirmed it."""
-        if region is None:
-            return None, {}
-        from tools import regions  # pulls in scikit-image, which whole-picture steps need not wait for
+    def _seed(self, index: int, step: PlanStep) -> int:
+        return seed_for(self.turn.request_id, index) if step.seed is None else step.seed
 
-        brush = self.store.picture(self.turn.session, region.mask).pixels if region.mask else None
-        search = regions.ground_steps(picture, region, brush)
-        try:
-            while True:
-                next(search)
-                yield Working(index, step, 0.0)
-                self._check_in()
-        except StopIteration as end:
-            found: Grounding = end.value
-        if found.confidence < regions.SURE and not step.confirmed:
-            raise Unsure(
-                f"I am not sure where {telling.place(region)!r} is; this is what I would change.",
-                "Say yes to use it, or mark the place with a box or the brush.",
-                found.confidence,
-                found.mask,
-                marked(Picture(shrink(picture.pixels, PREVIEW)), shrink(found.mask, PREVIEW)),
-            )
-        return found.mask, {"region": found.label, "confidence": round(found.confidence, 3)}
+    def _brush(self, step: PlanStep) -> Pixels | None:
+        """The mask that was drawn for a step, if its region is one."""
+        brush = (step.region or {}).get("mask")
+        return self.store.picture(self.turn.session, brush).pixels if brush else None
 
     def _subjects(self, step: PlanStep) -> tuple[Picture, ...]:
         def load(reference: str) -> Picture:
@@ -215,7 +160,7 @@ class Run:
             base=base.revision.id,
             subjects=result.step.subjects,
             region=result.region,
-            seed=seed_for(self.turn.request_id, index),
+            seed=self._seed(index, result.step),
         )
         draft = Draft(
             kept=kept,
@@ -254,60 +199,6 @@ class Run:
         landed = landing.result()
         self.made.append(landed.revision)
         yield from landed.events
-
-
-def region_meant(step: PlanStep, tool: Tool) -> Region | None:
-    """The region that a step names, or the one that its tool usually works on."""
-    if step.region is not None:
-        return region_of(step.region)
-    return Region(words=tool.usual) if tool.usual else None
-
-
-def guarded(tool: Tool, edit: Edit) -> Generator[Progress | EditResult, None, None]:
-    """A tool's progress and, last, its result; whatever it raises that is not ours becomes a sentence."""
-    try:
-        yield (yield from edit)
-    except PentimentoError:
-        raise
-    except MemoryError as error:
-        raise ToolFailed(f"There is not enough memory to {tool.name} this picture.", "Resize it first.") from error
-    except Exception as error:
-        log.exception("tool %s %s failed", tool.name, tool.version)
-        raise ToolFailed(f"The tool {tool.name} failed ({type(error).__name__}); nothing was changed.") from error
-
-
-def finished(base: Picture, edit: object, mask: Pixels | None) -> EditResult:
-    """The promise about untouched pixels: where the tool's mask (or the region's) is 0, the base's bits stand."""
-    if not isinstance(edit, EditResult):
-        raise ToolFailed("A tool ended without a result; nothing was changed.")
-    where = edit.mask if edit.mask is not None else mask
-    if where is None or edit.geometry != IDENTITY or edit.image.size != base.size:
-        return edit if edit.geometry == IDENTITY else replace(edit, mask=None)
-    image = composite(with_mode(base, edit.image.mode), edit.image, where)
-    return replace(edit, image=image, mask=where)
-
-
-def with_mode(picture: Picture, mode: str) -> Picture:
-    """The picture with an opaque alpha plane added where `mode` asks for one."""
-    if picture.mode == mode or mode != "RGBA":
-        return picture
-    opaque = np.full((picture.height, picture.width, 1), 255, np.uint8)
-    return Picture(np.concatenate([picture.pixels, opaque], axis=2))
-
-
-def measured(base: Picture, edit: EditResult) -> Json:
-    """What is told about a local edit: how much the mask covers, and how many pixels changed inside and outside it."""
-    if edit.mask is None or edit.image.size != base.size:
-        return {}
-    before, after = with_mode(base, edit.image.mode).pixels, edit.image.pixels
-    same = cv2.inRange(cv2.absdiff(before, after), (0,) * 4, (0,) * 4)
-    outside = (edit.mask == 0).view(np.uint8)
-    beyond = cv2.countNonZero(outside)
-    return {
-        "mask_fraction": round(1 - beyond / outside.size, 4),
-        "pixels_changed": same.size - cv2.countNonZero(same),
-        "pixels_changed_outside": beyond - cv2.countNonZero(cv2.bitwise_and(same, outside)),
-    }
 
 
 def failure(error: PentimentoError) -> Json:

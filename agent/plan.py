@@ -30,7 +30,7 @@ class PlanStep(Wire):
     """One tool call. `base` None = the branch head for step 1, the step before for later ones.
 
     `region`: None, {"words": …}, {"box": [x0, y0, x1, y1]} or {"mask": asset}. `confirmed`: the person has seen the
-    mask of an unsure region and accepted it.
+    mask of an unsure region and accepted it. `seed`: a recorded one, where a step is done again; None: a new one.
     """
 
     tool: str
@@ -39,6 +39,7 @@ class PlanStep(Wire):
     subjects: tuple[str, ...] = ()
     region: Json | None = None
     confirmed: bool = False
+    seed: int | None = None
 
 
 class Command(Wire):

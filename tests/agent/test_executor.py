@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agent.events import Asked, Committed, Working
-from agent.executor import finished, measured
+from agent.stepping import finished, measured
 from sessions import turns
 from sessions.errors import StorageFull
 from sessions.values import Picture, Region

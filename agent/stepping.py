@@ -1,0 +1,157 @@
+"""One step from a picture to its result: ground the region, run the tool, put the other pixels back, measure.
+
+Works on pixels in memory and knows no store, no turn and no branch: the executor commits what comes out, a merge and a
+replay use it as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from agent import telling
+from agent.events import Working
+from agent.plan import PlanStep
+from agent.turns import arguments_of, region_of
+from sessions.errors import PentimentoError, ToolFailed, Unsure
+from sessions.values import IDENTITY, Json, Picture, Pixels, Region
+from tools import registry
+from tools.base import Edit, EditContext, EditResult, Progress, Tool
+from tools.pixels import composite, marked, shrink
+
+if TYPE_CHECKING:
+    from tools.regions import Grounding
+
+log = logging.getLogger(__name__)
+
+PREVIEW = 1024
+"""Longest side of the previews that faces are shown, in pixels."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A step with everything it works on. `brush`: the mask that was drawn, uint8 (H, W), where its region is one."""
+
+    step: PlanStep
+    picture: Picture
+    subjects: tuple[Picture, ...] = ()
+    brush: Pixels | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A step's outcome before it is durable."""
+
+    step: PlanStep
+    args: Json
+    region: Region | None
+    tool: Tool
+    edit: EditResult
+    facts: Json
+
+
+def work(index: int, job: Job) -> Generator[Working, None, Result]:
+    """Ground, run, composite. Yields `Working` at every place where it may be stopped; raises the tool's own errors."""
+    began = time.perf_counter()
+    step, base = job.step, job.picture
+    tool = registry.get(step.tool)
+    args = arguments_of(tool, step.args)
+    region = region_meant(step, tool)
+    yield Working(index, step, 0.0)
+    mask, facts = yield from _ground(index, job, region)
+    context = EditContext(base, mask, job.subjects, job.seed)
+    running = guarded(tool, tool.run(context, tool.args.model_validate(args)))
+    with closing(running):
+        while (progress := next(running, None)) is not None and not isinstance(progress, EditResult):
+            yield Working(index, step, progress.fraction, progress.preview)
+    edit = finished(base, progress, mask)
+    yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
+    return Result(
+        step, args, region, tool, edit, facts | edit.facts | {"seconds": round(time.perf_counter() - began, 3)}
+    )
+
+
+def _ground(index: int, job: Job, region: Region | None) -> Generator[Working, None, tuple[Pixels | None, Json]]:
+    """The mask of a region; Unsure, with the mask to show, when it is not certain and nobody has confirmed it."""
+    if region is None:
+        return None, {}
+    from tools import regions  # pulls in scikit-image, which whole-picture steps need not wait for
+
+    search = regions.ground_steps(job.picture, region, job.brush)
+    try:
+        while True:
+            next(search)
+            yield Working(index, job.step, 0.0)
+    except StopIteration as end:
+        found: Grounding = end.value
+    if found.confidence < regions.SURE and not job.step.confirmed:
+        raise Unsure(
+            f"I am not sure where {telling.place(region)!r} is; this is what I would change.",
+            "Say yes to use it, or mark the place with a box or the brush.",
+            found.confidence,
+            found.mask,
+            marked(Picture(shrink(job.picture.pixels, PREVIEW)), shrink(found.mask, PREVIEW)),
+        )
+    return found.mask, {"region": found.label, "confidence": round(found.confidence, 3)}
+
+
+def region_meant(step: PlanStep, tool: Tool) -> Region | None:
+    """The region that a step names, or the one that its tool usually works on."""
+    if step.region is not None:
+        return region_of(step.region)
+    return Region(words=tool.usual) if tool.usual else None
+
+
+def guarded(tool: Tool, edit: Edit) -> Generator[Progress | EditResult, None, None]:
+    """A tool's progress and, last, its result; whatever it raises that is not ours becomes a sentence."""
+    try:
+        yield (yield from edit)
+    except PentimentoError:
+        raise
+    except MemoryError as error:
+        raise ToolFailed(f"There is not enough memory to {tool.name} this picture.", "Resize it first.") from error
+    except Exception as error:
+        log.exception("tool %s %s failed", tool.name, tool.version)
+        raise ToolFailed(f"The tool {tool.name} failed ({type(error).__name__}); nothing was changed.") from error
+
+
+def finished(base: Picture, edit: object, mask: Pixels | None) -> EditResult:
+    """The promise about untouched pixels: where the tool's mask (or the region's) is 0, the base's bits stand."""
+    if not isinstance(edit, EditResult):
+        raise ToolFailed("A tool ended without a result; nothing was changed.")
+    where = edit.mask if edit.mask is not None else mask
+    if where is None or edit.geometry != IDENTITY or edit.image.size != base.size:
+        return edit if edit.geometry == IDENTITY else replace(edit, mask=None)
+    image = composite(with_mode(base, edit.image.mode), edit.image, where)
+    return replace(edit, image=image, mask=where)
+
+
+def with_mode(picture: Picture, mode: str) -> Picture:
+    """The picture with an opaque alpha plane added where `mode` asks for one."""
+    if picture.mode == mode or mode != "RGBA":
+        return picture
+    opaque = np.full((picture.height, picture.width, 1), 255, np.uint8)
+    return Picture(np.concatenate([picture.pixels, opaque], axis=2))
+
+
+def measured(base: Picture, edit: EditResult) -> Json:
+    """What is told about a local edit: how much the mask covers, and how many pixels changed inside and outside it."""
+    if edit.mask is None or edit.image.size != base.size:
+        return {}
+    before, after = with_mode(base, edit.image.mode).pixels, edit.image.pixels
+    same = cv2.inRange(cv2.absdiff(before, after), (0,) * 4, (0,) * 4)
+    outside = (edit.mask == 0).view(np.uint8)
+    beyond = cv2.countNonZero(outside)
+    return {
+        "mask_fraction": round(1 - beyond / outside.size, 4),
+        "pixels_changed": same.size - cv2.countNonZero(same),
+        "pixels_changed_outside": beyond - cv2.countNonZero(cv2.bitwise_and(same, outside)),
+    }
