@@ -10,15 +10,16 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
-from agent import commands, telling, turns
+from agent import commands, planning, telling, turns
 from agent.events import Asked, Event, Finished, Planned, Refused
-from agent.executor import Run, failure
-from agent.plan import Ask, Candidate, Context, Plan, Planner
+from agent.executor import Run
+from agent.plan import Ask, Candidate, Plan, Planner
+from agent.planning import Focus, Wish, failure
 from sessions import history, intake, uploads
 from sessions import turns as stored
-from sessions.errors import Ambiguous, Cancelled, NotFound, NothingToUndo, PentimentoError, PlanError, Unsure
-from sessions.history import Graph
+from sessions.errors import Cancelled, PentimentoError, Unsure
 from sessions.identity import new_id
 from sessions.store import Store
 from sessions.values import Asset, Json, Picture, Revision, Session, Turn, TurnState
@@ -28,6 +29,8 @@ Upload = tuple[str, bytes]
 """A file as a face received it: its name (words for people, nothing more) and its bytes."""
 
 THUMBNAIL = 256
+EVERYTHING = Focus()
+"""The branch's head, and no place marked on it."""
 
 
 class Assistant:
@@ -62,13 +65,12 @@ class Assistant:
         files: Sequence[Upload] = (),
         request_id: str | None = None,
         branch: str | None = None,
+        focus: Focus = EVERYTHING,
     ) -> Iterator[Event]:
         """Everything that a message leads to. The same request_id again goes on where it stopped, and never twice."""
-        text = self._checked(text, files)
-        request_id = request_id or new_id()
-        turn = stored.find(self.store, session, request_id) or self._plan(session, text, files, request_id, branch)
+        turn = self._begin(Wish(session, text, request_id or new_id(), branch, focus), files)
         if "answers" in turn.outcome:
-            turn = self._answered(turn)
+            turn = planning.answered(self.store, turn)
         plan = Plan.model_validate(turn.plan)
         yield Planned(turn.request_id, plan)
         if turn.state in ("planned", "running"):
@@ -78,7 +80,29 @@ class Assistant:
         else:
             yield from self._ended(turn)
 
-    # Planning
+    def propose(
+        self,
+        session: str,
+        text: str,
+        files: Sequence[Upload] = (),
+        request_id: str | None = None,
+        branch: str | None = None,
+        focus: Focus = EVERYTHING,
+    ) -> Turn:
+        """Plan and store a message, run nothing: `amend` may change the plan, `turn` with its request_id runs it."""
+        return self._begin(Wish(session, text, request_id or new_id(), branch, focus, hold=True), files)
+
+    def amend(self, session: str, request_id: str, plan: Plan) -> Turn:
+        """Put the plan as the person has changed it in place of the stored one; PlanError where it does not fit."""
+        return planning.amend(self.store, stored.get(self.store, session, request_id), plan)
+
+    def _begin(self, wish: Wish, files: Sequence[Upload]) -> Turn:
+        text = self._checked(wish.text, files)
+        found = stored.find(self.store, wish.session, wish.request_id)
+        if found is not None:
+            return found
+        wish = replace(wish, text=text, attachments=self._receive(wish.session, files))
+        return planning.begin(self.store, self.planner, wish)
 
     def _checked(self, text: str, files: Sequence[Upload]) -> str:
         intake.check_attachments(len(files))
@@ -87,73 +111,6 @@ class Assistant:
     def _receive(self, session: str, files: Sequence[Upload]) -> tuple[Asset, ...]:
         admitted = [(intake.admit(data, name), name) for name, data in files]
         return tuple(uploads.receive(self.store, session, one, name) for one, name in admitted)
-
-    def _plan(self, session: str, text: str, files: Sequence[Upload], request_id: str, branch: str | None) -> Turn:
-        """Plan a message and store the turn; or recognise it as the answer to what this branch was asked."""
-        attachments = self._receive(session, files)
-        graph = history.graph(self.store, session)
-        context = turns.context_of(graph, branch, attachments)
-        waiting = [t for t in stored.open_turns(self.store, session, context.branch) if t.state == "waiting"]
-        candidate = self._answer(waiting[0], text, graph) if waiting else None
-        plan = None if candidate else self._understand(text, graph, context)
-        if plan is not None and waiting and not plan.steps and plan.command is None and plan.ask is None:
-            candidate = _free(waiting[0], text)
-        turn = Turn(
-            session=session,
-            request_id=request_id,
-            message="",
-            branch=context.branch,
-            planned_head=context.head,
-            plan=plan.to_json() if plan else {},
-            state="planned",
-            next_step=0,
-            cancel=False,
-            lease=None,
-            heartbeat=None,
-            outcome={},
-            created_at="",
-        )
-        names = tuple(asset.sha256 for asset in attachments)
-        if candidate is not None:
-            answer = {"answers": waiting[0].request_id, "with": candidate.model_dump(mode="json")}
-            return stored.begin(self.store, _closed(turn, answer), text, names)
-        for old in waiting:
-            stored.cancel(self.store, session, old.request_id)
-        return stored.begin(self.store, turn, text, names)
-
-    def _understand(self, text: str, graph: Graph, context: Context) -> Plan:
-        """The planner's plan, checked; one that does not fit this session becomes a refusal that says why."""
-        if not text:
-            return self._added(context)
-        try:
-            return turns.check(self.planner.plan(text, context), graph, context)
-        except (PlanError, NotFound, Ambiguous, NothingToUndo) as error:
-            return Plan(chat=str(error), refused=error.code, planner=self.planner.name)
-
-    def _added(self, context: Context) -> Plan:
-        """Photos without a word: nothing to do yet, but they are there."""
-        names = " and ".join(asset.name for asset in context.attachments) or "nothing"
-        return Plan(chat=f"You sent {names}. Say what should change.", refused="no_words", planner=self.planner.name)
-
-    def _answer(self, turn: Turn, text: str, graph: Graph) -> Candidate | None:
-        ask = Plan.model_validate(turn.plan).ask
-        return turns.answer(text, ask, graph) if ask else None
-
-    def _answered(self, answer: Turn) -> Turn:
-        """The turn that an answer belongs to, its plan filled in; sent again, the turn as it now is."""
-        asked = stored.get(self.store, answer.session, answer.outcome["answers"])
-        if asked.state != "waiting":
-            return asked
-        candidate = Candidate.model_validate(answer.outcome["with"])
-        if candidate.value is False:
-            return stored.finish(self.store, asked, "cancelled", {"reply": _LEFT_ALONE}, _LEFT_ALONE)
-        plan = Plan.model_validate(asked.plan).answered(candidate.revision or candidate.value)
-        graph = history.graph(self.store, asked.session)
-        try:
-            checked = turns.check(plan, graph, turns.context_of(graph, asked.branch))
-        except PentimentoError as error:
-            return stored.finish(self.store, asked, "refused", {"error": failure(error)}, str(error))
-        return stored.resume(self.store, asked, checked.to_json())
 
     # Running
 
@@ -246,22 +203,7 @@ class Assistant:
         yield Finished(turn.state, reply, branch, tuple(stored.revisions(self.store, turn)))
 
 
-_LEFT_ALONE = "Nothing was changed. Name the place in other words, or mark it with a box or the brush."
 _STOPPED = "Stopped. Nothing of the step that was running is kept."
-
-
-def _closed(turn: Turn, outcome: Json) -> Turn:
-    """A turn that only answers another one: done from the start."""
-    return Turn(**{**vars(turn), "state": "done", "outcome": outcome})
-
-
-def _free(turn: Turn, text: str) -> Candidate | None:
-    """A message taken as the answer itself, where the question allows free words."""
-    ask = Plan.model_validate(turn.plan).ask
-    if ask is None or not ask.free or ask.slot is None:
-        return None
-    words = text.strip().strip("\"'“”‘’")
-    return Candidate(label=words, value={"words": words} if ask.slot.endswith(".region") else words)
 
 
 def _question(ask: Ask) -> str:

@@ -23,7 +23,7 @@ from sessions.identity import REVISION_PREFIX, seed_for
 from sessions.moves import branch_name
 from sessions.store import Store
 from sessions.tiles import Tiled
-from sessions.values import Json, Picture, Pixels, Revision, Step, Turn
+from sessions.values import Picture, Pixels, Revision, Step, Turn
 
 BEAT_SECONDS = 5.0
 LOOK_SECONDS = 0.05
@@ -167,6 +167,7 @@ class Run:
             parents=(base.revision.id,),
             step=step,
             geometry=result.edit.geometry,
+            source="edit" if result.step.seed is None else "replay",
             claim=Claim(self.turn.request_id, index, self.holder),
             turn=self.turn.request_id,
             made_with={"device": "cpu", "weights": list(result.tool.weights)},
@@ -199,8 +200,3 @@ class Run:
         landed = landing.result()
         self.made.append(landed.revision)
         yield from landed.events
-
-
-def failure(error: PentimentoError) -> Json:
-    """An error as it is stored in the turn's outcome."""
-    return {"code": error.code, "message": error.message, "hint": error.hint}

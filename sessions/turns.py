@@ -158,12 +158,21 @@ def wait(store: Store, turn: Turn, plan: Json, reply: str) -> Turn:
 
 def resume(store: Store, turn: Turn, plan: Json) -> Turn:
     """Give a waiting turn the plan with its answer filled in, ready to be taken."""
-    filled = update(schema.turns).where(*_MINE, _t.state == "waiting").values(plan=dumps(plan), state="planned")
+    return _replan(store, turn, plan, "waiting", "That question has been answered already.")
+
+
+def amend(store: Store, turn: Turn, plan: Json) -> Turn:
+    """Give a turn that nobody has begun to run the plan as the person has changed it; TurnBusy if it is too late."""
+    return _replan(store, turn, plan, "planned", "This plan has begun to run already.")
+
+
+def _replan(store: Store, turn: Turn, plan: Json, state: TurnState, late: str) -> Turn:
+    filled = update(schema.turns).where(*_MINE, _t.state == state).values(plan=dumps(plan), state="planned")
     with store.database.write() as connection:
         touch(connection, turn.session, store.owner)
         changed = connection.execute(filled, _key(turn.session, turn.request_id)).rowcount
     if not changed:
-        raise TurnBusy("That question has been answered already.")
+        raise TurnBusy(late)
     return get(store, turn.session, turn.request_id)
 
 

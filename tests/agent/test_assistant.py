@@ -84,7 +84,7 @@ def test_a_turn_cut_short_goes_on_at_its_first_step_without_a_revision(say, assi
 
 def test_a_dead_runner_is_replaced_and_each_step_is_made_once(assistant, store, session):
     plan = json.dumps({"steps": [CROP, WARM, FLIP]})
-    planned = assistant._plan(session, plan, (), "r", None)
+    planned = assistant.propose(session, plan, (), "r")
     turns.take(store, session, "r", "elsewhere/1/dead")
     with pytest.raises(TurnBusy):
         list(assistant.turn(session, plan, request_id="r"))
@@ -127,7 +127,7 @@ def test_continuing_from_the_head_of_another_branch_extends_that_branch(say, sto
 
 def test_a_head_that_moved_in_the_meantime_makes_a_sibling_branch(assistant, store, session, say):
     plan = json.dumps({"steps": [WARM]})
-    assistant._plan(session, plan, (), "slow", None)
+    assistant.propose(session, plan, (), "slow")
     say(CROP)
     events = list(assistant.turn(session, plan, request_id="slow"))
     assert end(events).branch == "adjust"
