@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sessions.errors import PlanError
 from sessions.values import Asset, Json, Revision
 
 PREV = "prev"
 MAX_STEPS = 8
+"""How many new steps one message may ask for."""
+LONGEST_PLAN = 200
+"""How many steps a plan may have together with recorded ones, which a replay brings."""
 
 CommandName = Literal["undo", "redo", "switch", "branch", "rename", "merge", "compare", "reset", "replay", "export"]
 
@@ -80,13 +83,20 @@ class Plan(Wire):
     """
 
     command: Command | None = None
-    steps: tuple[PlanStep, ...] = Field(default=(), max_length=MAX_STEPS)
+    steps: tuple[PlanStep, ...] = Field(default=(), max_length=LONGEST_PLAN)
     ask: Ask | None = None
     chat: str | None = None
     planner: str = ""
     confidence: float = Field(default=1.0, ge=0, le=1)
     notes: tuple[str, ...] = ()
     refused: str | None = None
+
+    @field_validator("steps")
+    @classmethod
+    def _few_new_ones(cls, steps: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
+        if sum(step.seed is None for step in steps) > MAX_STEPS:
+            raise ValueError(f"a plan has at most {MAX_STEPS} new steps")
+        return steps
 
     def to_json(self) -> Json:
         return self.model_dump(mode="json")
@@ -125,6 +135,7 @@ class Context:
 class Planner(Protocol):
     """Implemented by `planners.rules` now; by token heads and chat models later. (Tests bring scripted ones.)"""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def plan(self, text: str, context: Context) -> Plan: ...
