@@ -10,6 +10,7 @@ import re
 
 from pydantic import ValidationError
 
+from agent import recipes
 from agent.commands import head_after
 from agent.plan import PREV, Ask, Candidate, Context, Plan, PlanStep
 from sessions.errors import Ambiguous, NotFound, PlanError
@@ -35,6 +36,7 @@ def context_of(graph: Graph, branch: str | None, attachments: tuple[Asset, ...] 
 
 def check(plan: Plan, graph: Graph, context: Context) -> Plan:
     """The plan with every base written out (a full id or `prev`); PlanError, NotFound or Ambiguous if it cannot be."""
+    plan = recipes.unfolded(plan, graph, context)
     start = _start(plan, graph, context)
     assets = {asset.sha256: asset for asset in context.attachments if asset.kind == "image"}
     if plan.steps and plan.ask is None and plan.steps[0].base is None and plan.command is None and assets:
@@ -44,7 +46,7 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
     steps = []
     for index, step in enumerate(plan.steps):
         if plan.ask is None:
-            _arguments(step)
+            check_call(step)
         usual = start if index == 0 else PREV
         steps.append(step.model_copy(update={"base": _base(step.base, usual, index, graph, assets)}))
     return plan.model_copy(update={"steps": tuple(steps)})
@@ -75,8 +77,8 @@ def _which_photo(plan: Plan, assets: tuple[Asset, ...]) -> Plan:
     return plan.model_copy(update={"ask": question})
 
 
-def _arguments(step: PlanStep) -> None:
-    """Arguments, region and subjects against the tool's own declaration."""
+def check_call(step: PlanStep) -> None:
+    """Arguments, region and subjects against the tool's own declaration; PlanError where they do not fit."""
     tool = registry.get(step.tool)
     arguments_of(tool, step.args)
     low, high = tool.subjects
