@@ -21,6 +21,7 @@ from sessions.rows import revision_of, turn_of
 from sessions.values import MoveKind, Source, TurnState
 
 _s, _r, _m, _b, _t = schema.sessions, schema.revisions, schema.moves, schema.branches, schema.turns
+_g = schema.tags
 _first, _second, _after = aliased(_r), aliased(_r), aliased(_r)
 _image, _mask, _inverted = aliased(schema.pictures), aliased(schema.pictures), aliased(_m)
 _said, _link = schema.messages, schema.message_revisions
@@ -69,6 +70,7 @@ _MOVES = (
 _BRANCHES = (
     select(_b.c.name, _b.c.head, _r.c.id.label("found")).outerjoin(_r, _at(_r, _b, _b.c.head)).where(_b.c.session == AT)
 )
+_TAGS = select(_g.c.name, _r.c.id.label("found")).outerjoin(_r, _at(_r, _g, _g.c.revision)).where(_g.c.session == AT)
 _ASSETS = select(schema.assets.c.sha256).where(schema.assets.c.session == AT)
 _MESSAGES = select(_said).where(_said.c.session == AT)
 _LOOSE = (
@@ -86,7 +88,7 @@ _TURNS = (
 
 
 def check_history(look: Look) -> Iterator[Problem]:
-    """Revisions, after `check_pixels` has said what they stand on; branches and moves; messages and turns."""
+    """Revisions, after `check_pixels` has said what they stand on; branches, tags and moves; messages and turns."""
     yield from _revisions(look)
     yield from _moves(look)
     yield from _branches(look)
@@ -140,7 +142,7 @@ def _revision(row: Row[Any], look: Look, last: int) -> Iterator[Fault]:
 def _moves(look: Look) -> Iterator[Problem]:
     """Every move begins where the one before it ended; where the last ones ended is left in `look.heads`."""
     for row in look.rows(_MOVES):
-        for fault in _move(row, look.heads.pop(row.branch, None)):
+        for fault in _move(row, look.heads.pop(row.old_name or row.branch, None)):
             yield look.problem(fault, "move", row.id)
         look.heads[row.branch] = row.after  # popped before, so that the newest stands last
 
@@ -151,7 +153,8 @@ def _move(row: Row[Any], stood: str | None) -> Iterator[Fault]:
     opens = row.kind in ("root", "branch")
     if row.kind not in get_args(MoveKind) or (row.before != stood and row.kind != "repair" and not opens):
         yield "mismatch", "it does not begin where the branch was"
-    if (row.kind == "redo") != (row.inverts is not None) or (opens and row.before is not None):
+    fits = (row.kind == "redo") == (row.inverts is not None) and (row.kind == "rename") == (row.old_name is not None)
+    if not fits or (opens and row.before is not None):
         yield "mismatch", "its kind does not fit what it did"
     if row.turn is not None and row.turn_found is None:
         yield "dangling", "the turn it came of has no record"
@@ -171,6 +174,15 @@ def _branches(look: Look) -> Iterator[Problem]:
     current = next(reversed(look.heads), None)
     if current is not None and current not in names:
         yield look.problem(("dangling", "it is the current branch and is not there"), "branch", current)
+    yield from _tags(look, names)
+
+
+def _tags(look: Look, branches: set[str]) -> Iterator[Problem]:
+    for row in look.rows(_TAGS):
+        if row.found is None:
+            yield look.problem(("dangling", "what it was put on is not there"), "tag", row.name)
+        if row.name in branches:
+            yield look.problem(("mismatch", "a branch has its name"), "tag", row.name)
 
 
 def _messages(look: Look) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, union_all, update
 
 from sessions import schema
 from sessions.errors import HeadMoved, TurnBusy
@@ -23,9 +23,24 @@ _NEXT_SEQ = (
     .values(seq=schema.sessions.c.seq + 1)
     .returning(schema.sessions.c.seq)
 )
-_NAMES_LIKE = select(schema.branches.c.name).where(
-    schema.branches.c.session == bindparam("session_id"),
-    schema.branches.c.name.startswith(bindparam("wanted")),
+_NAMES_LIKE = union_all(
+    *(
+        select(table.c.name).where(
+            table.c.session == bindparam("session_id"), table.c.name.startswith(bindparam("wanted"))
+        )
+        for table in (schema.branches, schema.tags)
+    )
+)
+_RENAMED = (
+    select(schema.moves.c.id, schema.moves.c.branch)
+    .where(
+        schema.moves.c.session == bindparam("session_id"),
+        schema.moves.c.kind == "rename",
+        schema.moves.c.old_name == bindparam("branch"),
+        schema.moves.c.id > bindparam("after"),
+    )
+    .order_by(schema.moves.c.id.desc())
+    .limit(1)
 )
 _ADVANCE = (
     update(schema.branches)
@@ -43,16 +58,22 @@ _PROGRESS = (
         schema.turns.c.session == bindparam("session_id"),
         schema.turns.c.request_id == bindparam("turn_id"),
         schema.turns.c.lease == bindparam("held"),
-        schema.turns.c.next_step == bindparam("index"),
+        schema.turns.c.next_step == bindparam("due"),
     )
-    .values(next_step=schema.turns.c.next_step + 1, branch=bindparam("branch_name"))
+    .values(next_step=bindparam("index") + 1, branch=bindparam("branch_name"))
     .returning(schema.turns.c.message)
 )
 
 
+COMMAND = -1
+
+
 @dataclass(frozen=True)
 class Claim:
-    """Which step of which turn a revision fulfils, and the lease that proves who may say so."""
+    """Which step of which turn a revision fulfils, and the lease that proves who may say so.
+
+    COMMAND stands for the turn's command, which comes before its steps and leaves them all to be done.
+    """
 
     turn: str
     index: int
@@ -81,12 +102,17 @@ class Draft:
 
 
 def append(store: Store, session: str, branch: str, draft: Draft, expect: str) -> Revision:
-    """Add a revision on a branch whose head is `expect`; HeadMoved if it is not. Never forks."""
+    """Add a revision on a branch whose head is `expect`; HeadMoved if it is not. Never forks.
+
+    A branch that was renamed while the revision was being made is found under its new name.
+    """
     with store.database.write() as connection:
         touch(connection, session, store.owner)
+        branch = _called_now(connection, session, branch)
         revision = _insert(connection, store, session, draft)
         advance(connection, (session, branch), expect, revision.id)
-        record(connection, (session, branch), "append", (expect, revision.id), turn=draft.turn)
+        kind: MoveKind = "merge" if len(draft.parents) == 2 else "append"
+        record(connection, (session, branch), kind, (expect, revision.id), turn=draft.turn)
         _tick(connection, session, branch, draft, revision.id)
     return revision
 
@@ -108,11 +134,23 @@ def append_on_new_branch(store: Store, session: str, wanted: str, draft: Draft) 
 
 
 def open_branch(connection: Connection, session: str, wanted: str, head: str) -> str:
-    """Insert a branch under the first free name; the caller holds the session by `touch`."""
+    """Insert a branch under the first name that no branch and no tag has; the caller holds the session by `touch`."""
     taken = set(connection.execute(_NAMES_LIKE, {"session_id": session, "wanted": wanted}).scalars())
     names = (wanted if i == 1 else f"{wanted}-{i}" for i in range(1, len(taken) + 2))
     name = next(name for name in names if name not in taken)
     connection.execute(schema.branches.insert(), {"session": session, "name": name, "head": head, "version": 1})
+    return name
+
+
+def _called_now(connection: Connection, session: str, branch: str) -> str:
+    """The name itself where a branch has it; else the name now of the branch that had it last, if there was one."""
+    b = schema.branches.c
+    name, after = branch, 0
+    while connection.execute(select(b.name).where(b.session == session, b.name == name)).first() is None:
+        renamed = connection.execute(_RENAMED, {"session_id": session, "branch": name, "after": after}).first()
+        if renamed is None:
+            return branch
+        after, name = renamed.id, renamed.branch
     return name
 
 
@@ -137,9 +175,12 @@ def record(
     kind: MoveKind,
     heads: tuple[str | None, str],
     turn: str | None = None,
-    inverts: int | None = None,
+    **more: int | str | None,
 ) -> None:
-    """One row of the reflog: the branch `place` = (session, name) went from heads[0] to heads[1]."""
+    """One row of the reflog: the branch `place` = (session, name) went from heads[0] to heads[1].
+
+    `more`: what a kind of move has besides, `inverts` of a redo and `old_name` of a rename.
+    """
     row = {
         "session": place[0],
         "branch": place[1],
@@ -147,10 +188,9 @@ def record(
         "before": heads[0],
         "after": heads[1],
         "turn": turn,
-        "inverts": inverts,
         "created_at": now(),
     }
-    connection.execute(schema.moves.insert(), row)
+    connection.execute(schema.moves.insert(), row | more)
 
 
 def _insert(connection: Connection, store: Store, session: str, draft: Draft) -> Revision:
@@ -204,6 +244,7 @@ def _tick(connection: Connection, session: str, branch: str, draft: Draft, revis
     if claim is None:
         return
     values = {"session_id": session, "turn_id": claim.turn, "held": claim.lease, "index": claim.index}
+    values["due"] = max(claim.index, 0)
     message = connection.execute(_PROGRESS, values | {"branch_name": branch}).scalar()
     if message is None:
         raise TurnBusy("Another process is continuing this turn.", "Wait for it, or look at the log.")

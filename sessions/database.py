@@ -18,10 +18,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sessions.errors import SchemaTooNew, StorageError, StorageFull
 from sessions.files import storage_errors
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest migration this code knows."""
 
-KNOWN_SCHEMAS = ("0001",)
+KNOWN_SCHEMAS = ("0001", "0002")
 BUSY_SECONDS = 60
 
 

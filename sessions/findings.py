@@ -32,7 +32,7 @@ AT: BindParameter[str] = bindparam("session")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong. `what`: revision, file, tile, picture, asset, branch, move, message, turn, session …"""
+    """One thing that is wrong. `what`: revision, file, tile, picture, asset, branch, tag, move, message, turn, …"""
 
     word: Word
     what: str

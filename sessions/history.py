@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.orm import aliased
 
 from sessions import schema
 from sessions.errors import Ambiguous, NotFound
 from sessions.identity import REVISION_PREFIX
 from sessions.moves import undone_statement
-from sessions.rows import OWNED, branch_of, move_of, no_revision, no_session, revision_of, session_of
+from sessions.rows import OWNED, branch_of, move_of, no_revision, no_session, revision_of, session_of, tag_of
 from sessions.store import Store
-from sessions.values import Branch, Move, Revision, Session
+from sessions.values import Branch, Move, Revision, Session, Tag
 
 _r = schema.revisions.c
 _PAGE = (
@@ -34,6 +34,7 @@ _BRANCHES = (
     .where(schema.branches.c.session == bindparam("session"), OWNED)
     .order_by(schema.branches.c.name)
 )
+_TAGS = select(schema.tags).where(schema.tags.c.session == bindparam("session"), OWNED).order_by(schema.tags.c.name)
 _NEWEST_MOVE = (
     select(schema.moves.c.branch)
     .where(schema.moves.c.session == bindparam("session"), OWNED)
@@ -55,7 +56,8 @@ _WORDS = (
 class Graph:
     """A session's whole history as one consistent reading. `current` is None in an empty session.
 
-    `revisions` are in order of commit, undone lines included; `branches`: name → head; `words`: revision → message.
+    `revisions` are in order of commit, undone lines included; `branches`: name → head; `words`: revision → message;
+    `tags`: name → revision.
     """
 
     session: Session
@@ -64,6 +66,7 @@ class Graph:
     current: str | None
     words: Mapping[str, str]
     undone: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> Mapping[str, Revision]:
@@ -104,26 +107,39 @@ def graph(store: Store, session: str) -> Graph:
         if row is None:
             raise no_session()
         branches = {b.name: b.head for b in connection.execute(_BRANCHES, mine)}
+        tags = {t.name: t.revision for t in connection.execute(_TAGS, mine)}
         current = connection.execute(_NEWEST_MOVE, mine).scalar()
         revisions = tuple(revision_of(r) for r in connection.execute(_ALL, mine))
         words = {w.revision: w.text for w in connection.execute(_WORDS, mine)}
         undone = connection.execute(undone_statement(), {"session_id": session, "branch": current}).first()
-    return Graph(session_of(row), revisions, branches, current, words, undone.before if undone else None)
+    return Graph(session_of(row), revisions, branches, current, words, undone.before if undone else None, tags)
 
 
 def current_branch(store: Store, session: str) -> str:
     """The branch of the newest move; NotFound in a session without pictures."""
     with store.database.read() as connection:
-        name = connection.execute(_NEWEST_MOVE, store.mine(session)).scalar()
+        name = newest_branch(connection, store, session)
     if name is None:
         raise NotFound("This session has no picture yet.", "pentimento new PHOTO starts one.")
-    return str(name)
+    return name
+
+
+def newest_branch(connection: Connection, store: Store, session: str) -> str | None:
+    """The branch of the newest move, None without any; part of other modules' work."""
+    name: str | None = connection.execute(_NEWEST_MOVE, store.mine(session)).scalar()
+    return name
 
 
 def branches(store: Store, session: str) -> list[Branch]:
     """All branches by name."""
     with store.database.read() as connection:
         return [branch_of(row) for row in connection.execute(_BRANCHES, store.mine(session))]
+
+
+def tags(store: Store, session: str) -> list[Tag]:
+    """All tags by name."""
+    with store.database.read() as connection:
+        return [tag_of(row) for row in connection.execute(_TAGS, store.mine(session))]
 
 
 def page(store: Store, session: str, limit: int = 50, before: int = 2**31 - 1) -> list[Revision]:
@@ -157,7 +173,7 @@ _SELECTOR = re.compile(r"(?P<name>[^~]+)(?:~(?P<back>\d{0,5}))?")
 
 
 def resolve(graph: Graph, text: str, branch: str | None = None) -> Revision:
-    """The revision meant by `#7`, `7`, an id or its beginning, a branch, `head`, `original`, each perhaps with `~2`.
+    """The revision meant by `#7`, `7`, an id or its beginning, a branch, a tag, `head`, `original`, each or with `~2`.
 
     `head` and `original` are of `branch`, by default the current one. NotFound or Ambiguous otherwise.
     """
@@ -176,6 +192,8 @@ def resolve(graph: Graph, text: str, branch: str | None = None) -> Revision:
 def _named(graph: Graph, name: str, branch: str | None) -> Revision:
     if name in graph.branches:
         return graph.by_id[graph.branches[name]]
+    if name in graph.tags:
+        return graph.by_id[graph.tags[name]]
     if name.lower() in ("head", "original") and branch is not None and branch in graph.branches:
         line = list(graph.line(graph.branches[branch]))
         return line[0] if name.lower() == "head" else line[-1]

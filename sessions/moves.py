@@ -8,7 +8,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Row,
+    ScalarSelect,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from sessions import schema
@@ -46,16 +61,47 @@ _same = _same.union_all(
 _TURN_START = select(_same.c.parent).order_by(_same.c.seq).limit(1)
 _later = schema.moves.alias()
 _redone = aliased(schema.moves)
-_LAST_APPEND = select(func.coalesce(func.max(_later.c.id), 0)).where(
-    _later.c.session == _AT,
-    _later.c.branch == bindparam("branch"),
-    _later.c.kind.in_(("append", "merge", "root", "repair")),
+
+
+def _opening(name: ColumnElement[Any], until: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """The newest move before `until` that gave a branch this name."""
+    o = schema.moves.alias().c
+    newest = select(func.coalesce(func.max(o.id), 0)).where(
+        o.session == _AT, o.branch == name, o.kind.in_(("root", "branch", "rename")), o.id < until
+    )
+    return newest.scalar_subquery()
+
+
+_branch = cast(bindparam("branch"), Text)
+_end = literal(2**31 - 1, Integer)
+_earlier = schema.moves.alias()
+CALLED = select(_branch.label("name"), _opening(_branch, _end).label("since"), _end.label("until")).cte(
+    "called", recursive=True
+)
+CALLED = CALLED.union_all(
+    select(_earlier.c.old_name, _opening(_earlier.c.old_name, _earlier.c.id), _earlier.c.id).join(
+        CALLED, (_earlier.c.id == CALLED.c.since) & (_earlier.c.kind == "rename")
+    )
+)
+"""The names of the branch `branch` of the session `session_id`, newest first: its moves under each are `since` ≤ id <
+`until`. Another branch may have had a name before it, or have taken it since."""
+
+
+def of_branch(moves: FromClause) -> ColumnElement[bool]:
+    """Whether a move belongs to the branch whose names are `CALLED`."""
+    c = moves.c
+    return (c.branch == CALLED.c.name) & (c.id >= CALLED.c.since) & (c.id < CALLED.c.until) & (c.session == _AT)
+
+
+_LAST_APPEND = (
+    select(func.coalesce(func.max(_later.c.id), 0))
+    .join(CALLED, of_branch(_later))
+    .where(_later.c.kind.in_(("append", "merge", "root", "repair")))
 )
 _UNDONE = (
     select(_m.id, _m.before, _m.after)
+    .join(CALLED, of_branch(schema.moves))
     .where(
-        _m.session == _AT,
-        _m.branch == bindparam("branch"),
         _m.kind.in_(("undo", "reset")),
         _m.id > _LAST_APPEND.scalar_subquery(),
         ~select(_redone.c.id).where(_redone.c.inverts == _m.id).exists(),
@@ -120,9 +166,8 @@ def create_branch(
         touch(connection, session, store.owner)
         if connection.execute(REVISION, store.mine(session) | {"id": at}).first() is None:
             raise no_revision()
-        taken = connection.execute(BRANCH, store.mine(session) | {"branch": name}).first()
-        if exact and taken is not None:
-            raise NameTaken(f"There is a branch called {name!r} already.", "Choose another name.")
+        if exact:
+            must_be_free(connection, session, name)
         opened = open_branch(connection, session, name, at)
         record(connection, (session, opened), "branch", (None, at), turn=turn)
         return Branch(session, opened, at, 1)
@@ -149,11 +194,19 @@ def branch(store: Store, session: str, name: str) -> Branch:
     return branch_of(row)
 
 
+def must_be_free(connection: Connection, session: str, name: str) -> None:
+    """Raise NameTaken where a branch or a tag has this name: they share their names, so that each means one thing."""
+    for what, table in (("branch", schema.branches), ("tag", schema.tags)):
+        taken = select(table.c.name).where(table.c.session == session, table.c.name == name)
+        if connection.execute(taken).first() is not None:
+            raise NameTaken(f"There is a {what} called {name!r} already.", "Choose another name.")
+
+
 def check_name(name: str) -> str:
-    """Branch names: a letter or digit, then letters, digits, `.`, `_`, `-`; not a word that means something else."""
+    """Of branches and tags: a letter or digit, then letters, digits, `.`, `_`, `-`; not a word that means something."""
     if not _NAME.fullmatch(name) or name.lower() in _RESERVED or set(name) <= set("0123456789"):
         raise NameTaken(
-            f"{name!r} cannot be a branch name.", "Use letters, digits, dots and dashes, such as warm-version."
+            f"{name!r} cannot be a name here.", "Use letters, digits, dots and dashes, such as warm-version."
         )
     return name
 
@@ -193,5 +246,5 @@ def _go(
     inverts: int | None = None,
 ) -> Branch:
     moved = advance(connection, place, *heads)
-    record(connection, place, kind, heads, turn, inverts)
+    record(connection, place, kind, heads, turn, inverts=inverts)
     return moved

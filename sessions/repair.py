@@ -19,6 +19,7 @@ from sessions.check_pixels import file_fault, sound_tiles
 from sessions.commits import advance, record
 from sessions.files import storage_errors
 from sessions.findings import Problem
+from sessions.moves import CALLED, of_branch
 from sessions.store import Store
 from sessions.upkeep import hold
 
@@ -114,6 +115,6 @@ def _older(connection: Connection, session: str, branch: Row[str, str]) -> Itera
             seen.add(parent)
             for older in find(parent):
                 heapq.heappush(queue, older)
-    came_from = select(m.before).where(m.session == session, m.branch == branch.name).order_by(m.id.desc())
-    for revision in connection.execute(came_from).scalars().all():
+    came_from = select(m.before).join(CALLED, of_branch(schema.moves)).order_by(m.id.desc())
+    for revision in connection.execute(came_from, {"session_id": session, "branch": branch.name}).scalars().all():
         yield from (row[1] for row in find(revision))

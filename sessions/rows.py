@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sessions import schema
 from sessions.errors import NotFound, StorageError
 from sessions.identity import canonical
-from sessions.values import IDENTITY, Asset, Branch, Geometry, Message, Move, Revision, Session, Step, Turn
+from sessions.values import IDENTITY, Asset, Branch, Geometry, Message, Move, Revision, Session, Step, Tag, Turn
 
 OWNED = exists().where(schema.sessions.c.id == bindparam("session"), schema.sessions.c.owner == bindparam("owner"))
 """Part of every reading statement's WHERE: the session named is the caller's own."""
@@ -63,6 +63,10 @@ def no_session() -> NotFound:
 
 def no_revision() -> NotFound:
     return NotFound("There is no such revision in this session.", "pentimento log lists them.")
+
+
+def no_tag(name: str) -> NotFound:
+    return NotFound(f"There is no tag called {name!r}.", "pentimento tag lists them.")
 
 
 def no_branch(name: str) -> NotFound:
@@ -116,7 +120,22 @@ def branch_of(row: Row[Any]) -> Branch:
 
 
 def move_of(row: Row[Any]) -> Move:
-    return Move(row.id, row.session, row.branch, row.kind, row.before, row.after, row.turn, row.inverts, row.created_at)
+    return Move(
+        id=row.id,
+        session=row.session,
+        branch=row.branch,
+        kind=row.kind,
+        before=row.before,
+        after=row.after,
+        turn=row.turn,
+        inverts=row.inverts,
+        created_at=row.created_at,
+        old_name=row.old_name,
+    )
+
+
+def tag_of(row: Row[Any]) -> Tag:
+    return Tag(row.session, row.name, row.revision, row.created_at)
 
 
 def message_of(row: Row[Any], revisions: tuple[str, ...] = ()) -> Message:

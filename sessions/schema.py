@@ -120,6 +120,16 @@ branches = Table(
     ForeignKeyConstraint(["session", "head"], ["revisions.session", "revisions.id"]),
 )
 
+tags = Table(
+    "tags",
+    metadata,
+    _session(),
+    Column("name", Text, primary_key=True),
+    Column("revision", String(67), nullable=False),
+    Column("created_at", Text, nullable=False),
+    ForeignKeyConstraint(["session", "revision"], ["revisions.session", "revisions.id"]),
+)
+
 moves = Table(
     "moves",
     metadata,
@@ -132,6 +142,7 @@ moves = Table(
     Column("turn", Text),
     Column("inverts", Integer),
     Column("created_at", Text, nullable=False),
+    Column("old_name", Text),
     Index("ix_moves_session", "session", "id"),
     Index("ix_moves_kind", "session", "branch", "kind", "id"),
     Index("ix_moves_inverts", "inverts"),

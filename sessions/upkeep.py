@@ -7,6 +7,7 @@ cancelled step left behind. It can be stopped at any point and begun again. Chec
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +24,9 @@ from sessions.store import Store
 GRACE = timedelta(days=14)
 LEAST_GRACE = timedelta(hours=24)
 """Younger files may belong to a step that is just being committed; temporary files are stale from here on."""
+
+IMPORTING = "importing-"
+"""Folders in which a bundle is being examined begin so; one that a killed process left is stale like a file."""
 
 PORTION = 200
 """How many files are removed while a session's writers wait, and how many rows are read together."""
@@ -162,6 +166,7 @@ def gc(store: Store, grace: timedelta = GRACE, dry_run: bool = False) -> Iterato
             for start in range(0, len(found), PORTION):
                 yield from _sweep(store, session, found[start : start + PORTION], grace)
             _leave(store, session)
+    yield from _abandoned(store, dry_run)
 
 
 def stats(store: Store) -> Stats:
@@ -181,6 +186,16 @@ def stats(store: Store) -> Stats:
                 orphans, oldest = orphans + 1, max(oldest or 0.0, file.age)
     hours = None if oldest is None else round(oldest / 3600, 1)
     return Stats(store.database.schema() or "", owners, sessions, revisions, count, size, orphans, hours)
+
+
+def _abandoned(store: Store, dry_run: bool) -> Iterator[Removed]:
+    """Remove what imports have left that were killed."""
+    for folder in sorted(store.home.glob(f"{IMPORTING}*")):
+        if time.time() - folder.stat().st_mtime > LEAST_GRACE.total_seconds():
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            if not dry_run:
+                shutil.rmtree(folder, ignore_errors=True)
+            yield Removed("", folder.name, size)
 
 
 def _may_go(file: File, grace: timedelta, kept: set[str]) -> bool:

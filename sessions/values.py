@@ -24,7 +24,7 @@ Mode = Literal["L", "RGB", "RGBA"]
 AssetKind = Literal["image", "mask", "audio", "subject", "original"]
 Source = Literal["upload", "edit", "merge", "replay", "import"]
 TurnState = Literal["planned", "waiting", "running", "done", "failed", "cancelled", "refused"]
-MoveKind = Literal["root", "append", "undo", "redo", "reset", "switch", "branch", "merge", "repair"]
+MoveKind = Literal["root", "append", "undo", "redo", "reset", "switch", "branch", "merge", "repair", "rename"]
 
 _MODES: dict[tuple[int, int], Mode] = {(2, 1): "L", (3, 3): "RGB", (3, 4): "RGBA"}
 
@@ -184,8 +184,21 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Tag:
+    """A user's name on a revision, accepted wherever a revision is. It stays where it is until somebody moves it."""
+
+    session: str
+    name: str
+    revision: str
+    created_at: str
+
+
+@dataclass(frozen=True)
 class Move:
-    """One row of the reflog: a branch went from one head to another (None: it did not exist)."""
+    """One row of the reflog: a branch went from one head to another (None: it did not exist).
+
+    `old_name`: what a branch was called before the move of kind `rename` that gave it the name in `branch`.
+    """
 
     id: int
     session: str
@@ -196,6 +209,7 @@ class Move:
     turn: str | None
     inverts: int | None
     created_at: str
+    old_name: str | None = None
 
 
 @dataclass(frozen=True)

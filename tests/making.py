@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from sessions import commits, moves, turns, uploads
+from sessions import commits, moves, names, turns, uploads
 from sessions.intake import Admitted
 from sessions.store import Store
 from sessions.values import Picture, Pixels, Revision, Step, Turn
@@ -103,7 +103,7 @@ class Made:
 
 
 def everything(store: Store, seed: int = 0) -> Made:
-    """Two roots, masks, several tiles, a turn of two steps, a sound, every kind of move."""
+    """Two roots, masks, several tiles, a turn of two steps, a sound, every kind of move, a tag, a renamed branch."""
     session = store.create_session("cat.png").id
     made = [upload(store, session, wide(seed))[0]]
     turns.begin(store, planned(session, "ask", "main"), "like this sound", (sound(store, session, seed),))
@@ -117,6 +117,8 @@ def everything(store: Store, seed: int = 0) -> Made:
     moves.create_branch(store, session, "warm", made[1].id)
     made.append(edit(store, session, "warm", picture(seed + 13)))
     moves.reset(store, session, "warm")
-    made.append(upload(store, session, picture(seed + 14), "other")[0])
+    made.append(upload(store, session, picture(seed + 14), "another")[0])
+    names.rename_branch(store, session, "another", "other")
+    names.tag(store, session, "favourite", made[2].id)
     moves.switch(store, session, "main")
     return Made(session, tuple(made), {r.id: store.picture(session, r.image).pixels.tobytes() for r in made})

@@ -147,7 +147,7 @@ def test_looking_after_sessions_never_makes_any(tmp_path, run, monkeypatch):
 def test_stats(home, run):
     status, (told,), _ = run("stats")
     assert status == 0
-    expected = {"schema": "0001", "owners": 1, "sessions": 1, "revisions": 9, "orphans": 0, "oldest_orphan_hours": None}
+    expected = {"schema": "0002", "owners": 1, "sessions": 1, "revisions": 9, "orphans": 0, "oldest_orphan_hours": None}
     assert expected.items() <= told.items()
     assert told["bytes"] == sum(path.stat().st_size for path in (home / "blobs").rglob("*") if path.is_file())
 
