@@ -186,6 +186,14 @@ def open_turns(store: Store, session: str, branch: str | None = None) -> list[Tu
     return [turn_of(row) for row in rows]
 
 
+def recent(store: Store, session: str, limit: int = 50) -> list[Turn]:
+    """The newest turns of a session, oldest first."""
+    statement = select(schema.turns).where(_t.session == session, OWNED).order_by(_t.created_at.desc()).limit(limit)
+    with store.database.read() as connection:
+        rows = connection.execute(statement, store.mine(session)).all()
+    return [turn_of(row) for row in rows[::-1]]
+
+
 def revisions(store: Store, turn: Turn) -> list[str]:
     """The revisions a turn has made so far, in order of its steps."""
     link = schema.message_revisions

@@ -10,8 +10,8 @@ from sessions.identity import bytes_hash
 from sessions.intake import Admitted
 from sessions.rows import OWNED
 from sessions.store import Kept, Store
-from sessions.tiles import Tiled
-from sessions.values import Asset, Json, Revision
+from sessions.tiles import Tiled, encode
+from sessions.values import Asset, Json, Picture, Pixels, Revision
 
 
 def receive(store: Store, session: str, admitted: Admitted, name: str) -> Asset:
@@ -31,6 +31,24 @@ def receive(store: Store, session: str, admitted: Admitted, name: str) -> Asset:
         facts=_facts(admitted),
     )
     return store.add_asset(session, asset, admitted.original, kept, admitted.audio)
+
+
+def drawn(store: Store, session: str, mask: Pixels) -> Asset:
+    """Keep a mask that the person has drawn, uint8 (h, w), 255 inside, as an asset that a region can name."""
+    picture = Picture(mask)
+    kept = store.keep(session, picture)
+    png = encode(mask)
+    asset = Asset(
+        sha256=kept.image.hash,
+        owner=store.owner,
+        kind="mask",
+        media_type="image/png",
+        width=picture.width,
+        height=picture.height,
+        bytes=len(png),
+        name="brush",
+    )
+    return store.add_asset(session, asset, png, kept, None)
 
 
 def root(store: Store, session: str, asset: Asset, branch: str, turn: str | None = None) -> tuple[Revision, str]:

@@ -1,0 +1,44 @@
+"""The page: a conversation on the left, the picture and its history on the right.
+
+Streamlit runs this file anew at every turn. Reads what there is to show, draws it, and turns what was done into
+messages for the worker. Keeps no state but ids.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from sessions.errors import NotFound
+from ui import canvas, chat, frame, place, welcome
+from ui.server import desk
+from ui.view import look
+
+STATIC = Path(__file__).parent / "static"
+
+
+def page() -> None:
+    st.set_page_config("Pentimento", page_icon=str(STATIC / "icon.svg"), layout="wide")
+    st.html(f"<style>{(STATIC / 'page.css').read_text(encoding='utf-8')}</style>")
+    worker, store = desk().worker, desk().gallery.store
+    here = place.here()
+    first = st.empty()  # the two pages share no places, or the one would show through the other for a moment
+    if not here.session:
+        welcome.show(worker, first)
+        return
+    try:
+        view = look(store, worker, here)
+    except NotFound as missing:
+        frame.lost(missing)
+        return
+    frame.settle(view)
+    frame.header(store, view)
+    left, right = st.columns([5, 8], gap="medium")
+    with right, st.container(key="picture-side"):
+        canvas.show(worker, view)
+    with left, st.container(key="talk-side"):
+        chat.show(worker, view)
+
+
+page()

@@ -1,0 +1,297 @@
+"""The picture and what can be done with it by hand: slider, mask, brush, box, compare, downloads; below it the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+
+import streamlit as st
+
+from agent import comparing
+from agent.plan import Plan
+from agent.telling import title
+from sessions import uploads
+from sessions.history import Graph
+from sessions.values import IDENTITY, Revision
+from ui import frame, place
+from ui.chat import BEAT_SECONDS, go_on
+from ui.stage import Painted, Scene, stage
+from ui.timeline import Pair, Pick, layout, timeline
+from ui.view import View
+from ui.worker import Worker
+
+CHANGES = 6
+"""How many places a comparison lists, most changed first."""
+
+MODES = {"look": "Picture", "slide": "Before / after", "mask": "Mask", "brush": "Brush", "box": "Box"}
+
+
+def show(worker: Worker, view: View) -> None:
+    """The whole column."""
+    if view.live is not None and not view.live.over:
+        st.fragment(_working, run_every=BEAT_SECONDS)(worker, view)
+    else:
+        _still(worker, view)
+    _history(worker, view)
+
+
+# The picture
+
+
+def _working(worker: Worker, view: View) -> None:
+    """The picture while a turn runs: as it was, then as it looks so far."""
+    live = worker.live(view.live.call.request_id) if view.live else None
+    if live is None or live.over:
+        st.rerun(scope="app")
+    shown = view.shown
+    if live.made:
+        shown = worker.assistant.store.revision(live.call.session, live.made[-1])
+    scene = Scene(place.picture(shown), shown.width, shown.height, _alt(view.graph, shown), busy=live.fraction)
+    if live.preview is not None:
+        width, height = live.preview.size
+        scene = replace(scene, after=place.live(live.call.request_id, live.beat), width=width, height=height)
+    stage(scene, "stage")
+    st.html("<p class='facts'>Working; nothing is changed until a step is done.</p>")
+
+
+def _still(worker: Worker, view: View) -> None:
+    if view.beside is not None:
+        _compared(worker, view, view.beside)
+        return
+    mode = _mode(view)
+    drawn = stage(_scene(view, mode), "stage")
+    if drawn is not None:
+        _drawn(worker, view, drawn)
+    st.html(_facts(view))
+    _tools(worker, view, mode)
+
+
+def _mode(view: View) -> str:
+    """What the canvas shows: what was chosen, as far as this picture has it; by default the step's before and after."""
+    wanted = view.place.mode
+    if view.marking and wanted not in ("brush", "box"):
+        return "mask"
+    if wanted in MODES and (wanted != "mask" or _mask(view)) and (wanted != "slide" or view.parent):
+        return wanted
+    if view.place.mark:
+        return "mask" if _mask(view) else "look"
+    return "slide" if view.parent is not None and view.shown.geometry == IDENTITY else "look"
+
+
+def _scene(view: View, mode: str) -> Scene:
+    shown, before = view.shown, view.parent
+    scene = Scene(place.picture(shown), shown.width, shown.height, _alt(view.graph, shown), mode=mode)  # type: ignore[arg-type]
+    if mode == "slide" and before is not None:
+        labels = (f"before · #{before.seq}", f"after · #{shown.seq}")
+        return replace(scene, before=place.onto(before, shown), labels=labels)
+    if mode in ("mask", "brush", "box"):
+        return replace(scene, mask=_mask(view))
+    return scene
+
+
+def _mask(view: View) -> str | None:
+    """The address of the mask to show: the one asked about, the one just drawn, or the one of the shown step."""
+    if view.marking and view.open is not None:
+        return place.asked(view.place.session, view.open.request_id)
+    drawn = frame.region(view.place.mark)
+    if drawn is not None and drawn.mask is not None:
+        return place.drawn(view.place.session, drawn.mask)
+    return place.picture(view.shown, "mask") if view.shown.mask else None
+
+
+def _alt(graph: Graph, shown: Revision) -> str:
+    words = graph.words.get(shown.id)
+    return f"{title(shown)}" + (f", after: {words}" if words else "")
+
+
+def _facts(view: View) -> str:
+    """What the shown step did, where, how long it took, what it left alone, and what it started from."""
+    shown, facts = view.shown, view.shown.facts
+    parts = [f"<strong>{escape(title(shown))}</strong>", f"{shown.width}×{shown.height}"]
+    if view.parent is not None:
+        parts.append(f"from #{view.parent.seq}")
+    if "seconds" in facts:
+        parts.append(f"{facts['seconds']:.1f} s")
+    if "pixels_changed_outside" in facts:
+        count = facts["pixels_changed_outside"]
+        parts.append(f"<em>{count} pixel{'' if count == 1 else 's'} changed outside the mask</em>")
+    elif view.parent is not None and shown.geometry == IDENTITY:
+        parts.append("whole picture")
+    notices = "".join(f"<p class='hint'>{escape(str(one))}</p>" for one in facts.get("notices", ()))
+    where = (
+        ""
+        if shown.id == view.head.id
+        else f"<p class='looking'>You are looking at #{shown.seq}; {escape(view.branch)} is at #{view.head.seq}.</p>"
+    )
+    return f"<p class='facts'>{' · '.join(parts)}</p>{notices}{where}"
+
+
+# What can be done by hand
+
+
+def _tools(worker: Worker, view: View, mode: str) -> None:
+    with st.container(key="tools", horizontal=True, vertical_alignment="center"):
+        if view.shown.id != view.head.id:
+            _elsewhere(worker, view)
+        offered = [one for one in MODES if (one != "slide" or view.parent) and (one != "mask" or _mask(view))]
+        chosen = st.segmented_control(
+            "What the canvas shows",
+            offered,
+            format_func=MODES.__getitem__,
+            default=mode,
+            label_visibility="collapsed",
+            key=f"mode-{view.shown.seq}-{mode}",
+        )
+        if chosen is not None and chosen != mode:
+            place.go(mode=chosen)
+        _more(worker, view)
+
+
+def _elsewhere(worker: Worker, view: View) -> None:
+    """The picture on the canvas is not the branch's head."""
+    shown = view.shown
+    if st.button("Continue from here", icon=":material/fork_right:", type="primary"):
+        place.move(at="")
+        frame.command(worker, view, f"continue from #{shown.seq}", name="switch", target=f"#{shown.seq}")
+    if st.button(f"Compare with #{view.head.seq}", icon=":material/compare:"):
+        place.go(beside=place.short(shown.id), at="", request="")
+    if st.button(f"Back to #{view.head.seq}"):
+        place.go(at="", request="")
+
+
+def _more(worker: Worker, view: View) -> None:
+    with st.popover("Compare", icon=":material/compare:"):
+        st.caption(f"Set #{view.shown.seq} beside")
+        others = {f"the original, #{view.original.seq}": view.original}
+        others |= {
+            f"{name}, #{view.graph.by_id[head].seq}": view.graph.by_id[head]
+            for name, head in view.graph.branches.items()
+        }
+        for label, other in others.items():
+            if other.id != view.shown.id and st.button(label, key=f"beside-{label}", width="stretch"):
+                place.go(beside=place.short(other.id), request="")
+    with st.popover("Download", icon=":material/download:"):
+        _downloads(view)
+
+
+def _downloads(view: View) -> None:
+    shown = view.shown
+    kind = st.segmented_control("Format", ["jpg", "png", "webp", "tiff"], default="jpg", key="format") or "jpg"
+    quality = st.slider("Quality", 1, 100, 90, key="quality") if kind in ("jpg", "webp") else ""
+    size = st.text_input("Size", placeholder="as it is · 1200 · 1200x800 · 50%", key="size")
+    most = st.text_input("At most", placeholder="any · 500kB · 2MB", key="most") if kind in ("jpg", "webp") else ""
+    keep = st.pills("Keep from the original", ["date", "copyright"], selection_mode="multi", key="keep")
+    href = place.export(shown, kind, quality=str(quality), size=size, max_bytes=most, keep=",".join(keep))
+    links = [(f"Save #{shown.seq} as .{kind}", href, True)]
+    base = f"/files/{shown.session}"
+    links.append(("The file you uploaded, unchanged", f"{base}/original/{place.short(shown.id)}", False))
+    if shown.parents:
+        links.append(
+            ("The recipe: these steps, for other photos", f"{base}/recipe/{place.short(shown.id)}.json", False)
+        )
+    links.append(("The whole session, as a bundle", f"{base}/bundle.zip", False))
+    st.html(
+        "".join(
+            f"<a class='button{' first' if first else ''}' download href='{escape(to)}'>{escape(label)}</a>"
+            for label, to, first in links
+        )
+    )
+
+
+def _drawn(worker: Worker, view: View, drawn: Painted) -> None:
+    """A painted mask or a box: the answer to a question about a mask, or the place of the next message."""
+    if drawn.cancelled:
+        place.go(mode="", mark="")
+    mark = "box:" + ",".join(f"{edge:.4f}" for edge in drawn.box or ())
+    if drawn.mask is not None:
+        mark = f"mask:{uploads.drawn(worker.assistant.store, view.place.session, drawn.mask).sha256}"
+    region = frame.region(mark)
+    if view.marking and view.open is not None and region is not None:
+        plan = Plan.model_validate(view.open.plan)
+        number = int(str(view.ask.slot).split(".")[1]) if view.ask else 0
+        steps = list(plan.steps)
+        steps[number] = steps[number].model_copy(update={"region": region.to_json(), "confirmed": True})
+        go_on(worker, view.open, plan.model_copy(update={"steps": tuple(steps)}))
+    place.go(mode="", mark=mark)
+
+
+# Two pictures side by side
+
+
+def _compared(worker: Worker, view: View, beside: Revision) -> None:
+    """The other picture against this one: slider, difference map, where they differ, and what was done on each side."""
+    store, shown = worker.assistant.store, view.shown
+    found = comparing.compare(store, view.graph, shown, beside)
+    mapped = view.place.mode == "map"
+    after = place.compared(beside, shown) if mapped else place.picture(shown)
+    scene = Scene(after, shown.width, shown.height, f"{title(shown)} beside {title(beside)}")
+    if not mapped:
+        labels = (title(beside), title(shown))
+        scene = replace(scene, before=place.onto(beside, shown), labels=labels, mode="slide")
+    stage(scene, "stage")
+    st.html(_comparison(view, beside, found))
+    with st.container(key="tools", horizontal=True, vertical_alignment="center"):
+        if st.button("Slider" if mapped else "Difference map", icon=":material/difference:"):
+            place.go(mode="" if mapped else "map")
+        name = next((name for name, head in view.graph.branches.items() if head == beside.id), None)
+        mergeable = name not in (None, view.branch) and shown.id == view.head.id
+        words = f"merge {name} into {view.branch}"
+        if mergeable and st.button(words.capitalize(), icon=":material/merge:", type="primary"):
+            frame.command(worker, view, words, name="merge", target=name)
+        if st.button("Close", icon=":material/close:"):
+            place.go(beside="", mode="")
+
+
+def _comparison(view: View, beside: Revision, found: comparing.Comparison) -> str:
+    """How much and where they differ, and the steps on either side since they parted."""
+    changes = sorted((*found.regions, *found.places), key=lambda one: -one.mean)[:CHANGES]
+    rows = "".join(
+        f"<tr><td>{escape(one.where)}</td><td>{one.changed:.0%}</td><td>{one.mean:.1f}</td></tr>" for one in changes
+    )
+    head = "<tr><th>where</th><th>pixels that differ</th><th>mean difference (ΔE)</th></tr>"
+    parted = f"since #{found.base.seq}" if found.base else "different photos"
+    ours, theirs = (_side(one, steps, parted) for one, steps in zip((view.shown, beside), found.steps, strict=True))
+    table = f"<table class='changes'>{head}{rows}</table>"
+    return f"<p class='facts'>{escape(found.sentence)}</p><div class='sides'>{theirs}{ours}</div>{table}"
+
+
+def _side(one: Revision, steps: Sequence[Revision], parted: str) -> str:
+    done = "".join(f"<li>{escape(title(step))}</li>" for step in steps) or "<li>nothing</li>"
+    return f"<div><strong>{escape(title(one))}</strong> {escape(parted)}<ol>{done}</ol></div>"
+
+
+# The history
+
+
+def _history(worker: Worker, view: View) -> None:
+    with st.container(key="history", horizontal=True, vertical_alignment="center"):
+        st.html("<h2>History</h2>")
+        undo = st.button(
+            "Undo", icon=":material/undo:", help="Take back the last message", disabled=not view.head.parents
+        )
+        redo = st.button("Redo", icon=":material/redo:", help="Take back the last undo", disabled=not view.graph.undone)
+    if undo:
+        frame.command(worker, view, "undo", name="undo")
+    if redo:
+        frame.command(worker, view, "redo", name="redo")
+    data = layout(view.graph, lambda revision: place.picture(revision, "thumb"), view.shown.id)
+    match timeline(data, "timeline"):
+        case Pick(revision=revision):
+            at = "" if revision == view.head.id else place.short(revision)
+            place.go(at=at, beside="", request="", mode="")
+        case Pair(a=a, b=b, what="compare"):
+            place.go(beside=place.short(a), at="" if b == view.head.id else place.short(b), request="", mode="")
+        case Pair(a=a, b=b, what="merge"):
+            _merge(worker, view, a, b)
+
+
+def _merge(worker: Worker, view: View, a: str, b: str) -> None:
+    theirs, ours = view.graph.by_id[a], view.graph.by_id[b]
+    into = next((name for name, head in view.graph.branches.items() if head == b), None)
+    if into is None:
+        st.warning(f"#{ours.seq} is not the end of a branch; drop it on the last picture of one.")
+        return
+    place.move(branch=into, at="")
+    there = replace(view, branch=into)
+    frame.command(worker, there, f"merge #{theirs.seq} into {into}", name="merge", target=f"#{theirs.seq}")

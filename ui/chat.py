@@ -1,0 +1,264 @@
+"""The conversation: what was said and done, the plan that runs, waits or asks, and the field to say more in.
+
+What is past is one block of HTML, so that a long conversation costs a rerun nothing; only its end has widgets.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from agent import turns as fitting
+from agent.events import Exported
+from agent.plan import Ask, Candidate, Command, Plan
+from agent.telling import title
+from sessions import turns
+from sessions.errors import PentimentoError
+from sessions.identity import REVISION_PREFIX
+from sessions.values import Message, Turn
+from ui import frame, place, plancard
+from ui.view import View
+from ui.welcome import KINDS, MEGABYTES, SENTENCES
+from ui.worker import Call, Live, Worker
+
+BEAT_SECONDS = 0.2
+"""How often the page looks how far a running turn is."""
+
+STARTERS = 3
+TALK_HEIGHT = 480
+"""Pixels before the stylesheet fits the conversation to the window."""
+
+
+def show(worker: Worker, view: View) -> None:
+    """The whole column."""
+    with st.container(key="talk", height=TALK_HEIGHT, border=False, autoscroll=True):
+        st.html(f"<div class='talk' role='log' aria-label='Conversation'>{_past(view)}</div>")
+        if view.live is not None and not view.live.over:
+            st.fragment(_working, run_every=BEAT_SECONDS)(worker, view.live.call.request_id)
+        else:
+            _present(worker, view)
+    _say(worker, view)
+
+
+# What is past
+
+
+def _past(view: View) -> str:
+    if not view.messages:
+        return f"<p class='hint'>This is {escape(view.original.name)}. Say what should change.</p>"
+    return "".join(_message(view, message) for message in view.messages)
+
+
+def _message(view: View, message: Message) -> str:
+    """One utterance; what a turn came to stands below the words that asked for it."""
+    who = "you" if message.role == "user" else "pentimento"
+    pictures = "".join(
+        f"<img src='{place.attachment(view.place.session, sha256)}' alt='attached photo'>"
+        for sha256 in message.attachments
+    )
+    turn = view.of_message.get(message.id)
+    words = f"{pictures}<p>{escape(message.text)}</p>{_came_of(view, turn, message) if turn else ''}"
+    return f"<div class='said {who}'><span class='who'>{who}</span><div class='words'>{words}</div></div>"
+
+
+def _came_of(view: View, turn: Turn, message: Message) -> str:
+    """The plan of a turn that has ended, each step with the picture it made."""
+    if not turn.plan or turn.state in turns.OPEN_STATES:
+        return ""
+    plan = Plan.model_validate(turn.plan)
+    made = [view.graph.by_id[one] for one in message.revisions if one in view.graph.by_id]
+    start = view.graph.by_id.get(turn.planned_head or "")
+    return plancard.rows(plan, made) + (plancard.why(plan, start) if plan.steps else "")
+
+
+# What runs, waits or asks
+
+
+def _working(worker: Worker, request_id: str) -> None:
+    """The running turn, drawn anew every beat; the whole page once it has ended."""
+    live = worker.live(request_id)
+    if live is None or live.over:
+        st.rerun(scope="app")
+    with st.status(_progress(live), state="running", expanded=True):
+        st.html(_running(live))
+        if st.button("Cancel", key="cancel", help="Nothing of the step that is running is kept"):
+            worker.cancel(live.call.session, request_id)
+
+
+def _progress(live: Live) -> str:
+    if live.plan is None or not live.plan.steps:
+        return "Reading your message"
+    step = live.plan.steps[min(live.index, len(live.plan.steps) - 1)]
+    return f"Step {live.index + 1} of {len(live.plan.steps)}: {step.tool.replace('_', ' ')}"
+
+
+def _running(live: Live) -> str:
+    said = f"<p class='said-now'>{escape(live.call.text)}</p>" if live.call.text else ""
+    if live.plan is None:
+        return said
+    from ui.server import desk
+
+    store = desk().gallery.store
+    made = [store.revision(live.call.session, one) for one in live.made]
+    return said + plancard.rows(live.plan, made, (live.index, live.fraction), ended=False)
+
+
+def _present(worker: Worker, view: View) -> None:
+    """What the end of the conversation offers: approval, answers, a way out of an error, or the last plan again."""
+    live = view.live
+    if live is not None and live.error is not None:
+        _refused(live.error)
+    elif view.open is not None and view.open.state == "planned":
+        _approve(worker, view, view.open)
+    elif view.open is not None and view.ask is not None:
+        _question(worker, view, view.open, view.ask)
+    elif live is not None and live.refused is not None:
+        _ways_out(live.refused.code)
+    else:
+        _offer_file(view)
+        _again(worker, view)
+
+
+def _approve(worker: Worker, view: View, turn: Turn) -> None:
+    """A plan held back: change it, run it, or leave it."""
+    plan = Plan.model_validate(turn.plan)
+    if not plan.steps:
+        worker.start(Call(turn.session, "", branch=turn.branch, request_id=turn.request_id))
+        place.go(request=turn.request_id)
+    st.html("<p class='hint'>This is the plan. Change amounts, drop or reorder steps, then run it.</p>")
+    edited = plancard.editor(plan, f"plan-{turn.request_id}", "Run this plan")
+    if st.button("Leave it", key="leave"):
+        turns.cancel(worker.assistant.store, turn.session, turn.request_id)
+        st.rerun()
+    if edited is not None:
+        go_on(worker, turn, edited)
+
+
+def go_on(worker: Worker, turn: Turn, plan: Plan) -> None:
+    """Run a turn that waits, with its plan as the person has changed it."""
+    try:
+        worker.assistant.amend(turn.session, turn.request_id, plan)
+    except PentimentoError as error:
+        st.error(str(error))
+        return
+    worker.start(Call(turn.session, "", branch=turn.branch, request_id=turn.request_id))
+    place.go(request=turn.request_id, mode="", mark="")
+
+
+def _question(worker: Worker, view: View, turn: Turn, ask: Ask) -> None:
+    """The question, each candidate a button, with its picture where it has one."""
+    graph = view.graph
+    with st.container(key="answers", horizontal=True):
+        for number, candidate in enumerate(ask.candidates, start=1):
+            revision = graph.by_id.get(candidate.revision or "")
+            with st.container(key=f"answer-{number}"):
+                if revision is not None:
+                    st.html(
+                        f"<img class='choice' src='{place.picture(revision, 'thumb')}' alt='{escape(title(revision))}'>"
+                    )
+                if st.button(candidate.label, key=f"choose-{turn.request_id}-{number}"):
+                    frame.send(worker, view, _answer(view, ask, candidate, number))
+        if view.marking and st.button("Correct it with the brush", icon=":material/brush:"):
+            place.go(mode="brush")
+        if view.marking and st.button("Draw a box instead", icon=":material/crop_free:"):
+            place.go(mode="box")
+    if ask.free:
+        st.html("<p class='hint'>Or say it in your own words.</p>")
+
+
+def _answer(view: View, ask: Ask, candidate: Candidate, number: int) -> str:
+    """The words that mean this candidate: its label, or its number where the label alone would not be understood."""
+    understood = fitting.answer(candidate.label, ask, view.graph)
+    return candidate.label if understood == candidate else str(number)
+
+
+def _refused(error: PentimentoError) -> None:
+    """The message itself was not taken: a sentence, and what to do."""
+    st.error(error.message, icon=":material/error:")
+    if error.hint:
+        st.html(f"<p class='hint'>{escape(error.hint)}</p>")
+    _ways_out(error.code)
+
+
+def _ways_out(code: str) -> None:
+    """The next step after an error, as buttons."""
+    with st.container(key="ways-out", horizontal=True):
+        if code in ("not_grounded", "unsure", "plan"):
+            if st.button("Mark the place with the brush", icon=":material/brush:"):
+                place.go(mode="brush", request="")
+            if st.button("Draw a box", icon=":material/crop_free:"):
+                place.go(mode="box", request="")
+
+
+def _again(worker: Worker, view: View) -> None:
+    """The last plan, to be changed and done again from where it started."""
+    last = next((turn for turn in reversed(view.turns) if turn.state == "done" and turn.plan.get("steps")), None)
+    if last is None or view.head.turn != last.request_id:
+        return
+    plan = Plan.model_validate(last.plan)
+    if plan.command is not None:
+        return
+    with st.expander("Change this plan and do it again", icon=":material/tune:"):
+        edited = plancard.editor(plan, f"again-{last.request_id}", "Do it again like this")
+    if edited is not None:
+        told = ", ".join(plancard.words(step) for step in edited.steps)
+        again = edited.model_copy(update={"command": Command(name="undo"), "steps": _unbased(edited)})
+        frame.send(worker, view, f"Instead: {told}"[:400], plan=again)
+
+
+def _unbased(plan: Plan) -> tuple[object, ...]:
+    """The steps, the first of which starts where the undo leads."""
+    first, *rest = plan.steps
+    keep = first.base is not None and not first.base.startswith(REVISION_PREFIX)
+    return (first if keep else first.model_copy(update={"base": None}), *rest)
+
+
+def _offer_file(view: View) -> None:
+    """A file that was asked for in words."""
+    for event in view.live.events if view.live else ():
+        if isinstance(event, Exported):
+            said = {name: str(value) for name, value in event.options.items()}
+            href = place.export(event.revision, said.pop("format", "jpeg"), **said)
+            st.html(f"<a class='button' download href='{escape(href)}'>Save #{event.revision.seq} as a file</a>")
+
+
+# Saying more
+
+
+def _say(worker: Worker, view: View) -> None:
+    if not view.messages and view.live is None:
+        with st.container(key="starters", horizontal=True):
+            for number, sentence in enumerate(SENTENCES[:STARTERS]):
+                if st.button(sentence, key=f"starter-{number}"):
+                    frame.send(worker, view, sentence)
+    if view.place.mark:
+        _marked(view)
+    said = st.chat_input(
+        _placeholder(view),
+        key="say",
+        accept_file="multiple",
+        file_type=KINDS,
+        max_upload_size=MEGABYTES,
+    )
+    if said is not None:
+        frame.send(worker, view, said.text, [(file.name, file.getvalue()) for file in said.files])
+
+
+def _marked(view: View) -> None:
+    """What was drawn on the picture goes with the next message, until it is taken away."""
+    what = "The box you drew" if view.place.mark.startswith("box") else "What you painted"
+    with st.container(key="mark", horizontal=True, vertical_alignment="center"):
+        st.html(f"<p class='hint'>{what} goes with your next message.</p>")
+        if st.button("Take it away", key="unmark"):
+            place.go(mark="")
+
+
+def _placeholder(view: View) -> str:
+    if view.ask is not None:
+        return "Answer, or say something else"
+    if view.place.mark:
+        return "Say what should change there"
+    if view.shown.id != view.head.id:
+        return f"Say what should change, starting from #{view.shown.seq}"
+    return "Say what should change"

@@ -1,0 +1,124 @@
+"""What frames the page: the header with session, branch and settings, sending a message, and where a tab goes then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from agent.assistant import Upload
+from agent.plan import Command, Plan
+from agent.planning import Focus
+from sessions.errors import PentimentoError
+from sessions.identity import REVISION_PREFIX
+from sessions.store import Store
+from sessions.values import Region
+from ui import place
+from ui.view import View
+from ui.worker import Call, Worker
+
+LISTED = 12
+"""How many sessions the menu offers, last touched first."""
+
+
+def send(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), plan: Plan | None = None) -> None:
+    """Send a message, or a click as a plan with the words for it, and wait for it in this tab."""
+    here = view.place
+    focus = Focus(REVISION_PREFIX + here.at if here.at else None, region(here.mark))
+    call = Call(here.session, text, files, view.branch, focus, plan)
+    if here.review and plan is None:
+        propose(worker, call)
+    else:
+        worker.start(call)
+    place.go(request=call.request_id, branch=view.branch, beside="", mark="", mode="")
+
+
+def propose(worker: Worker, call: Call) -> None:
+    """Plan and store, to be approved; a message the door refuses is shown as one that was run."""
+    try:
+        worker.assistant.propose(call.session, call.text, call.files, call.request_id, call.branch, call.focus)
+    except PentimentoError:
+        worker.start(call)
+
+
+def command(worker: Worker, view: View, text: str, **what: object) -> None:
+    """Send a session command that was clicked."""
+    send(worker, view, text, plan=Plan(command=Command.model_validate(what)))
+
+
+def region(mark: str) -> Region | None:
+    """What was drawn on the picture, from the address: `box:0.1,0.2,0.6,0.9` or `mask:<hash>`."""
+    kind, _, value = mark.partition(":")
+    if kind == "mask" and value:
+        return Region(mask=value)
+    try:
+        x0, y0, x1, y1 = (float(part) for part in value.split(","))
+    except ValueError:
+        return None
+    return Region(box=(x0, y0, x1, y1)) if kind == "box" else None
+
+
+def settle(view: View) -> None:
+    """After a turn: stand on the branch it ended on, at its head."""
+    live, here = view.live, view.place
+    if live is None or live.finished is None:
+        return
+    end = live.finished
+    if end.branch in view.graph.branches and end.branch != here.branch:
+        place.go(branch=end.branch, at="")
+    if here.at and end.revisions and end.state == "done":
+        place.go(at="")
+
+
+def header(store: Store, view: View) -> None:
+    """Pentimento · session ▾ · branch ▾ · settings."""
+    with st.container(key="header", horizontal=True, vertical_alignment="center"):
+        st.html("<h1 class='wordmark'>Pentimento</h1>")
+        with st.popover(view.graph.session.name or view.place.session[:8], help="Your sessions"):
+            _sessions(store, view)
+        with st.popover(f"branch {view.branch}", help="The branches of this session"):
+            _branches(view)
+        with st.popover("Settings"):
+            _settings(view)
+
+
+def _sessions(store: Store, view: View) -> None:
+    if st.button("New session", icon=":material/add:", width="stretch"):
+        place.go(session="", branch="", at="", beside="", request="", mark="", mode="")
+    for session in store.sessions(LISTED):
+        here = session.id == view.place.session
+        label = f"{session.name} · {session.seq} pictures"
+        if st.button(label, key=f"session-{session.id}", disabled=here, width="stretch"):
+            place.go(session=session.id, branch="", at="", beside="", request="", mark="", mode="")
+
+
+def _branches(view: View) -> None:
+    for name, head in sorted(view.graph.branches.items()):
+        label = f"{name} · #{view.graph.by_id[head].seq}"
+        if st.button(label, key=f"branch-{name}", disabled=name == view.branch, width="stretch"):
+            place.go(branch=name, at="", beside="", request="", mark="", mode="")
+
+
+def _settings(view: View) -> None:
+    review = st.toggle(
+        "Show me each plan before it runs", bool(view.place.review), help="Change amounts, drop or reorder steps first."
+    )
+    if review != bool(view.place.review):
+        place.go(review="1" if review else "")
+    st.caption("Light or dark: the menu at the top right, Settings.")
+    st.caption("Everything here works without a model, a GPU or the network. Your data stays in one folder:")
+    st.code(str(store_home()), language=None)
+
+
+def store_home() -> str:
+    from ui.server import desk
+
+    return str(desk().gallery.store.home)
+
+
+def lost(missing: PentimentoError) -> None:
+    """The address names a session that is not there."""
+    st.error(f"{missing.message}")
+    if st.button("Start with a photo"):
+        st.query_params.clear()
+        st.rerun()

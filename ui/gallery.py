@@ -1,0 +1,184 @@
+"""Pictures as the page shows them: WebP previews, the shapes of masks, the example photos. Kept in memory, bounded.
+
+Everything is read through the store, so that only one's own pictures are found. Full pictures as files are
+`agent.export`'s work.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from agent import comparing
+from agent.plan import PREV, Plan
+from agent.stepping import region_meant
+from sessions import history, turns
+from sessions.errors import NotFound
+from sessions.identity import REVISION_PREFIX
+from sessions.store import Store
+from sessions.values import IDENTITY, Picture, Pixels, Revision, Turn
+from tools import registry
+from tools.pixels import shrink
+from tools.regions import ground
+
+SIDES = {"thumb": 160, "view": 1600}
+"""Longest side of a preview in pixels, by its name."""
+
+CACHE_BYTES = 64_000_000
+
+EXAMPLES = {
+    "coffee": ("coffee.png", "A cup of coffee on a table"),
+    "cat": ("chelsea.png", "A ginger cat, looking into the camera"),
+    "rocket": ("rocket.jpg", "A rocket on its pad before a cloudy sky"),
+}
+"""Name → file among the photos that come with scikit-image, and what can be seen on it."""
+
+
+class Cache:
+    """The newest answers, up to a number of bytes; safe for several threads."""
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self.limit = limit
+        self._kept: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
+        """What was kept under the key, or what `make` makes now."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made
+                self._size += len(made)
+            while self._size > self.limit:
+                self._size -= len(self._kept.popitem(last=False)[1])
+        return made
+
+
+class Gallery:
+    """One owner's pictures, small."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.cache = Cache()
+
+    def preview(self, session: str, revision: str, name: str) -> bytes:
+        """A revision as WebP of `SIDES[name]`; NotFound for a revision or a name there is not."""
+        side = _side(name)
+        found = self._revision(session, revision)
+        return self.cache.get((found.image, name), lambda: webp(self.store.picture(session, found.image), side))
+
+    def attachment(self, session: str, sha256: str) -> bytes:
+        """An attached picture as a thumbnail."""
+        asset = self.store.asset(session, sha256)
+        if asset.kind not in ("image", "subject"):
+            raise NotFound("There is no such picture in this session.")
+        picture = self.store.picture(session, asset.sha256)
+        return self.cache.get((sha256, "thumb"), lambda: webp(picture, SIDES["thumb"]))
+
+    def mask(self, session: str, revision: str) -> bytes:
+        """Where a revision changed something: a WebP that is opaque there and clear elsewhere."""
+        found = self._revision(session, revision)
+        if found.mask is None:
+            raise NotFound("This step changed the whole picture; it has no mask.")
+        name = found.mask
+        return self.cache.get((name, "mask"), lambda: shape(self.store.picture(session, name).pixels))
+
+    def drawn(self, session: str, sha256: str) -> bytes:
+        """A mask that was drawn with the brush, as a shape."""
+        asset = self.store.asset(session, sha256)
+        if asset.kind != "mask":
+            raise NotFound("There is no such mask in this session.")
+        return self.cache.get((sha256, "mask"), lambda: shape(self.store.picture(session, sha256).pixels))
+
+    def asked(self, session: str, request_id: str) -> bytes:
+        """The mask that a waiting turn is not sure of, found again as the tool found it."""
+        turn = turns.get(self.store, session, request_id)
+        return self.cache.get((session, request_id), lambda: shape(self._unsure(turn)))
+
+    def _unsure(self, turn: Turn) -> Pixels:
+        plan = Plan.model_validate(turn.plan)
+        slot = plan.ask.slot if plan.ask and plan.ask.slot else ""
+        if not slot.endswith(".confirmed"):
+            raise NotFound("That turn does not ask about a place.")
+        step = plan.steps[int(slot.split(".")[1])]
+        made = turns.revisions(self.store, turn)
+        base = made[-1] if step.base in (None, PREV) and made else step.base or turn.planned_head or ""
+        picture = self.store.picture(turn.session, self.store.revision(turn.session, base).image)
+        region = region_meant(step, registry.get(step.tool))
+        if region is None:
+            raise NotFound("That turn does not ask about a place.")
+        return ground(picture, region).mask
+
+    def onto(self, session: str, revision: str, other: str) -> bytes:
+        """A revision as it lies on the frame of another."""
+        one, two = self._revision(session, revision), self._revision(session, other)
+        if one.geometry == IDENTITY == two.geometry and (one.width, one.height) == (two.width, two.height):
+            return self.preview(session, revision, "view")
+
+        def laid() -> bytes:
+            graph = history.graph(self.store, session)
+            return webp(comparing.laid(self.store, graph, one, two), SIDES["view"])
+
+        return self.cache.get((one.id, "onto", two.id), laid)
+
+    def compared(self, session: str, a: str, b: str) -> bytes:
+        """The difference map of two revisions."""
+        one, two = self._revision(session, a), self._revision(session, b)
+
+        def heat() -> bytes:
+            graph = history.graph(self.store, session)
+            return webp(comparing.compare(self.store, graph, two, one).heat(), SIDES["view"])
+
+        return self.cache.get((one.id, "heat", two.id), heat)
+
+    def _revision(self, session: str, short: str) -> Revision:
+        return self.store.revision(session, REVISION_PREFIX + short)
+
+
+def example(name: str) -> bytes:
+    """The bytes of a bundled example photo."""
+    import skimage
+
+    if name not in EXAMPLES:
+        raise NotFound("There is no such example.")
+    return (Path(skimage.__file__).parent / "data" / EXAMPLES[name][0]).read_bytes()
+
+
+def example_preview(name: str) -> bytes:
+    """An example photo as a small WebP."""
+    with Image.open(io.BytesIO(example(name))) as photo:
+        return webp(Picture(np.asarray(photo.convert("RGB")).copy()), 480)
+
+
+def webp(picture: Picture, side: int, quality: int = 84) -> bytes:
+    """A picture as WebP, its longer side at most `side`."""
+    return _encoded(Image.fromarray(shrink(picture.pixels, side)), quality=quality, method=2)
+
+
+def shape(mask: Pixels) -> bytes:
+    """A mask (H, W) as the alpha of a white WebP, at most as large as a view."""
+    alpha = shrink(mask, SIDES["view"])
+    return _encoded(Image.fromarray(np.dstack([np.full((*alpha.shape, 3), 255, np.uint8), alpha])), lossless=True)
+
+
+def _encoded(image: Image.Image, **how: int | bool) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "WEBP", **how)
+    return file.getvalue()
+
+
+def _side(name: str) -> int:
+    if name not in SIDES:
+        raise NotFound("There is no such size.")
+    return SIDES[name]

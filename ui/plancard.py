@@ -1,0 +1,128 @@
+"""The plan as a card: what will be done, what is being done, what came of it, and a form to change it before it runs.
+
+`rows` is HTML to look at; `editor` is a component whose answer becomes a plan again. Runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from agent.plan import PREV, Command, Plan, PlanStep
+from agent.telling import describe
+from sessions.values import Json, Region, Revision
+from tools import registry
+
+_STATIC = Path(__file__).parent / "static"
+
+_mount = st.components.v2.component(
+    "pentimento.plan",
+    html='<form class="plan"><ol></ol><div class="actions"></div></form>',
+    css=(_STATIC / "plan.css").read_text(encoding="utf-8"),
+    js=(_STATIC / "plan.js").read_text(encoding="utf-8"),
+)
+
+
+def words(step: PlanStep) -> str:
+    """A step in a few words."""
+    return describe(step.tool, step.args, Region.from_json(step.region))
+
+
+def rows(plan: Plan, made: Sequence[Revision], running: tuple[int, float] | None = None, ended: bool = True) -> str:
+    """The card as HTML. `made`: what the steps came to, in order; `running`: the step at work, and how far, 0…1."""
+    lines = "".join(_row(number, step, made, running, ended) for number, step in enumerate(plan.steps))
+    told = f"<li class='done'><span class='what'>{escape(_told(plan.command))}</span></li>" if plan.command else ""
+    return f"<ol class='plan-rows'>{told}{lines}</ol>" if told or lines else ""
+
+
+def _told(command: Command) -> str:
+    return " ".join(str(part) for part in (command.name, command.target, command.other) if part)
+
+
+def _row(number: int, step: PlanStep, made: Sequence[Revision], running: tuple[int, float] | None, ended: bool) -> str:
+    what = f"<span class='what'>{escape(words(step))}</span>"
+    if number < len(made):
+        return f"<li class='done'>{what}<span class='came'>#{made[number].seq} ✓</span></li>"
+    if running is not None and running[0] == number:
+        percent = round(running[1] * 100)
+        return f"<li class='now'>{what}<span class='meter'><i style='width:{percent}%'></i></span></li>"
+    return (
+        f"<li class='{'not' if ended else 'next'}'>{what}<span class='came'>{'not done' if ended else ''}</span></li>"
+    )
+
+
+def why(plan: Plan, start: Revision | None) -> str:
+    """The planner's reasons, folded away."""
+    said = [f"Started from #{start.seq}." if start else "", *plan.notes]
+    said.append(f"Understood by {plan.planner or 'the planner'}, {plan.confidence:.0%} sure.")
+    return (
+        f"<details class='why'><summary>why</summary><p>{escape(' '.join(part for part in said if part))}</p></details>"
+    )
+
+
+def editor(plan: Plan, key: str, label: str) -> Plan | None:
+    """A form for a plan's steps; the changed plan once the person has pressed the button called `label`."""
+    data = {"steps": [_form(step) for step in plan.steps], "label": label, "fixed": not _chain(plan)}
+    result = _mount(key=key, data=data, on_decided_change=lambda: None)
+    return changed(plan, result.get("decided"))
+
+
+def _form(step: PlanStep) -> Json:
+    fields = list(_fields(step))
+    bare = describe(step.tool, {}, Region.from_json(step.region))
+    return {"title": bare, "fields": fields}
+
+
+def _fields(step: PlanStep) -> Iterator[Json]:
+    """One entry for each argument that the plan names: its value, and what values it may have."""
+    properties = registry.get(step.tool).schema().get("properties", {})
+    for name, value in step.args.items():
+        if value is None or name not in properties:
+            continue
+        schema = _allowed(properties[name])
+        if "enum" in schema:
+            yield {"name": name, "kind": "choice", "value": value, "choices": schema["enum"]}
+        elif schema.get("type") in ("number", "integer"):
+            low = schema.get("minimum", schema.get("exclusiveMinimum"))
+            high = schema.get("maximum", schema.get("exclusiveMaximum"))
+            whole = schema["type"] == "integer"
+            yield {"name": name, "kind": "number", "value": value, "low": low, "high": high, "whole": whole}
+        elif schema.get("type") == "string":
+            color = isinstance(value, str) and value.startswith("#")
+            yield {"name": name, "kind": "color" if color else "text", "value": value}
+
+
+def _allowed(schema: Json) -> Json:
+    """The schema of an argument that may also be left out."""
+    options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    return dict(options[0]) if options else {}
+
+
+def _chain(plan: Plan) -> bool:
+    """Whether every step but the first goes on from the one before, so that their order is free."""
+    return all(step.base in (None, PREV) for step in plan.steps[1:])
+
+
+def changed(plan: Plan, decided: Any) -> Plan | None:
+    """The plan as the form has it: [{"step": 2, "args": {…}}, …] in the new order. None where nothing was decided.
+
+    Values are checked when the plan is: nothing from the browser is trusted here but which steps, in which order.
+    """
+    if not isinstance(decided, list) or not decided:
+        return None
+    steps = []
+    for one in decided:
+        number = one.get("step") if isinstance(one, dict) else None
+        if not isinstance(number, int) or not 0 <= number < len(plan.steps):
+            return None
+        given = one.get("args")
+        new = {name: value for name, value in given.items() if name in plan.steps[number].args} if given else {}
+        steps.append(plan.steps[number].model_copy(update={"args": plan.steps[number].args | new}))
+    if _chain(plan):
+        bases = [plan.steps[0].base, *[PREV] * (len(steps) - 1)]
+        steps = [step.model_copy(update={"base": base}) for step, base in zip(steps, bases, strict=True)]
+    return plan.model_copy(update={"steps": tuple(steps), "ask": None})

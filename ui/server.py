@@ -1,0 +1,215 @@
+"""Serves the page on one port: Streamlit's own routes, the pictures and files of one's sessions, the health address.
+
+Pictures have addresses of their own, named by revision and therefore never changing, so that the browser keeps them and
+a rerun of the script sends none. Bound to the loopback address unless told otherwise; then only local names are served.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+import uvicorn
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from agent.runtime import open_assistant
+from sessions.database import SCHEMA
+from sessions.errors import NotFound, PentimentoError, StorageError
+from ui import downloads, gallery
+from ui.gallery import Gallery
+from ui.worker import Worker
+
+PORT = 8501
+TRIES = 50
+LOCAL = ["localhost", "127.0.0.1", "[::1]"]
+FOREVER = "private, max-age=31536000, immutable"
+SCRIPT = Path(__file__).parent / "app.py"
+WEBSOCKET_BYTES = 200_000_000
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What all tabs share: one worker, one gallery, over one data folder."""
+
+    worker: Worker
+    gallery: Gallery
+
+
+@cache
+def desk() -> Desk:
+    """Opened once in the life of the server, from the settings."""
+    assistant = open_assistant()
+    return Desk(Worker(assistant), Gallery(assistant.store))
+
+
+def serve(host: str = "127.0.0.1", port: int = PORT, opened: Callable[[str], None] = print) -> None:
+    """Serve until stopped; a busy port makes way for the next free one. `opened` is told the address."""
+    listening = listen(host, port)
+    address = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{listening.getsockname()[1]}"
+    config = uvicorn.Config(
+        application(host), log_level="warning", access_log=False, ws="websockets-sansio", ws_max_size=WEBSOCKET_BYTES
+    )
+    for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
+        logging.getLogger(name).disabled = True
+    opened(address)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the first free port from `port` on; StorageError where none of the next fifty is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wanted in range(port, port + TRIES):
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((host, wanted))
+            bound.listen(128)
+        except OSError:
+            bound.close()
+            continue
+        return bound
+    raise StorageError(f"No port from {port} to {port + TRIES - 1} is free.", "Name another one with --port.")
+
+
+def application(host: str) -> st.App:
+    """The page with its routes. On a loopback address no other name is answered, whatever foreign pages resolve to."""
+    local = host in ("127.0.0.1", "::1", "localhost")
+    guard = [Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL)] if local else []
+    return st.App(SCRIPT, routes=routes(), middleware=guard)
+
+
+def routes() -> list[Route]:
+    return [
+        Route("/healthz", healthy),
+        Route("/readyz", ready),
+        Route("/examples/{name}.webp", _example),
+        Route("/pictures/{session}/attached/{sha256}.webp", _attachment),
+        Route("/pictures/{session}/asked/{request_id}.webp", _asked),
+        Route("/pictures/{session}/drawn/{sha256}.webp", _drawn),
+        Route("/pictures/{session}/compared/{a}/{b}.webp", _compared),
+        Route("/pictures/{session}/{revision}/mask.webp", _mask),
+        Route("/pictures/{session}/{revision}/onto/{other}.webp", _onto),
+        Route("/pictures/{session}/{revision}/{name}.webp", _preview),
+        Route("/live/{request_id}/{beat}.webp", _live),
+        Route("/files/{session}/recipe/{revision}.json", _recipe),
+        Route("/files/{session}/bundle.zip", _bundle),
+        Route("/files/{session}/original/{revision}", _original),
+        Route("/files/{session}/{revision}.{ending}", _export),
+    ]
+
+
+async def healthy(_: Request) -> Response:
+    """The process answers; asks nothing of disk or database, so that nothing can hold it up."""
+    return PlainTextResponse("ok\n")
+
+
+def ready(_: Request) -> Response:
+    """The database answers and has the schema we know."""
+    try:
+        right = desk().worker.assistant.store.database.schema() == SCHEMA
+    except PentimentoError as failure:
+        return PlainTextResponse(f"{failure}\n", 503)
+    return PlainTextResponse("ready\n" if right else "schema\n", 200 if right else 503)
+
+
+def _example(request: Request) -> Response:
+    return picture(lambda: gallery.example_preview(request.path_params["name"]))
+
+
+def _preview(request: Request) -> Response:
+    return picture(lambda: desk().gallery.preview(**request.path_params))
+
+
+def _attachment(request: Request) -> Response:
+    return picture(lambda: desk().gallery.attachment(**request.path_params))
+
+
+def _drawn(request: Request) -> Response:
+    return picture(lambda: desk().gallery.drawn(**request.path_params))
+
+
+def _mask(request: Request) -> Response:
+    return picture(lambda: desk().gallery.mask(**request.path_params))
+
+
+def _asked(request: Request) -> Response:
+    return picture(lambda: desk().gallery.asked(**request.path_params))
+
+
+def _onto(request: Request) -> Response:
+    return picture(lambda: desk().gallery.onto(**request.path_params))
+
+
+def _compared(request: Request) -> Response:
+    return picture(lambda: desk().gallery.compared(**request.path_params))
+
+
+def _live(request: Request) -> Response:
+    """How a running step looks so far; gone as soon as the turn has ended."""
+
+    def shown() -> bytes:
+        live = desk().worker.live(request.path_params["request_id"])
+        if live is None or live.preview is None:
+            raise NotFound("That step has ended.")
+        return gallery.webp(live.preview, gallery.SIDES["view"], quality=70)
+
+    return picture(shown, keep="no-store")
+
+
+def picture(make: Callable[[], bytes], keep: str = FOREVER) -> Response:
+    """A WebP answer, or the error as 404."""
+    try:
+        return _headed(Response(make(), media_type="image/webp"), keep)
+    except PentimentoError as failure:
+        return refusal(failure)
+
+
+def _recipe(request: Request) -> Response:
+    return file(lambda: downloads.recipe(desk().gallery.store, **request.path_params))
+
+
+def _bundle(request: Request) -> Response:
+    return file(lambda: downloads.bundle(desk().gallery.store, **request.path_params))
+
+
+def _original(request: Request) -> Response:
+    return file(lambda: downloads.original(desk().gallery.store, **request.path_params))
+
+
+def _export(request: Request) -> Response:
+    wanted = dict(request.query_params)
+    return file(lambda: downloads.picture(desk().gallery.store, **request.path_params, wanted=wanted))
+
+
+def file(make: Callable[[], downloads.Download]) -> Response:
+    """A file to be saved under its own name, or the error as a sentence."""
+    try:
+        made = make()
+    except PentimentoError as failure:
+        return refusal(failure)
+    response = Response(made.data, media_type=made.media_type)
+    response.headers["Content-Disposition"] = made.disposition
+    return _headed(response, "no-store")
+
+
+def refusal(failure: PentimentoError) -> Response:
+    status = 404 if isinstance(failure, NotFound) else 400
+    body = {"code": failure.code, "message": failure.message, "hint": failure.hint}
+    return _headed(JSONResponse(body, status), "no-store")
+
+
+def _headed(response: Response, keep: str) -> Response:
+    """Nobody else's page may show these, and no browser may take them for something else."""
+    response.headers["Cache-Control"] = keep
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,94 @@
+// The plan as a form: one row a step, its amounts to change, to be dropped or moved, and one button that decides.
+// Knows nothing of tools; values are checked where the plan is.
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const list = parentElement.querySelector("ol");
+  const actions = parentElement.querySelector(".actions");
+  const form = parentElement.querySelector("form");
+  const told = JSON.stringify(data);
+  if (list.dataset.told === told) return; // a rerun of the script must not take back what is being typed
+  list.dataset.told = told;
+
+  list.replaceChildren(...data.steps.map((step, number) => row(step, number, data.fixed)));
+  const decide = element("button", { type: "submit", className: "first", textContent: data.label });
+  const again = element("button", { type: "button", textContent: "As it was" });
+  actions.replaceChildren(decide, again);
+  again.onclick = () => {
+    list.replaceChildren(...data.steps.map((step, number) => row(step, number, data.fixed)));
+    refresh();
+  };
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    setTriggerValue("decided", [...list.children].map(read));
+  };
+  list.onclick = (event) => {
+    const wanted = event.target.dataset.do;
+    const item = event.target.closest("li");
+    if (wanted === "drop") item.remove();
+    if (wanted === "up") item.previousElementSibling?.before(item);
+    if (wanted === "down") item.nextElementSibling?.after(item);
+    if (wanted) refresh();
+  };
+  refresh();
+
+  function refresh() {
+    const items = [...list.children];
+    items.forEach((item, place) => {
+      const [up, down, drop] = ["up", "down", "drop"].map((name) => item.querySelector(`[data-do=${name}]`));
+      if (up) up.disabled = place === 0;
+      if (down) down.disabled = place === items.length - 1;
+      drop.disabled = items.length === 1;
+    });
+  }
+}
+
+function row(step, number, fixed) {
+  const item = element("li");
+  item.dataset.step = number;
+  item.append(element("span", { className: "title", textContent: step.title }));
+  for (const field of step.fields) item.append(labelled(field));
+  const moves = fixed ? [] : [["up", "↑", "Earlier"], ["down", "↓", "Later"]];
+  for (const [name, sign, title] of [...moves, ["drop", "×", "Leave this step out"]]) {
+    const button = element("button", { type: "button", textContent: sign, title });
+    button.setAttribute("aria-label", `${title}: ${step.title}`);
+    button.dataset.do = name;
+    item.append(button);
+  }
+  return item;
+}
+
+function labelled(field) {
+  const label = element("label", { textContent: field.name });
+  label.append(field.kind === "choice" ? choice(field) : input(field));
+  return label;
+}
+
+function input(field) {
+  const made = element("input", { type: field.kind, name: field.name, value: field.value, required: true });
+  if (field.kind === "number") {
+    made.step = field.whole ? 1 : "any";
+    if (field.low != null) made.min = field.low;
+    if (field.high != null) made.max = field.high;
+  }
+  return made;
+}
+
+function choice(field) {
+  const made = element("select", { name: field.name });
+  made.append(...field.choices.map((value) => element("option", { value, textContent: value })));
+  made.value = field.value;
+  return made;
+}
+
+function read(item) {
+  const args = {};
+  for (const field of item.querySelectorAll("input, select")) {
+    args[field.name] = field.type === "number" ? field.valueAsNumber : field.value;
+  }
+  return { step: Number(item.dataset.step), args };
+}
+
+function element(name, properties = {}) {
+  return Object.assign(document.createElement(name), properties);
+}

@@ -1,0 +1,94 @@
+"""What one run of the page shows, read once: the session's graph, where this tab stands, its turns, its messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from agent.plan import Ask, Plan
+from sessions import history, turns
+from sessions.history import Graph
+from sessions.identity import REVISION_PREFIX
+from sessions.store import Store
+from sessions.values import Message, Revision, Turn
+from ui.place import Place
+from ui.worker import Live, Worker
+
+TALK = 60
+"""How many messages of the conversation are read; older ones are in `pentimento log`."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything the columns draw from."""
+
+    place: Place
+    graph: Graph
+    branch: str
+    messages: tuple[Message, ...]
+    turns: tuple[Turn, ...]
+    live: Live | None
+
+    @property
+    def head(self) -> Revision:
+        """The head of this tab's branch."""
+        return self.graph.by_id[self.graph.branches[self.branch]]
+
+    @cached_property
+    def shown(self) -> Revision:
+        """The revision on the canvas: the one picked in the tree, else the head."""
+        return self._revision(self.place.at) or self.head
+
+    @cached_property
+    def beside(self) -> Revision | None:
+        """The revision that `shown` is compared with."""
+        return self._revision(self.place.beside)
+
+    @property
+    def parent(self) -> Revision | None:
+        """What `shown` was made from."""
+        return self.graph.by_id[self.shown.parents[0]] if self.shown.parents else None
+
+    @property
+    def original(self) -> Revision:
+        """The photo that the shown line began with."""
+        return list(self.graph.line(self.shown.id))[-1]
+
+    @cached_property
+    def of_message(self) -> dict[str, Turn]:
+        return {turn.message: turn for turn in self.turns}
+
+    @cached_property
+    def open(self) -> Turn | None:
+        """The turn of this branch that waits for an answer or for approval, if any."""
+        waits = [t for t in self.turns if t.branch == self.branch and (t.state == "waiting" or _held(t))]
+        return waits[-1] if waits else None
+
+    @property
+    def ask(self) -> Ask | None:
+        """The question that this branch has been asked."""
+        if self.open is None or self.open.state != "waiting":
+            return None
+        return Plan.model_validate(self.open.plan).ask
+
+    @property
+    def marking(self) -> bool:
+        """Whether the question is about a mask, which the canvas then shows."""
+        return self.ask is not None and (self.ask.slot or "").endswith(".confirmed")
+
+    def _revision(self, short: str) -> Revision | None:
+        return self.graph.by_id.get(REVISION_PREFIX + short) if short else None
+
+
+def look(store: Store, worker: Worker, place: Place) -> View:
+    """Read what there is to show; NotFound for a session that is not one's own."""
+    session = store.session(place.session).id
+    graph = history.graph(store, session)
+    messages = tuple(turns.messages(store, session, TALK))
+    branch = place.branch if place.branch in graph.branches else graph.current or "main"
+    live = worker.live(place.request) if place.request else next(iter(worker.revive(session)), None)
+    return View(place, graph, branch, messages, tuple(turns.recent(store, session, TALK)), live)
+
+
+def _held(turn: Turn) -> bool:
+    return turn.state == "planned" and "held" in turn.outcome

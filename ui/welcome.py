@@ -1,0 +1,83 @@
+"""The empty page: three example photos and five example sentences, one click each, and a place for one's own photo."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from agent.assistant import Upload
+from sessions.errors import PentimentoError
+from ui import gallery, place
+from ui.worker import Call, Worker
+
+SENTENCES = (
+    "Crop it square, make it a little warmer and blur the background",
+    "Make it black and white with dark corners",
+    "Straighten it by two degrees and lift the shadows",
+    "Write 'Good morning' at the bottom and add a thin white border",
+    "Brighten it a bit, then sharpen it a little",
+)
+KINDS = ["png", "jpg", "jpeg", "webp", "avif", "heic", "heif", "tif", "tiff"]
+MEGABYTES = 50
+
+
+def show(worker: Worker, where: DeltaGenerator) -> None:
+    """Draw it; whatever is clicked opens a session."""
+    with where.container(key="welcome"):
+        st.html("<h1 class='wordmark large'>Pentimento</h1>")
+        st.html("<p class='lead'>Say what should change. Every step is kept, and nothing is ever lost.</p>")
+        _examples(worker)
+        st.html("<h2>Or begin with a sentence</h2>")
+        with st.container(key="sentences"):
+            for number, sentence in enumerate(SENTENCES):
+                if st.button(sentence, key=f"sentence-{number}", icon=":material/chat:"):
+                    begin(worker, _bundled("coffee"), sentence)
+        st.html(_PROMISE)
+        said = st.chat_input(
+            "Drop or paste a photo here, and say what should change",
+            accept_file=True,
+            file_type=KINDS,
+            max_upload_size=MEGABYTES,
+        )
+    if said is not None:
+        _spoken(worker, said)
+
+
+def _examples(worker: Worker) -> None:
+    st.html("<h2>Try it on one of these photos</h2>")
+    for name, column in zip(gallery.EXAMPLES, st.columns(len(gallery.EXAMPLES)), strict=True):
+        with column, st.container(key=f"example-{name}"):
+            st.html(f"<img src='/examples/{name}.webp' alt='{gallery.EXAMPLES[name][1]}'>")
+            if st.button(f"Use the {name}", key=f"use-{name}", width="stretch"):
+                begin(worker, _bundled(name))
+
+
+def _spoken(worker: Worker, said: object) -> None:
+    files = getattr(said, "files", [])
+    text = getattr(said, "text", "")
+    if not files:
+        st.info("Add a photo first: the clip on the left of the field, or one of the examples above.")
+        return
+    begin(worker, (files[0].name, files[0].getvalue()), text)
+
+
+def begin(worker: Worker, photo: Upload, sentence: str = "") -> None:
+    """A session with this photo, and perhaps a first message."""
+    try:
+        session, _ = worker.assistant.new(photo)
+    except PentimentoError as refused:
+        st.error(str(refused))
+        return
+    request = ""
+    if sentence:
+        request = worker.start(Call(session.id, sentence, branch="main")).call.request_id
+    place.go(session=session.id, branch="main", at="", beside="", request=request, mark="", mode="")
+
+
+def _bundled(name: str) -> Upload:
+    return gallery.EXAMPLES[name][0].replace("chelsea", "cat"), gallery.example(name)
+
+
+_PROMISE = """<p class='small'>Works now, without any download: crop, straighten, light and colour, black and
+white, blur, sharpen, noise, text, borders, removing things, backgrounds, and putting two photos together. Models that
+paint new things are a later, optional pack.</p>"""
