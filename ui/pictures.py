@@ -1,31 +1,42 @@
-"""Pictures as ordinary files: what `show --out` writes. Nothing but pixels goes into them: no place, no camera."""
+"""Puts picture files where a person wants them: whole or not at all, and never over another file unasked."""
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
-from sessions.errors import BadArguments
-from sessions.files import storage_errors
+from agent.export import encode, options_of
+from sessions.errors import BadArguments, NameTaken
+from sessions.files import TEMP_SUFFIX, storage_errors
+from sessions.identity import new_id
 from sessions.store import Store
 from sessions.values import Revision
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
-
 
 def write(store: Store, revision: Revision, path: Path) -> Path:
-    """Write a revision in the format that the file's ending names. JPEG has no alpha: white shows through."""
-    from PIL import Image
+    """Write a revision in the format that the file's ending names; what `show --out` does."""
+    if not path.suffix:
+        raise BadArguments(f"{path} has no ending that names a format.", "Use .jpg, .png, .webp or .tiff.")
+    return save(encode(store, revision, options_of({"format": path.suffix, "quality": 95})).data, path)
 
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise BadArguments(
-            f"I cannot write {path.suffix or 'a file without ending'}.", "Use .png, .jpg, .webp or .tiff."
-        )
-    image = Image.fromarray(store.picture(revision.session, revision.image).pixels)
-    if kind == "JPEG" and image.mode == "RGBA":
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image).convert("RGB")
+
+def save(data: bytes, path: Path, force: bool = False) -> Path:
+    """Write a file under a passing name and then give it its own. NameTaken where it is taken, unless `force`."""
+    if path.exists() and not force:
+        raise NameTaken(f"{path} is there already.", "export --force writes over it; --out names another file.")
+    part = path.with_name(f".{new_id()}{TEMP_SUFFIX}")
     with storage_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, kind, quality=95)
+        try:
+            with part.open("xb") as file:
+                file.write(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     return path
+
+
+def free(path: Path) -> Path:
+    """The path, or `name-2.jpg` … where a file of that name stands."""
+    others = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return path if not path.exists() else next(other for other in others if not other.exists())

