@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from agent import commands, planning, telling, turns
-from agent.events import Asked, Event, Finished, Planned, Refused
+from agent.commands import THUMBNAIL
+from agent.events import Asked, Compared, Event, Finished, Moved, Planned, Refused, Working
 from agent.executor import Run
-from agent.plan import Ask, Candidate, Plan, Planner
+from agent.plan import Ask, Candidate, Command, Plan, Planner
 from agent.planning import Focus, Wish, failure
 from sessions import history, intake, uploads
 from sessions import turns as stored
@@ -28,7 +31,6 @@ from tools.pixels import shrink
 Upload = tuple[str, bytes]
 """A file as a face received it: its name (words for people, nothing more) and its bytes."""
 
-THUMBNAIL = 256
 EVERYTHING = Focus()
 """The branch's head, and no place marked on it."""
 
@@ -129,23 +131,20 @@ class Assistant:
 
     def _take(self, turn: Turn, holder: str) -> Turn:
         """The turn's lease; at once where its holder was a process of this machine that is gone."""
-        dead = turn.lease or ""
-        host, _, rest = dead.partition("/")
-        gone = host == socket.gethostname() and not _alive(int(rest.split("/")[0]))
-        return stored.take(self.store, turn.session, turn.request_id, holder, dead if gone else "")
+        dead = turn.lease if turn.lease and _gone(turn.lease) else ""
+        return stored.take(self.store, turn.session, turn.request_id, holder, dead)
 
     def _hold(self, turn: Turn, plan: Plan, holder: str) -> Iterator[Event]:
         """Run a turn whose lease we hold, and close it whatever happens."""
         run = Run(self.store, turn, holder)
         sentences: list[str] = []
+        asked: Asked | None = None
         try:
             if plan.command is not None and turn.next_step == 0:
-                for moved in commands.run(self.store, turn.session, turn.branch, plan.command, turn.request_id):
-                    run.branch = moved.branch.name
-                    sentences.append(moved.sentence)
-                    yield moved
-            with closing(run.steps(plan.steps)) as steps:
-                yield from steps
+                asked = yield from self._command(turn, plan.command, run, sentences)
+            if asked is None:
+                with closing(run.steps(plan.steps)) as steps:
+                    yield from steps
         except Unsure as unsure:
             yield from self._unsure(turn, plan, run, unsure)
         except PentimentoError as error:
@@ -154,9 +153,30 @@ class Assistant:
             stored.finish(self.store, turn, "cancelled", {"reply": _STOPPED}, _STOPPED)
             raise
         else:
+            if asked is not None:
+                yield from self._wait(turn, plan, run, asked)
+                return
             if run.made or not sentences:
                 sentences.append(telling.done(run.made, run.branch))
             yield self._finish(turn, "done", {"reply": " ".join(sentences)}, " ".join(sentences), run.branch)
+
+    def _command(
+        self, turn: Turn, command: Command, run: Run, sentences: list[str]
+    ) -> Generator[Event, None, Asked | None]:
+        """Carry out what comes before the steps, and note what to say of it; the question it ends in, if any."""
+        going = commands.run(self.store, turn.session, turn.branch, command, turn.request_id, run.holder)
+        with closing(going) as events:
+            for event in events:
+                if isinstance(event, Asked):
+                    return event
+                if isinstance(event, Moved):
+                    run.branch = event.branch.name
+                if isinstance(event, Moved | Compared):
+                    sentences.append(event.sentence)
+                yield event
+                if isinstance(event, Working):
+                    run.check_in()
+        return None
 
     def _stopped(self, turn: Turn, plan: Plan, run: Run, error: PentimentoError) -> Iterator[Event]:
         """A plan that fails at step 3 keeps steps 1 and 2 and says what happened."""
@@ -170,24 +190,32 @@ class Assistant:
         index = stored.get(self.store, turn.session, turn.request_id).next_step
         candidates = (Candidate(label="yes, use it", value=True), Candidate(label="no", value=False))
         ask = Ask(question=str(unsure), candidates=candidates, slot=f"steps.{index}.confirmed")
-        asking = plan.model_copy(update={"ask": ask, "confidence": unsure.confidence})
-        turn = stored.wait(self.store, turn, asking.to_json(), _question(ask))
-        yield Asked(ask, {0: unsure.shown}, unsure.mask)
-        yield Finished("waiting", _question(ask), run.branch, tuple(r.id for r in run.made))
+        asking = plan.model_copy(update={"confidence": unsure.confidence})
+        yield from self._wait(turn, asking, run, Asked(ask, {0: unsure.shown}, unsure.mask))
+
+    def _wait(self, turn: Turn, plan: Plan, run: Run, asked: Asked) -> Iterator[Event]:
+        """Store the question with the plan, ask it, and let the turn wait."""
+        asking = plan.model_copy(update={"ask": asked.ask})
+        stored.wait(self.store, turn, asking.to_json(), _question(asked.ask))
+        yield asked
+        yield Finished("waiting", _question(asked.ask), run.branch, tuple(r.id for r in run.made))
 
     # What a face is told
 
     def _asked(self, turn: Turn, plan: Plan) -> Iterator[Event]:
         ask = plan.ask
         if ask is not None:
-            yield Asked(ask, dict(self._thumbnails(turn.session, ask)))
+            yield Asked(ask, self._thumbnails(turn, plan, ask))
             yield Finished("waiting", _question(ask), turn.branch, tuple(stored.revisions(self.store, turn)))
 
-    def _thumbnails(self, session: str, ask: Ask) -> Iterator[tuple[int, Picture]]:
-        for place, candidate in enumerate(ask.candidates):
-            if candidate.revision is not None:
-                image = self.store.revision(session, candidate.revision).image
-                yield place, Picture(shrink(self.store.picture(session, image).pixels, THUMBNAIL))
+    def _thumbnails(self, turn: Turn, plan: Plan, ask: Ask) -> dict[int, Picture]:
+        """What each candidate looks like, by its place."""
+        if plan.command is not None and plan.command.name == "merge" and (ask.slot or "").startswith("command.options"):
+            return commands.pictures(self.store, turn.session, turn.branch, plan.command)
+        meant = {at: one.revision for at, one in enumerate(ask.candidates) if one.revision is not None}
+        images = {at: self.store.revision(turn.session, revision).image for at, revision in meant.items()}
+        load = self.store.picture
+        return {at: Picture(shrink(load(turn.session, image).pixels, THUMBNAIL)) for at, image in images.items()}
 
     def _finish(self, turn: Turn, state: TurnState, outcome: Json, reply: str, branch: str) -> Finished:
         made = tuple(stored.revisions(self.store, turn))
@@ -212,11 +240,29 @@ def _question(ask: Ask) -> str:
     return f"{ask.question} ({choices})" if choices else ask.question
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+def abandoned(turn: Turn) -> bool:
+    """Whether nobody is there any more to do what was begun; a plan that is held for approval is not abandoned."""
+    if turn.state == "planned":
+        return "held" not in turn.outcome and _age(turn.created_at) > stored.LEASE_SECONDS
+    if turn.state != "running":
         return False
-    except PermissionError:
+    silent = time.time() - (turn.heartbeat or 0) > stored.LEASE_SECONDS
+    return silent or turn.lease is None or _gone(turn.lease)
+
+
+def _age(created_at: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(created_at)).total_seconds()
+
+
+def _gone(lease: str) -> bool:
+    """Whether the holder of a lease was a process of this machine that does not live."""
+    host, _, rest = lease.partition("/")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(rest.split("/")[0]), 0)
+    except ProcessLookupError:
         return True
-    return True
+    except PermissionError:
+        return False
+    return False

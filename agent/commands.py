@@ -1,55 +1,48 @@
-"""Session commands: where they would lead, and carrying them out through `sessions.moves`, once, with a sentence."""
+"""Session commands: carrying them out, once, with a sentence.
+
+Most only move heads (`sessions.moves`); a merge and a comparison are worked out in `merging` and `comparing`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
-from agent.events import Moved
-from agent.plan import Command
+from agent import comparing, merging
+from agent.events import Asked, Committed, Compared, Event, Moved
+from agent.merging import Conflict, Take
+from agent.plan import Ask, Candidate, Command
 from agent.telling import branch_for, title
-from sessions import history, moves
+from sessions import history, moves, names
+from sessions.commits import COMMAND, Claim
 from sessions.errors import NothingToUndo, PlanError
 from sessions.history import Graph, resolve
 from sessions.store import Store
-from sessions.values import Branch, Revision
+from sessions.values import Branch, Picture, Revision
+from tools.pixels import shrink
+
+THUMBNAIL = 256
+"""Longest side of the small pictures that a question shows."""
 
 
-def head_after(graph: Graph, branch: str, command: Command) -> str | None:
-    """The revision the branch's head (or the branch switched to) would be at after a command; runs nothing."""
-    head = graph.branches.get(branch)
-    if head is None:
-        return None
-    if command.name == "undo":
-        for _ in range(command.count):
-            head = _undone(graph, head)
-        return head
-    if command.name == "redo":
-        return graph.undone or head
-    if command.name == "reset":
-        return list(graph.line(head))[-1].id
-    if command.name == "switch" and command.target is not None:
-        return resolve(graph, command.target, branch).id
-    return head
+def run(
+    store: Store, session: str, branch: str, command: Command, turn: str, holder: str | None = None
+) -> Generator[Event, None, None]:
+    """Carry a command out: Moved, Compared or Committed, and Asked where only the person can say how to go on.
 
-
-def _undone(graph: Graph, head: str) -> str:
-    """The parent of the oldest non-root revision of the head's turn (as `moves.undo` finds it in the database)."""
-    here = graph.by_id[head]
-    turn = [
-        r for r in graph.revisions if r.parents and r.seq <= here.seq and r.turn is not None and r.turn == here.turn
-    ]
-    oldest = turn[0] if turn else here
-    return oldest.parents[0] if oldest.parents else head
-
-
-def run(store: Store, session: str, branch: str, command: Command, turn: str) -> Iterator[Moved]:
-    """Carry a command out. Each move is one row that names the turn, so that a resent turn goes on after them."""
+    Each move is one row that names the turn, so that a resent turn goes on after them. `holder`: who holds the lease
+    of the turn, if there is one.
+    """
     done = moves.made_by(store, session, turn)
     if command.name in ("undo", "redo"):
         for number in range(done, command.count):
             yield _back_or_forth(store, session, branch, command.name, number, turn)
+    elif command.name == "compare":
+        yield _compare(store, session, branch, command)
+    elif command.name == "merge":
+        claim = Claim(turn, COMMAND, holder) if holder else None
+        yield from _merge(store, session, branch, command, claim) if done == 0 else _merged(store, session, turn)
     elif done == 0:
-        yield _once(store, session, branch, command, turn)
+        yield once(store, session, branch, command, turn)
 
 
 def _back_or_forth(store: Store, session: str, branch: str, name: str, number: int, turn: str) -> Moved:
@@ -63,7 +56,8 @@ def _back_or_forth(store: Store, session: str, branch: str, name: str, number: i
     return Moved(moved, f"{'Undone' if name == 'undo' else 'Redone'}: {moved.name} is at {title(here)}.")
 
 
-def _once(store: Store, session: str, branch: str, command: Command, turn: str) -> Moved:
+def once(store: Store, session: str, branch: str, command: Command, turn: str) -> Moved:
+    """Carry out a command that is one move."""
     if command.name == "reset" or (command.name == "switch" and command.target == "original"):
         moved = moves.reset(store, session, branch, turn=turn)
         return Moved(moved, f"Back to the original: {title(store.revision(session, moved.head))}.")
@@ -71,6 +65,9 @@ def _once(store: Store, session: str, branch: str, command: Command, turn: str) 
         return _new_branch(store, session, branch, command, turn)
     if command.name == "switch" and command.target is not None:
         return _switch(store, session, branch, command.target, turn)
+    if command.name == "rename" and command.other is not None:
+        renamed = names.rename_branch(store, session, command.target or branch, command.other, turn=turn)
+        return Moved(renamed, f"{command.target or branch} is called {renamed.name} now.")
     raise PlanError(f"I cannot {command.name} in words yet.", "pentimento --help lists what there is.")
 
 
@@ -97,3 +94,90 @@ def _switch(store: Store, session: str, branch: str, target: str, turn: str) -> 
 
 def _arrive(branch: Branch, at: Revision, how: str) -> Moved:
     return Moved(branch, f"{how} {branch.name} at {title(at)}.")
+
+
+def _compare(store: Store, session: str, branch: str, command: Command) -> Compared:
+    """The revision named with the head, or two that are named."""
+    graph = history.graph(store, session)
+    one, other = (resolve(graph, name or "head", branch) for name in (command.target, command.other))
+    comparison = comparing.compare(store, graph, one, other)
+    return Compared(comparison, comparison.sentence)
+
+
+# --- merge ------------------------------------------------------------------------------------------------------------
+
+_LABELS: dict[merging.Choice, str] = {"ours": "ours", "theirs": "theirs", "both": "both in order"}
+
+
+def _merge(store: Store, session: str, branch: str, command: Command, claim: Claim | None) -> Iterator[Event]:
+    """Theirs onto the branch (or onto the one named `other`): one revision, or a question."""
+    graph, into = history.graph(store, session), command.other or branch
+    ours, theirs = _sides(graph, command, into)
+    name = command.target if command.target in graph.branches else f"#{theirs.seq}"
+    merged = yield from merging.merge(store, graph, ours, theirs, taken(command))
+    if isinstance(merged, Conflict):
+        yield _asked(merged)
+    elif merged is None:
+        yield Moved(moves.branch(store, session, into), f"{into} has everything of {name} already.")
+    else:
+        revision = merging.commit(store, into, merged, str(name), claim)
+        yield Committed(revision, into)
+        yield from _told(store, revision, into)
+
+
+def _sides(graph: Graph, command: Command, into: str) -> tuple[Revision, Revision]:
+    """The head that a merge goes onto, and the revision that comes."""
+    if command.target is None:
+        raise PlanError("Merge what?", "Name a branch or a version.")
+    if into not in graph.branches:
+        raise PlanError(f"{into!r} is no branch.", "A merge goes onto a branch; pentimento branch lists them.")
+    return graph.by_id[graph.branches[into]], resolve(graph, command.target, into)
+
+
+def taken(command: Command) -> Take:
+    """What was chosen about a merge's conflicts, checked."""
+    take = command.options.get("take", {})
+    if not isinstance(take, dict) or any(choice not in _LABELS for choice in take.values()):
+        raise PlanError("A conflict is settled by ours, theirs or both.")
+    return take
+
+
+def _asked(conflict: Conflict) -> Asked:
+    candidates = tuple(Candidate(label=_LABELS[choice], value=choice) for choice in conflict.shown)
+    slot = f"command.options.take.{conflict.step.id}"
+    ask = Ask(question=f"{conflict.why} What shall I keep?", candidates=candidates, slot=slot)
+    return Asked(ask, {at: Picture(shrink(p.pixels, THUMBNAIL)) for at, p in enumerate(conflict.shown.values())})
+
+
+def pictures(store: Store, session: str, branch: str, command: Command) -> dict[int, Picture]:
+    """What the question of a merge shows, worked out again; nothing is committed."""
+    graph = history.graph(store, session)
+    way = merging.merge(store, graph, *_sides(graph, command, command.other or branch), taken(command))
+    try:
+        while True:
+            next(way)
+    except StopIteration as end:
+        return _asked(end.value).pictures if isinstance(end.value, Conflict) else {}
+
+
+def _merged(store: Store, session: str, turn: str) -> Iterator[Event]:
+    """A merge that was made before the turn was cut short, told again."""
+    graph = history.graph(store, session)
+    made = next((one for one in graph.revisions if one.turn == turn and one.source == "merge"), None)
+    standing = sorted(name for name, head in graph.branches.items() if made is not None and head == made.id)
+    if made is not None and standing:
+        yield from _told(store, made, standing[0])
+
+
+def _told(store: Store, revision: Revision, branch: str) -> Iterator[Event]:
+    """What a merge came to: `Merge sepia, steps: 2 as they were, 1 done again. main is at #7.`"""
+    said = {
+        "composited": "as they were",
+        "replayed": "done again",
+        "already": "there already",
+        "left_out": "left out",
+    }
+    counts = {words: len(revision.facts.get(name, ())) for name, words in said.items()}
+    parts = ", ".join(f"{n} {words}" for words, n in counts.items() if n)
+    sentence = f"{revision.name.capitalize()}, steps: {parts or 'none'}. {branch} is at #{revision.seq}."
+    yield Moved(moves.branch(store, revision.session, branch), sentence)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from agent.plan import Ask, Plan, PlanStep
-from sessions.values import Branch, Picture, Pixels, Revision, TurnState
+from sessions.values import Branch, Json, Picture, Pixels, Revision, TurnState
+
+if TYPE_CHECKING:
+    from agent.comparing import Comparison
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,14 @@ class Moved:
     """A command moved a head, or made another branch the current one."""
 
     branch: Branch
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two revisions laid onto each other; nothing was changed."""
+
+    comparison: Comparison
     sentence: str
 
 
@@ -60,6 +72,14 @@ class Forked:
 
 
 @dataclass(frozen=True)
+class Exported:
+    """A picture was asked for as a file (`options` as `agent.export` takes them): the face writes or offers it."""
+
+    revision: Revision
+    options: Json
+
+
+@dataclass(frozen=True)
 class Refused:
     """Something could not be done; nothing half-done is left. The sentence is for a person."""
 
@@ -78,4 +98,4 @@ class Finished:
     revisions: tuple[str, ...] = ()
 
 
-Event = Planned | Asked | Moved | Working | Committed | Forked | Refused | Finished
+Event = Planned | Asked | Moved | Compared | Working | Committed | Forked | Exported | Refused | Finished

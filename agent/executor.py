@@ -111,7 +111,7 @@ class Run:
                     while pending and pending[0].done():
                         yield from self._settle(pending.pop(0))
                     yield now
-                    self._check_in()
+                    self.check_in()
             except StopIteration as end:
                 result: Result = end.value
         return result
@@ -132,7 +132,7 @@ class Run:
 
         return tuple(load(reference) for reference in step.subjects)
 
-    def _check_in(self) -> None:
+    def check_in(self) -> None:
         """At a tool's yields: stop if somebody said so, and now and then say that we live."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:

@@ -49,6 +49,7 @@ class Command(Wire):
     """A session command; runs before the steps. `target`/`other`: id, `#7`, branch name or `original`.
 
     `options`: what else was said of an export: `format` (png, jpeg, webp, tiff), `quality` (1…100).
+    Of a merge: `take`, the id of a step of theirs (or `*`, for all) → `ours`, `theirs` or `both`.
     """
 
     name: CommandName
@@ -109,7 +110,7 @@ class Plan(Wire):
         *path, last = self.ask.slot.split(".")
         place: Any = data
         for key in path:
-            place = place[int(key)] if isinstance(place, list) else place[key]
+            place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
         place[last] = value
         return Plan.model_validate(data | {"ask": None, "confidence": 1.0})
 

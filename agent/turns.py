@@ -11,8 +11,7 @@ import re
 from pydantic import ValidationError
 
 from agent import recipes
-from agent.commands import head_after
-from agent.plan import PREV, Ask, Candidate, Context, Plan, PlanStep
+from agent.plan import PREV, Ask, Candidate, Command, Context, Plan, PlanStep
 from sessions.errors import Ambiguous, NotFound, PlanError
 from sessions.history import Graph, resolve
 from sessions.values import Asset, Json, Region
@@ -55,9 +54,39 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
 def _start(plan: Plan, graph: Graph, context: Context) -> str | None:
     if plan.command is None:
         return context.head
-    if plan.command.target is not None and plan.command.name in ("switch", "compare"):
+    if plan.command.name in ("merge", "compare") and plan.steps:
+        raise PlanError(f"A {plan.command.name} is a message of its own.", "Say the edits after it.")
+    if plan.command.target is not None and plan.command.name in ("switch", "compare", "merge"):
         resolve(graph, plan.command.target, context.branch)  # what it names must exist, before anything runs
-    return head_after(graph, context.branch, plan.command)
+    return _head_after(graph, context.branch, plan.command)
+
+
+def _head_after(graph: Graph, branch: str, command: Command) -> str | None:
+    """The revision the branch's head (or the branch switched to) would be at after a command; runs nothing."""
+    head = graph.branches.get(branch)
+    if head is None:
+        return None
+    if command.name == "undo":
+        for _ in range(command.count):
+            head = _undone(graph, head)
+        return head
+    if command.name == "redo":
+        return graph.undone or head
+    if command.name == "reset":
+        return list(graph.line(head))[-1].id
+    if command.name == "switch" and command.target is not None:
+        return resolve(graph, command.target, branch).id
+    return head
+
+
+def _undone(graph: Graph, head: str) -> str:
+    """The parent of the oldest non-root revision of the head's turn (as `moves.undo` finds it in the database)."""
+    here = graph.by_id[head]
+    turn = [
+        r for r in graph.revisions if r.parents and r.seq <= here.seq and r.turn is not None and r.turn == here.turn
+    ]
+    oldest = turn[0] if turn else here
+    return oldest.parents[0] if oldest.parents else head
 
 
 def _base(base: str | None, usual: str | None, index: int, graph: Graph, assets: dict[str, Asset]) -> str | None:

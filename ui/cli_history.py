@@ -92,7 +92,7 @@ def switch(
     store = open_store()
     where = session_of(store, session)
     here = history.current_branch(store, where.id)
-    [moved] = commands.run(store, where.id, here, Command(name="switch", target=target), new_id())
+    moved = commands.once(store, where.id, here, Command(name="switch", target=target), new_id())
     if json_:
         terminal.out_json({"branch": moved.branch.name, "head": moved.branch.head, "revisions": []})
     else:
