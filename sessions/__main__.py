@@ -1,4 +1,4 @@
-"""The operator's commands: `python -m sessions fsck | gc | stats | backup | restore | delete`.
+"""The operator's commands: `python -m sessions fsck | gc | stats | backup | restore | export | import | delete`.
 
 Results are JSON, one object a line, on stdout; sentences for people on stderr. Exit status: 0 all well, 1 orphans only
 (fsck) or not confirmed (delete), 2 damage or failure. For everyday work there is `pentimento`.
@@ -57,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     command("stats", _stats, "Count what is stored.")
     command("backup", _backup, "Copy everything into a folder.").add_argument("folder", type=Path)
     command("restore", _restore, "Bring a backup back into an empty data folder.").add_argument("folder", type=Path)
+    out = command("export", _export, "Write a session as a bundle: history, words and pictures in one file.")
+    out.add_argument("session", help="its full id, whoever owns it")
+    out.add_argument("file", type=Path)
+    command("import", _import, "Take a bundle in, once all of it is checked.").add_argument("file", type=Path)
     erase = command("delete", _delete, "Delete a session for ever.")
     erase.add_argument("session", help="its full id")
     erase.add_argument("--yes", action="store_true", help="do not ask")
@@ -148,6 +152,25 @@ def _restore(options: argparse.Namespace) -> int:
     problems = restore(options.folder, _home(options), _url())
     _tell(problems)
     return 2 if any(problem.damage for problem in problems) else 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from sessions.bundle import export_session
+    from sessions.upkeep import owner_of
+
+    with closing(_open(options)) as store:
+        store.owner = owner_of(store, options.session)
+        _tell([export_session(store, options.session, options.file)])
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from sessions.bundle import import_session
+    from sessions.store import Store
+
+    with closing(Store(_home(options), _url())) as store:
+        _tell([import_session(store, options.file)])
+    return 0
 
 
 def _delete(options: argparse.Namespace) -> int:

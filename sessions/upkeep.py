@@ -19,6 +19,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from sessions import schema
 from sessions.files import TEMP_SUFFIX, storage_errors
+from sessions.rows import no_session
 from sessions.store import Store
 
 GRACE = timedelta(days=14)
@@ -143,6 +144,15 @@ def named(connection: Connection, session: str) -> set[str]:
 def hold(connection: Connection, session: str) -> bool:
     """Make the writers of a session wait until this transaction ends. False: there is no such session."""
     return connection.execute(_HOLD, {"session": session}).first() is not None
+
+
+def owner_of(store: Store, session: str) -> str:
+    """Whose session it is, by its full id; NotFound where it is not there. For operators only."""
+    with store.database.read() as connection:
+        owner = connection.execute(select(schema.sessions.c.owner).where(schema.sessions.c.id == session)).scalar()
+    if owner is None:
+        raise no_session()
+    return str(owner)
 
 
 def gc(store: Store, grace: timedelta = GRACE, dry_run: bool = False) -> Iterator[Removed | Spared]:
