@@ -67,7 +67,7 @@ def work(index: int, job: Job) -> Generator[Working, None, Result]:
     region = region_meant(step, tool)
     yield Working(index, step, 0.0)
     mask, facts = yield from _ground(index, job, region)
-    context = EditContext(base, mask, job.subjects, job.seed)
+    context = EditContext(base, mask, job.subjects, job.seed, step.confirmed)
     running = guarded(tool, tool.run(context, tool.args.model_validate(args)))
     with closing(running):
         while (progress := next(running, None)) is not None and not isinstance(progress, EditResult):

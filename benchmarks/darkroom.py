@@ -196,6 +196,8 @@ CALLS: dict[str, Calls] = {
     "rotate": Calls({"degrees": 5}, lambda rgb: turned(rgb, 5, (3560, 2670))),
     "straighten": Calls({"degrees": 2}, lambda rgb: turned(rgb, 2, (3800, 2850))),
     "replace_background": Calls({"color": "#ffffff"}),
+    "match_colors": Calls({}),
+    "insert_subject": Calls({"subject": "the person", "scale": 0.5}),
     "text": Calls({"text": "Pentimento"}),
 }
 
@@ -212,7 +214,7 @@ def context(tool: Tool, picture: Picture) -> EditContext:
         mask = np.zeros((picture.height, picture.width), np.uint8)
         cv2.circle(mask, (picture.width // 2, picture.height // 2), round(0.08 * picture.height * 4 / 3), 255, -1)
         mask = 255 - mask if tool.usual else mask
-    return EditContext(picture, mask, tuple(picture for _ in range(tool.subjects[0])))
+    return EditContext(picture, mask, tuple(picture for _ in range(tool.subjects[0])), confirmed=True)
 
 
 def run(tool: Tool, ctx: EditContext, args: dict[str, Any]) -> tuple[float, float, int]:

@@ -39,13 +39,15 @@ class EditContext:
     """All a tool may see.
 
     `mask` is the grounded region, uint8 (H, W) of the image's size, 0 = leave alone … 255 = change fully (soft edges
-    between), or None for the whole picture. `subjects` are the other pictures of the step, in order.
+    between), or None for the whole picture. `subjects` are the other pictures of the step, in order. `confirmed`: the
+    person has seen what this step is not sure of, and wants it.
     """
 
     image: Picture
     mask: Pixels | None = None
     subjects: tuple[Picture, ...] = ()
     seed: int = 0
+    confirmed: bool = False
 
     def rng(self) -> np.random.Generator:
         """The only source of randomness a tool may use."""

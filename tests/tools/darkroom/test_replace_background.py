@@ -1,12 +1,16 @@
-"""replace_background: the subject keeps its colours, soft edges lose the old background's, the rest is one colour."""
+"""replace_background: the subject keeps its colours, soft edges lose the old background's, the rest is new."""
 
 import cv2
 import numpy as np
 import pytest
 
+from sessions.errors import BadArguments
 from sessions.values import Picture, Region
 from tests.tools.darkroom.tones import PHOTOS, edited, ellipse, noise, yields
-from tools.edits.darkroom.replace_background import foreground, replace_background
+from tests.tools.darkroom.two_pictures import together
+from tools.base import EditContext
+from tools.edits.darkroom.replace_background import covering, replace_background
+from tools.matte import foreground
 from tools.regions import ground
 
 GREEN = np.array([0, 160, 96])
@@ -80,3 +84,40 @@ def test_the_parts_leave_no_seams_and_it_tells_how_far_it_is():
     assert np.abs(out - expected)[soft].max() <= 1
     fractions = yields(replace_background, photo, mask, color="#ffffff")
     assert len(fractions) > 3 and fractions == sorted(fractions) and fractions[-1] == 1
+
+
+def test_another_picture_is_the_background_and_the_subjects_edge_is_mixed_with_it():
+    photo, other = PHOTOS["coffee"], PHOTOS["rocket"]
+    mask = 255 - ellipse(*photo.shape[:2], soft=0.05)
+    out = together(replace_background, photo, other, mask).image.pixels
+    expected = covering(Picture(other.copy()), (photo.shape[1], photo.shape[0]))
+    assert np.array_equal(out[mask == 255], expected[mask == 255])
+    assert np.array_equal(out[mask == 0], photo[mask == 0])
+    white = edited(replace_background, photo, mask, color="#ffffff").astype(float)
+    soft, share = (mask > 0) & (mask < 255), mask[..., None] / 255.0
+    mixed = white - share * 255 + share * expected
+    assert np.abs(out - mixed)[soft].max() <= 2
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 300), (100, 400), (37, 21)])
+def test_it_covers_all_of_the_photo_and_is_not_squeezed(width, height):
+    y, x = np.mgrid[:300, :400]
+    out = covering(Picture(np.dstack([x // 2, y // 2, x * 0]).astype(np.uint8)), (width, height)).astype(float)
+    assert out.shape == (height, width, 3)
+    across, down = (np.median(np.diff(out[..., c], axis=1 - c).mean(axis=1 - c)) for c in (0, 1))
+    assert across == pytest.approx(down, rel=0.1)
+    assert out[height // 2, width // 2] == pytest.approx((100, 75, 0), abs=8)
+
+
+@pytest.mark.parametrize("args", [{}, {"color": "#ffffff"}])
+def test_it_is_either_a_colour_or_a_picture(args):
+    photo, mask = noise(40, 50), np.full((40, 50), 255, np.uint8)
+    other = () if not args else (Picture(noise(40, 50)),)
+    with pytest.raises(BadArguments, match="either a colour or another picture"):
+        list(replace_background.run(EditContext(Picture(photo), mask, other), replace_background.args(**args)))
+
+
+def test_what_is_see_through_in_the_new_background_is_white():
+    clear = np.zeros((20, 20, 4), np.uint8)
+    out = together(replace_background, noise(40, 50), clear, np.full((40, 50), 255, np.uint8)).image.pixels
+    assert (out == 255).all()

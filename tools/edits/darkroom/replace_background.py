@@ -1,9 +1,10 @@
-"""replace_background: a plain colour behind the subject, whose soft edges are freed of the old background's colour.
+"""replace_background: a plain colour or another picture behind the subject, whose soft edges lose the old background.
 
-The region is what becomes the colour: the background, where none is named. The mask is read as a matte: a pixel of
-value m shows (1 − m/255) of the subject, whose own colour there is estimated, so that no fringe of the old background
-stays. What is see-through in the background, or in a soft edge, becomes opaque.
-Does not soften a hard mask, and casts no shadow.
+The region is what is replaced: the background, where none is named. The mask is read as a matte: a pixel of value m
+shows (1 − m/255) of the subject, whose own colour there is estimated, so that no fringe of the old background stays.
+What is see-through in the background, or in a soft edge, becomes opaque. The other picture covers the whole of this
+one, its middle shown where the shapes differ; what is see-through in it is white.
+Does not soften a hard mask, casts no shadow, and does not fit the light of the one picture to the other.
 """
 
 from __future__ import annotations
@@ -12,57 +13,85 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from sessions.errors import BadArguments
 from sessions.values import Picture, Pixels
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
+from tools.matte import foreground, reach_of
 from tools.parts import Box, colours, cut, grown
 from tools.pixels import Color, Floats, mask_box, rgb_of
 
 PART = 512
-REACH = 1 / 60
-"""How far pure colours may lie from a soft pixel, in longer sides; soft edges of grounded masks are narrower."""
-NEAR = 3
-"""Radius in pixels of the second, finer estimate."""
-TINY = np.float32(1e-4)
 
 
 class Args(ToolArgs):
-    """Which colour."""
+    """Which colour, where no picture is given."""
 
-    color: Color = Field(description="The new background, #rrggbb.")
+    color: Color | None = Field(None, description="The new background, #rrggbb; none where it is another picture.")
 
 
-@tool("replace_background", args=Args, region="optional", usual="the background")
+@tool("replace_background", args=Args, region="optional", usual="the background", subjects=(0, 1))
 def replace_background(ctx: EditContext, args: Args) -> Edit:
-    """Put a plain colour behind the subject; the subject's soft edges lose the old background's colour."""
+    """Put a plain colour or another picture behind the subject, whose soft edges lose the old background's colour."""
+    new = scene(ctx, args)
     mask = ctx.mask
     box = None if mask is None else mask_box(mask)
     if mask is None or box is None:
         return EditResult(ctx.image)
     out = ctx.image.pixels.copy()
     touched = np.where(mask > 0, 255, 0).astype(np.uint8)
-    colour = np.array(rgb_of(args.color), np.float32)
-    reach = max(2 * NEAR, round(REACH * max(ctx.image.size)))
     parts = list(cut(box, PART, PART))
     for done, part in enumerate(parts, start=1):
-        behind(ctx.image, mask, part, colour, reach, out)
+        behind(ctx.image, mask, part, new, out)
         yield Progress(done / len(parts))
     return EditResult(Picture(out), touched)
 
 
-def behind(picture: Picture, mask: Pixels, box: Box, colour: Floats, reach: int, out: Pixels) -> None:
-    """Write a box of the picture, with `colour` where the mask is, into `out`."""
+def scene(ctx: EditContext, args: Args) -> Pixels:
+    """The new background: (H, W, 3), or one colour, (1, 1, 3)."""
+    if bool(ctx.subjects) == (args.color is not None):
+        raise BadArguments("A new background is either a colour or another picture.", "Name one of the two.")
+    return (
+        covering(ctx.subjects[0], ctx.image.size) if ctx.subjects else np.array([[rgb_of(args.color or "")]], np.uint8)
+    )
+
+
+def covering(picture: Picture, size: tuple[int, int]) -> Pixels:
+    """(H, W, 3) the middle of a picture, as much of it as fits the shape of `size` (width, height), at that size."""
+    (width, height), (w, h) = size, picture.size
+    share = min(w / width, h / height)
+    w, h = max(1, round(width * share)), max(1, round(height * share))
+    left, top = (picture.width - w) // 2, (picture.height - h) // 2
+    how = cv2.INTER_AREA if share > 1 else cv2.INTER_CUBIC
+    middle = picture.pixels[top : top + h, left : left + w]
+    return np.asarray(cv2.resize(on_white(middle), size, interpolation=how), np.uint8)
+
+
+def on_white(pixels: Pixels) -> Pixels:
+    """(h, w, 3) colours of any mode, on white where they are see-through."""
+    if pixels.ndim == 2:
+        return np.dstack([pixels] * 3)
+    if pixels.shape[2] == 3:
+        return np.ascontiguousarray(pixels)
+    alpha = pixels[..., 3:].astype(np.uint16)
+    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def behind(picture: Picture, mask: Pixels, box: Box, new: Pixels, out: Pixels) -> None:
+    """Write a box of the picture, with `new` (H, W, 3) or (1, 1, 3) where the mask is, into `out`."""
     x0, y0, x1, y1 = box
     m, here = mask[y0:y1, x0:x1], out[y0:y1, x0:x1]
+    back = np.broadcast_to(new, (*mask.shape, 3))[y0:y1, x0:x1]
     soft = (m > 0) & (m < 255)
-    here[m == 255, :3] = colour
+    here[m == 255, :3] = back[m == 255]
     here[m > 0, 3:] = 255
     if not soft.any():
         return
+    reach = reach_of(picture.size)
     read = grown(box, 2 * reach, picture.size)
     a = opacity(picture, mask, read)
     keep = np.s_[y0 - read[1] : y1 - read[1], x0 - read[0] : x1 - read[0]]
     fore, share = foreground(colours(picture, read).astype(np.float32), a, reach)[keep], a[keep][..., None]
-    here[soft, :3] = np.rint(share * fore + (1 - share) * colour)[soft]
+    here[soft, :3] = np.rint(share * fore + (1 - share) * back)[soft]
 
 
 def opacity(picture: Picture, mask: Pixels, box: Box) -> Floats:
@@ -70,24 +99,3 @@ def opacity(picture: Picture, mask: Pixels, box: Box) -> Floats:
     x0, y0, x1, y1 = box
     a = 1 - mask[y0:y1, x0:x1].astype(np.float32) / np.float32(255)
     return a if picture.alpha is None else a * picture.alpha[y0:y1, x0:x1].astype(np.float32) / np.float32(255)
-
-
-def foreground(image: Floats, a: Floats, reach: int) -> Floats:
-    """F of I = αF + (1 − α)B for each pixel: image (h, w, 3), levels; a (h, w), 0…1.
-
-    F and B are first means over pure pixels within `reach`, then over pixels near, and in the end whatever of both
-    explains I best: F = F̄ + α(I − αF̄ − (1 − α)B̄). Forte, Approximate Fast Foreground Colour Estimation, ICIP 2021.
-    """
-    alpha = a[..., None]
-    fore = back = image
-    for radius in (reach, NEAR):
-        fore, back = _weighted(fore, alpha, radius), _weighted(back, 1 - alpha, radius)
-        fore = fore + alpha * (image - alpha * fore - (1 - alpha) * back)
-    return np.asarray(np.clip(fore, 0, 255), np.float32)
-
-
-def _weighted(x: Floats, weight: Floats, radius: int) -> Floats:
-    """Mean of x (h, w, 3) over a window, each pixel counting as its weight (h, w, 1)."""
-    window = (2 * radius + 1, 2 * radius + 1)
-    total = np.asarray(cv2.blur(weight, window), np.float32)[..., None]
-    return np.asarray(cv2.blur(x * weight, window) / np.maximum(total, TINY), np.float32)
