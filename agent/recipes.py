@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter
 
 from agent.plan import LONGEST_PLAN, PREV, Context, Plan, PlanStep, Wire
+from sessions import lineage
 from sessions.errors import NotFound, PlanError
 from sessions.history import Graph, resolve
 from sessions.identity import bytes_hash, canonical
-from sessions.values import Asset, Json, Revision
+from sessions.values import Asset, Json, Revision, Step
 from tools import registry
 
 FORMAT = 1
@@ -98,10 +99,10 @@ _REGION: TypeAdapter[Words | Box | Brush | None] = TypeAdapter(Words | Box | Bru
 def recipe_of(graph: Graph, revision: Revision) -> Recipe:
     """The steps from the photo to this revision; NotFound for a photo as it came, PlanError for too long a line.
 
-    A merge counts as what was merged: the steps of ours, then those that theirs had since they parted, in their order.
+    A merge counts as what was merged: the steps of ours, then those of theirs since they parted, but what it left out.
     """
-    done = list(_done(graph, revision))
     root = list(graph.line(revision.id))[-1]
+    done = lineage.steps_since(graph, revision.id, root.id)
     if not done:
         raise NotFound(
             f"#{revision.seq} {root.name} is the photo as it came; there are no steps to do again.",
@@ -111,23 +112,10 @@ def recipe_of(graph: Graph, revision: Revision) -> Recipe:
         raise PlanError(f"This line has {len(done)} steps; a recipe holds at most {LONGEST_PLAN}.")
     here = next((name for name, head in sorted(graph.branches.items()) if head == revision.id), f"#{revision.seq}")
     photo = Photo(name=root.name, image=root.image, width=root.width, height=root.height)
-    return Recipe(name=f"{root.name} · {here}", photo=photo, steps=tuple(_recorded(one) for one in done))
+    return Recipe(name=f"{root.name} · {here}", photo=photo, steps=tuple(_recorded(one, one.step) for one in done if one.step))
 
 
-def _done(graph: Graph, revision: Revision) -> Iterator[Revision]:
-    """The revisions that a step made, oldest first, each once."""
-    seen = set()
-    for here in reversed(list(graph.line(revision.id))):
-        merged = _done(graph, graph.by_id[here.parents[1]]) if len(here.parents) == 2 else iter((here,))
-        for one in merged:
-            if one.step is not None and one.id not in seen:
-                seen.add(one.id)
-                yield one
-
-
-def _recorded(revision: Revision) -> RecipeStep:
-    step = revision.step
-    assert step is not None  # `_done` gives no other
+def _recorded(revision: Revision, step: Step) -> RecipeStep:
     return RecipeStep(
         tool=step.tool,
         tool_version=step.tool_version,

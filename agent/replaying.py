@@ -13,23 +13,13 @@ from itertools import count
 
 from agent.assistant import Assistant
 from agent.events import Event
-from agent.plan import Context, Plan
+from agent.plan import Plan
+from agent.planners.given import Given
 from agent.recipes import Recipe, plan_of
 from sessions import turns as stored
 from sessions.errors import Cancelled, EditError, PentimentoError, PlanError, Unsure
 from sessions.store import Store
 from sessions.values import Json, Revision, Turn
-
-
-class Recorded:
-    """Implements `agent.plan.Planner`: whatever the message, the plan is the one that was given."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.name = plan.planner
-        self._plan = plan
-
-    def plan(self, text: str, context: Context) -> Plan:
-        return self._plan
 
 
 @dataclass(frozen=True)
@@ -56,7 +46,7 @@ class Replayed:
 
 def once(store: Store, plan: Plan, session: str, text: str, request_id: str | None = None) -> Iterator[Event]:
     """A plan as one turn of the conversation: it asks where it is unsure, and stops where it cannot go on."""
-    return Assistant(store, Recorded(plan)).turn(session, text, request_id=request_id)
+    return Assistant(store, Given(plan)).turn(session, text, request_id=request_id)
 
 
 def replay(

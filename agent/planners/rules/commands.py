@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.plan import Ask, Candidate, Command, Context
-from agent.planners.rules import antecedents, references
+from agent.planners.rules import antecedents, references, replays
 from agent.planners.rules.clause import Clause
 from agent.planners.rules.courtesy import stripped, texts
 from agent.planners.rules.numbers import CARDINALS
@@ -277,25 +277,8 @@ def _export(text: str, context: Context) -> Said | None:
 
 
 def _replay(text: str, context: Context) -> Said | None:
-    found = list(every_match("replay", text))
-    if not found:
-        return _replay_where(context) if matches("replay where", text) else None
-    meant = next((one for slots in found if (one := resolve(slots["ref"], context))), None)
-    if meant is None:
-        return None
-    if len(meant.revisions) > 1:
-        return _which(Command(name="replay"), meant, "command.target", context)
-    return Said(Command(name="replay", target=meant.target))
-
-
-def _replay_where(context: Context) -> Said:
-    own = references.line(context)
-    others = [revision for revision in context.revisions if not revision.parents and revision not in own]
-    fits = references.candidates(others, context)
-    ask = Ask(
-        question="Apply the same steps to which photo or version?", candidates=fits, slot="command.target", free=True
-    )
-    return Said(Command(name="replay"), ask)
+    found = replays.read(text, context)
+    return None if found is None else Said(*found)
 
 
 # --- taking one step out of the line ----------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def by_tool(words: str, context: Context) -> list[Revision]:
 
 def line(context: Context) -> list[Revision]:
     """The first-parent line from the head back to its root."""
-    return _back(context.head, context)
+    return line_to(context.head, context)
 
 
 def before(step: Revision, context: Context) -> tuple[Revision, ...]:
@@ -112,7 +112,7 @@ def alone(step: Revision, among: Sequence[Revision], context: Context) -> bool:
 
 def label(revision: Revision, context: Context) -> str:
     """ "#2 monochrome (main)": how a revision is called in a question."""
-    branches = [name for name, head in context.branches.items() if revision in _back(head, context)]
+    branches = [name for name, head in context.branches.items() if revision in line_to(head, context)]
     own = [name for name in branches if context.branches[name] == revision.id] or branches
     what = revision.name if revision.step is None and revision.name else revision.tool
     return f"#{revision.seq} {what}" + (f" ({own[0]})" if own else "")
@@ -128,7 +128,8 @@ def plain(name: str) -> str:
     return " ".join(word.text for word in cut(name))
 
 
-def _back(head: str | None, context: Context) -> list[Revision]:
+def line_to(head: str | None, context: Context) -> list[Revision]:
+    """The first-parent line from a revision back to its root."""
     known = {revision.id: revision for revision in context.revisions}
     found: list[Revision] = []
     while head is not None and head in known:
@@ -215,7 +216,7 @@ def _lacking(kind: str, what: str, context: Context) -> Reference | None:
     """ "The sepia version without the border": before the border, but on the line of the sepia."""
     steps = described(kind, context)
     parents = _parents(described(what, context), context)
-    return _reference([parent for parent in parents if any(step in _back(parent.id, context) for step in steps)])
+    return _reference([parent for parent in parents if any(step in line_to(parent.id, context) for step in steps)])
 
 
 def _colored(text: str, context: Context) -> Reference | None:
@@ -260,7 +261,7 @@ def _on_branch(text: str, context: Context) -> Reference | None:
         return None
     if matches("a version", slots["what"]):
         return place
-    back = _back(context.branches[str(place.branch)], context)
+    back = line_to(context.branches[str(place.branch)], context)
     return _reference([step for step in described(slots["what"], context) if step in back])
 
 
@@ -281,7 +282,7 @@ def shared(one: Reference, other: Reference, context: Context) -> Reference | No
     """What two descriptions of one version both fit: the same revisions, or the earlier on the line of the later."""
     same = [revision for revision in other.revisions if revision in one.revisions]
     heads = [revision.id for revision in one.revisions]
-    return _reference(same or [r for r in other.revisions if any(r in _back(head, context) for head in heads)])
+    return _reference(same or [r for r in other.revisions if any(r in line_to(head, context) for head in heads)])
 
 
 def _by_file(text: str, context: Context) -> Reference | None:
@@ -293,7 +294,7 @@ def _by_file(text: str, context: Context) -> Reference | None:
         if upload is not None and upload["what"].removesuffix("'s") == name:
             return Reference((root,))
         if named is not None and named["what"] == name and len(roots) > 1:
-            branches = [branch for branch, head in context.branches.items() if root in _back(head, context)]
+            branches = [branch for branch, head in context.branches.items() if root in line_to(head, context)]
             return _branch(plain(branches[0]), context) if len(branches) == 1 else Reference((root,))
     return None
 
@@ -304,7 +305,7 @@ def _other(text: str, context: Context) -> Reference | None:
     kind = match("other kind", text)
     if kind:
         return _reference([step for step in described(kind["what"], context) if step not in own])
-    others = [name for name, head in context.branches.items() if own and own[-1] not in _back(head, context)]
+    others = [name for name, head in context.branches.items() if own and own[-1] not in line_to(head, context)]
     if "branch" in text:
         others = [name for name in context.branches if name != context.branch]
     if not others and matches("other photo", text):
@@ -324,10 +325,10 @@ def _by_state(text: str, context: Context) -> Reference | None:
     state = states.described(text, lambda words: [] if _clause(words).has("direction") else by_tool(words, context))
     if state is None:
         return None
-    own = next((revision for revision in line(context) if state.fits(_back(revision.id, context))), None)
+    own = next((revision for revision in line(context) if state.fits(line_to(revision.id, context))), None)
     if own is not None:
         return Reference((own,), original=not own.parents)
-    return _reference([revision for revision in context.revisions if state.fits(_back(revision.id, context))])
+    return _reference([revision for revision in context.revisions if state.fits(line_to(revision.id, context))])
 
 
 # --- does a step fit a description ------------------------------------------------------------------------------------
