@@ -1,0 +1,133 @@
+"""analogy: does to a photo B what was done from a picture A to A', a change seen and not told.
+
+What can be told from a pixel's surroundings (colours, relief, outlines) is learnt (`tools.imitation`); what cannot
+(strokes, grain) is copied in pieces (`tools.texturing`): Hertzmann et al., "Image Analogies" (SIGGRAPH 2001).
+Both work on copies of at most SIDE pixels; the change is enlarged to the photo's size (`tools.enlarging`), texture at
+the size that it has relative to A.
+
+Does not move anything: A' must show what A shows, where A shows it. It knows neither places (a vignette, a caption
+come out as whatever the colours there suggest) nor objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from sessions.errors import BadArguments
+from sessions.values import Picture, Pixels
+from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
+from tools.color import from_bytes, to_bytes
+from tools.enlarging import carried_out, change_of
+from tools.filters import box_mean
+from tools.imitation import LUMA, ROWS, imitate
+from tools.parts import CACHED_PIXELS, Box, edit_parts, unchanged
+from tools.pixels import Floats, shrink
+from tools.texturing import Scale, texture
+
+SIDE = 384
+"""Longer side, in pixels, of the copies that are compared."""
+EVEN = (0.72, 0.80)
+"""Mean over root mean square of what is left untold nearby: below it is failure at outlines, above it is texture."""
+NEAR = 20
+"""Radius of nearby, in pixels."""
+FAINT = 1 / 255
+"""Texture that spreads less is not worth copying."""
+BLURS = (1.5, 5.0)
+"""Scales in pixels at which what pictures show guides the texture."""
+
+STEPS = 800
+"""About how often the search for texture yields."""
+
+T = TypeVar("T")
+
+
+class Args(ToolArgs):
+    """How strongly."""
+
+    amount: float = Field(default=1.0, ge=0, le=1, description="How strongly: 0 nothing … 1 as in the example.")
+
+
+@tool("analogy", args=Args, region="optional", subjects=(2, 2))
+def analogy(ctx: EditContext, args: Args) -> Edit:
+    """Do to the picture what was done from one example picture to the other."""
+    check_same_view(*ctx.subjects)
+    if args.amount == 0:
+        return (yield from unchanged(ctx))
+    a, changed, b = small_copies(*ctx.subjects, ctx.image)
+    rng = ctx.rng()
+    yield Progress(0.0)
+    told = yield from paced(imitate(a, changed, b, rng), 0.0, 0.3, (3 * a.size + b.size) // (3 * ROWS))
+    edit, left = told.b, lasting(changed - told.a)
+    yield Progress(0.3, Picture(to_bytes(edit)))
+    if left.std() > FAINT:
+        scale = Scale(left, guides(a, told.a), guides(b, told.b))
+        source = yield from paced(texture(scale, rng), 0.3, 0.8, STEPS)
+        edit = edit + left.reshape(-1, 3)[source]
+        yield Progress(0.8, Picture(to_bytes(edit)))
+    change = change_of(b, edit, told.colours)
+
+    def full_size(rgb: Pixels, box: Box) -> Pixels:
+        done = carried_out(change, rgb, box, ctx.image.size)
+        return np.asarray(cv2.addWeighted(done, args.amount, rgb, 1 - args.amount, 0.0), np.uint8)
+
+    bands = ctx.image.width * ctx.image.height // CACHED_PIXELS
+    return (yield from paced(edit_parts(ctx, full_size), 0.8, 1.0, bands))
+
+
+def check_same_view(a: Picture, changed: Picture) -> None:
+    """BadArguments unless the two are of one shape, rounding after a resize aside."""
+    scale = a.width / changed.width
+    if abs(changed.height * scale - a.height) > 1 + scale / 2:
+        raise BadArguments(
+            f"The example's second picture ({changed.width} × {changed.height}) has another shape than its first "
+            f"({a.width} × {a.height}): it was cropped, turned or framed.",
+            "Choose two pictures that show the same things in the same places, before and after the change.",
+        )
+
+
+def small_copies(a: Picture, changed: Picture, b: Picture) -> tuple[Floats, Floats, Floats]:
+    """Coded 0…1 (h, w, 3) of all three, of one longer side, A and A' of one size."""
+    side = min(SIDE, *(max(picture.size) for picture in (a, changed, b)))
+    small = seen(a, side)
+    other = cv2.resize(seen(changed, side), small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return small, np.asarray(other, np.float32), seen(b, side)
+
+
+def seen(picture: Picture, side: int) -> Floats:
+    """A small copy as it looks on grey."""
+    small = from_bytes(shrink(picture.pixels, side))
+    if picture.alpha is None:
+        return small
+    return small[..., 3:] * small[..., :3] + (1 - small[..., 3:]) * np.float32(0.5)
+
+
+def lasting(left: Floats) -> Floats:
+    """Of what was left untold (h, w, 3), that which is as much everywhere nearby: texture, not failure at an edge."""
+    plane = left.mean(2)
+    spread = np.sqrt(box_mean(plane * plane, NEAR)) + np.float32(FAINT / 2)
+    even = np.clip((box_mean(np.abs(plane), NEAR) / spread - EVEN[0]) / (EVEN[1] - EVEN[0]), 0, 1)
+    return left * even[..., None]
+
+
+def guides(rgb: Floats, told: Floats) -> Floats:
+    """(h, w, 3): what decides which texture goes where: luma at two scales, and what the change makes of it."""
+    fine, coarse = (np.asarray(cv2.GaussianBlur(rgb @ LUMA, (0, 0), sigma), np.float32) for sigma in BLURS)
+    return np.dstack([fine, coarse, cv2.GaussianBlur(told @ LUMA, (0, 0), BLURS[0])])
+
+
+def paced(work: Generator[object, None, T], start: float, end: float, steps: int) -> Generator[Progress, None, T]:
+    """The progress, from `start` to `end`, of work that yields about so many times."""
+    done = 0
+    while True:
+        try:
+            next(work)
+        except StopIteration as finished:
+            result: T = finished.value
+            return result
+        done += 1
+        yield Progress(start + (end - start) * min(1.0, done / max(1, steps)))
