@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 
 from agent import commands, planning, telling, turns
 from agent.commands import THUMBNAIL
-from agent.events import Asked, Compared, Event, Finished, Moved, Planned, Refused, Working
+from agent.events import Asked, Compared, Event, Exported, Finished, Moved, Planned, Refused, Working
 from agent.executor import Run
-from agent.plan import Ask, Candidate, Command, Plan, Planner
+from agent.plan import Ask, Candidate, Plan, Planner
 from agent.planning import Focus, Wish, failure
 from sessions import history, intake, uploads
 from sessions import turns as stored
@@ -30,6 +30,9 @@ from tools.pixels import shrink
 
 Upload = tuple[str, bytes]
 """A file as a face received it: its name (words for people, nothing more) and its bytes."""
+
+Told = Moved | Compared | Exported
+"""What a command did, with a sentence about it."""
 
 EVERYTHING = Focus()
 """The branch's head, and no place marked on it."""
@@ -137,14 +140,20 @@ class Assistant:
     def _hold(self, turn: Turn, plan: Plan, holder: str) -> Iterator[Event]:
         """Run a turn whose lease we hold, and close it whatever happens."""
         run = Run(self.store, turn, holder)
-        sentences: list[str] = []
+        before: list[Told] = []
+        later: list[Told] = []
         asked: Asked | None = None
+        place = self.store, turn.session
         try:
             if plan.command is not None and turn.next_step == 0:
-                asked = yield from self._command(turn, plan.command, run, sentences)
+                first = commands.run(*place, run.branch, plan.command, turn.request_id, holder)
+                asked = yield from self._command(first, run, before)
             if asked is None:
                 with closing(run.steps(plan.steps)) as steps:
                     yield from steps
+                if plan.then is not None:
+                    last = commands.after(*place, run.branch, plan.then, turn.request_id)
+                    yield from self._command(last, run, later)
         except Unsure as unsure:
             yield from self._unsure(turn, plan, run, unsure)
         except PentimentoError as error:
@@ -156,23 +165,20 @@ class Assistant:
             if asked is not None:
                 yield from self._wait(turn, plan, run, asked)
                 return
-            if run.made or not sentences:
-                sentences.append(telling.done(run.made, run.branch))
-            yield self._finish(turn, "done", {"reply": " ".join(sentences)}, " ".join(sentences), run.branch)
+            yield self._finish(turn, "done", _files([*before, *later]), _reply(before, run, later), run.branch)
 
     def _command(
-        self, turn: Turn, command: Command, run: Run, sentences: list[str]
+        self, going: Generator[Event, None, None], run: Run, told: list[Told]
     ) -> Generator[Event, None, Asked | None]:
-        """Carry out what comes before the steps, and note what to say of it; the question it ends in, if any."""
-        going = commands.run(self.store, turn.session, turn.branch, command, turn.request_id, run.holder)
+        """Carry out what comes before or after the steps, and note what it came to; the question it ends in, if any."""
         with closing(going) as events:
             for event in events:
                 if isinstance(event, Asked):
                     return event
                 if isinstance(event, Moved):
                     run.branch = event.branch.name
-                if isinstance(event, Moved | Compared):
-                    sentences.append(event.sentence)
+                if isinstance(event, Moved | Compared | Exported):
+                    told.append(event)
                 yield event
                 if isinstance(event, Working):
                     run.check_in()
@@ -227,11 +233,29 @@ class Assistant:
         """A turn that has ended already, told again."""
         if error := turn.outcome.get("error"):
             yield Refused(error["code"], error["message"], error["hint"])
+        for file in turn.outcome.get("files", ()):
+            yield Exported(self.store.revision(turn.session, file["revision"]), file["options"], file["sentence"])
         reply, branch = turn.outcome.get("reply", ""), turn.outcome.get("branch", turn.branch)
         yield Finished(turn.state, reply, branch, tuple(stored.revisions(self.store, turn)))
 
 
 _STOPPED = "Stopped. Nothing of the step that was running is kept."
+
+
+def _reply(before: Sequence[Told], run: Run, later: Sequence[Told]) -> str:
+    """What a turn came to: what its commands did, and between them its steps."""
+    steps = [telling.done(run.made, run.branch)] if run.made or not (before or later) else []
+    return " ".join([*(event.sentence for event in before), *steps, *(event.sentence for event in later)])
+
+
+def _files(told: Sequence[Told]) -> Json:
+    """The files that were asked for, to be told again if the turn is sent again."""
+    files = [
+        {"revision": event.revision.id, "options": event.options, "sentence": event.sentence}
+        for event in told
+        if isinstance(event, Exported)
+    ]
+    return {"files": files} if files else {}
 
 
 def _question(ask: Ask) -> str:

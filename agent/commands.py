@@ -5,10 +5,10 @@ Most only move heads (`sessions.moves`); a merge and a comparison are worked out
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from agent import comparing, merging
-from agent.events import Asked, Committed, Compared, Event, Moved
+from agent.events import Asked, Committed, Compared, Event, Exported, Moved
 from agent.merging import Conflict, Take
 from agent.plan import Ask, Candidate, Command
 from agent.telling import branch_for, title
@@ -36,12 +36,21 @@ def run(
     if command.name in ("undo", "redo"):
         for number in range(done, command.count):
             yield _back_or_forth(store, session, branch, command.name, number, turn)
-    elif command.name == "compare":
-        yield _compare(store, session, branch, command)
+    elif command.name in _LOOKING:
+        yield _LOOKING[command.name](store, session, branch, command)
     elif command.name == "merge":
         claim = Claim(turn, COMMAND, holder) if holder else None
         yield from _merge(store, session, branch, command, claim) if done == 0 else _merged(store, session, turn)
     elif done == 0:
+        yield once(store, session, branch, command, turn)
+
+
+def after(store: Store, session: str, branch: str, command: Command, turn: str) -> Generator[Event, None, None]:
+    """Carry out what follows a turn's steps. A move is made once: a resent turn sees that its last one is no step."""
+    mine = [move for move in history.moves(store, session) if move.turn == turn]
+    if command.name in _LOOKING:
+        yield _LOOKING[command.name](store, session, branch, command)
+    elif not mine or mine[0].kind == "append":
         yield once(store, session, branch, command, turn)
 
 
@@ -102,6 +111,22 @@ def _compare(store: Store, session: str, branch: str, command: Command) -> Compa
     one, other = (resolve(graph, name or "head", branch) for name in (command.target, command.other))
     comparison = comparing.compare(store, graph, one, other)
     return Compared(comparison, comparison.sentence)
+
+
+def _export(store: Store, session: str, branch: str, command: Command) -> Exported:
+    """The revision named, or the head; the file itself is the face's to make and to put somewhere."""
+    meant = resolve(history.graph(store, session), command.target or "head", branch)
+    if command.options.get("original"):
+        return Exported(meant, command.options, "Here is the photo as it was sent.")
+    kind = str(command.options.get("format", "jpeg")).upper()
+    return Exported(meant, command.options, f"Here is {title(meant)} as a {kind} file.")
+
+
+_LOOKING: dict[str, Callable[[Store, str, str, Command], Compared | Exported]] = {
+    "compare": _compare,
+    "export": _export,
+}
+"""Commands that move nothing, and may be carried out as often as one likes."""
 
 
 # --- merge ------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ class Exported:
 
     revision: Revision
     options: Json
+    sentence: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ LONGEST_PLAN = 200
 
 CommandName = Literal["undo", "redo", "switch", "branch", "rename", "merge", "compare", "reset", "replay", "export"]
 
+AFTER_STEPS = ("export", "compare", "branch", "rename")
+"""Commands that make sense of what a plan's steps have just made."""
+
 
 class Wire(BaseModel):
     """Frozen, and strict about names; what every model of the plan shares."""
@@ -48,7 +51,7 @@ class PlanStep(Wire):
 class Command(Wire):
     """A session command; runs before the steps. `target`/`other`: id, `#7`, branch name or `original`.
 
-    `options`: what else was said of an export: `format` (png, jpeg, webp, tiff), `quality` (1…100).
+    `options`: what else was said of an export, as `agent.export.Options` has it (`format`, `quality`, `max_bytes` …).
     Of a merge: `take`, the id of a step of theirs (or `*`, for all) → `ours`, `theirs` or `both`.
     """
 
@@ -80,11 +83,13 @@ class Ask(Wire):
 class Plan(Wire):
     """Steps (perhaps after a command), or a question, or a reply. `notes`: what was understood and set aside.
 
+    `then`: a command that runs after the steps, one of `AFTER_STEPS`; where it names no target, what they made is meant.
     `refused`: the error code, where `chat` says why a plan that was made cannot be carried out.
     """
 
     command: Command | None = None
     steps: tuple[PlanStep, ...] = Field(default=(), max_length=LONGEST_PLAN)
+    then: Command | None = None
     ask: Ask | None = None
     chat: str | None = None
     planner: str = ""

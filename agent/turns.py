@@ -10,9 +10,9 @@ import re
 
 from pydantic import ValidationError
 
-from agent import recipes
-from agent.plan import PREV, Ask, Candidate, Command, Context, Plan, PlanStep
-from sessions.errors import Ambiguous, NotFound, PlanError
+from agent import export, recipes
+from agent.plan import AFTER_STEPS, PREV, Ask, Candidate, Command, Context, Plan, PlanStep
+from sessions.errors import Ambiguous, BadArguments, NotFound, PlanError
 from sessions.history import Graph, resolve
 from sessions.values import Asset, Json, Region
 from tools import registry
@@ -37,6 +37,7 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
     """The plan with every base written out (a full id or `prev`); PlanError, NotFound or Ambiguous if it cannot be."""
     plan = recipes.unfolded(plan, graph, context)
     start = _start(plan, graph, context)
+    _check_then(plan, graph, context)
     assets = {asset.sha256: asset for asset in context.attachments if asset.kind == "image"}
     if plan.steps and plan.ask is None and plan.steps[0].base is None and plan.command is None and assets:
         if len(assets) > 1:
@@ -56,9 +57,27 @@ def _start(plan: Plan, graph: Graph, context: Context) -> str | None:
         return context.head
     if plan.command.name in ("merge", "compare") and plan.steps:
         raise PlanError(f"A {plan.command.name} is a message of its own.", "Say the edits after it.")
-    if plan.command.target is not None and plan.command.name in ("switch", "compare", "merge"):
-        resolve(graph, plan.command.target, context.branch)  # what it names must exist, before anything runs
+    _check_command(plan.command, graph, context)
     return _head_after(graph, context.branch, plan.command)
+
+
+def _check_then(plan: Plan, graph: Graph, context: Context) -> None:
+    if plan.then is None:
+        return
+    if plan.then.name not in AFTER_STEPS:
+        raise PlanError(f"I cannot {plan.then.name} after the edits of one message.", "Say it as a message of its own.")
+    _check_command(plan.then, graph, context)
+
+
+def _check_command(command: Command, graph: Graph, context: Context) -> None:
+    """What a command names must exist, and be possible, before anything runs."""
+    if command.target is not None and command.name in ("switch", "compare", "merge", "export"):
+        resolve(graph, command.target, context.branch)
+    if command.name == "export":
+        try:
+            export.options_of(command.options)
+        except BadArguments as error:
+            raise PlanError(error.message, error.hint) from None
 
 
 def _head_after(graph: Graph, branch: str, command: Command) -> str | None:
@@ -156,7 +175,7 @@ _NO = {"no", "n", "nope", "no thanks", "cancel", "stop"}
 
 def answer(text: str, ask: Ask, graph: Graph) -> Candidate | None:
     """The one candidate that a message names: by its number, its label, `#7`, or yes and no; None if it names none."""
-    said = re.sub(r"[^\w\s#.:%/-]", "", text.lower()).strip(" .")
+    said = _plain(text.lower())
     for article in ("the ", "use ", "take "):
         said = said.removeprefix(article)
     said = said.removesuffix(" one").removesuffix(" please").strip()
@@ -172,9 +191,13 @@ def answer(text: str, ask: Ask, graph: Graph) -> Candidate | None:
     return None
 
 
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w\s#.:%/-]", "", text).strip(" .")
+
+
 def _names(candidate: Candidate) -> set[str]:
     label = candidate.label.lower().strip()
-    names = {label, label.split(" (")[0]} | set(re.findall(r"[\w:]+", label))
+    names = {label, _plain(label), label.split(" (")[0]} | set(re.findall(r"[\w:]+", label))
     if candidate.value is True:
         names |= _YES
     if candidate.value is False:
