@@ -18,8 +18,7 @@ from sessions.identity import bytes_hash, canonical
 from sessions.values import Asset, Json, Revision, Step
 from tools import registry
 
-FORMAT = 1
-PLANNER = f"recipe@{FORMAT}"
+PLANNER = "recipe@1"
 
 Name = Annotated[str, StringConstraints(max_length=300)]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -79,7 +78,7 @@ class Enclosed(Wire):
 class Recipe(Wire):
     """The steps of a line, oldest first. `enclosed`: brush masks and other pictures by the names the steps use."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     name: Name
     photo: Photo
     steps: tuple[RecipeStep, ...] = Field(min_length=1, max_length=LONGEST_PLAN)
@@ -112,7 +111,8 @@ def recipe_of(graph: Graph, revision: Revision) -> Recipe:
         raise PlanError(f"This line has {len(done)} steps; a recipe holds at most {LONGEST_PLAN}.")
     here = next((name for name, head in sorted(graph.branches.items()) if head == revision.id), f"#{revision.seq}")
     photo = Photo(name=root.name, image=root.image, width=root.width, height=root.height)
-    return Recipe(name=f"{root.name} · {here}", photo=photo, steps=tuple(_recorded(one, one.step) for one in done if one.step))
+    steps = tuple(_recorded(one, one.step) for one in done if one.step)
+    return Recipe(name=f"{root.name} · {here}", photo=photo, steps=steps)
 
 
 def _recorded(revision: Revision, step: Step) -> RecipeStep:

@@ -7,15 +7,16 @@ ends where a step fails; the next turn begins after it. Asks nothing: who wants 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 
+from agent import telling
 from agent.assistant import Assistant
 from agent.events import Event
 from agent.plan import Plan
 from agent.planners.given import Given
 from agent.recipes import Recipe, plan_of
+from agent.turns import region_of
 from sessions import turns as stored
 from sessions.errors import Cancelled, EditError, PentimentoError, PlanError, Unsure
 from sessions.store import Store
@@ -65,8 +66,7 @@ def replay(
         turn = stored.find(store, base.session, name)
         now = turn is None or turn.state in stored.OPEN_STATES
         if now:
-            with closing(once(store, _rest(steps, come), base.session, _said(recipe, come), name)) as events:
-                yield from events
+            yield from once(store, _rest(steps, come), base.session, _said(recipe, come), name)
         come = _gone_on(store, stored.get(store, base.session, name), recipe, come, now)
     raise AssertionError("unreachable: every turn is followed by another")
 
@@ -104,7 +104,8 @@ def _stopped_by(turn: Turn) -> PentimentoError | None:
     if turn.state == "done":
         return None
     if plan.ask is not None:
-        return Unsure(plan.ask.question)
+        place = telling.place(region_of(plan.steps[turn.next_step].region or {}))
+        return Unsure(f"I am not sure where {place!r} is in this picture ({plan.confidence:.0%} sure).")
     if plan.refused is not None:
         return PlanError(plan.chat or "")
     if turn.state == "cancelled" and "error" not in turn.outcome:

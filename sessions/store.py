@@ -100,6 +100,14 @@ class Store:
             mine = select(sessions).where(sessions.c.owner == self.owner, sessions.c.request_id == row["request_id"])
             return session_of(connection.execute(mine).one())
 
+    def requested(self, request_id: str) -> Session | None:
+        """The session that a request made, if it was ever made."""
+        sessions = schema.sessions
+        mine = select(sessions).where(sessions.c.owner == self.owner, sessions.c.request_id == request_id)
+        with self.database.read() as connection:
+            row = connection.execute(mine).first()
+        return session_of(row) if row is not None else None
+
     def sessions(self, limit: int = 50, before: str | None = None) -> list[Session]:
         """One's sessions, last touched first; `before` is the `touched_at` to continue from."""
         sessions = schema.sessions

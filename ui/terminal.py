@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.events import Asked, Committed, Event, Finished, Forked, Moved, Planned, Refused, Working
+from agent.events import Asked, Committed, Compared, Event, Finished, Forked, Moved, Planned, Refused, Working
 from agent.plan import Plan, PlanStep
 from agent.telling import describe, title
 from sessions.errors import PentimentoError
 from sessions.history import Graph
 from sessions.values import Picture, Region, Revision
 from ui.tree import tree
+
+if TYPE_CHECKING:
+    from agent.comparing import Comparison
 
 _DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
 
@@ -108,33 +111,61 @@ def follow(events: Iterator[Event], picture: Draw | None = None) -> Finished:
             case Planned(plan=plan) if plan_line(plan):
                 out(plan_line(plan))
             case Working():
-                _progress(event)
+                progress(event)
             case Forked(branch=branch, base=base):
-                _clear()
+                clear()
                 out(f"branch {style(branch, _BOLD)} from {title(base)}")
             case Committed(revision=revision):
-                _clear()
+                clear()
                 out(step_line(revision))
                 last = revision
             case Moved(sentence=sentence):
                 out(sentence)
             case Asked(ask=ask):
-                _clear()
+                clear()
                 out(ask.question)
                 if event.mask is not None and picture is not None:
                     out(f"     {picture(event.pictures[0])}")
                 for place, candidate in enumerate(ask.candidates, start=1):
                     out(f"  {place}  {candidate.label}")
             case Refused(message=message, hint=hint):
-                _clear()
+                clear()
                 log(style(message, _RED, sys.stderr) + (f"\n{hint}" if hint else ""))
             case Finished():
-                _clear()
+                clear()
                 _finished(event, last, picture)
                 return event
             case _:
                 pass
     raise RuntimeError("a turn ended without saying so")
+
+
+def _side_by_side(pictures: Sequence[Picture]) -> Picture:
+    """Some small pictures as one, left to right as they are asked about."""
+    import numpy as np
+
+    if len(pictures) == 1:
+        return pictures[0]
+    height = max(one.height for one in pictures)
+    boards = (np.pad(one.rgb, ((0, height - one.height), (0, 4), (0, 0))) for one in pictures)
+    return Picture(np.concatenate(list(boards), axis=1))
+
+
+def comparison_lines(found: Comparison) -> Iterator[str]:
+    """What two revisions have apart: their steps, how much is different, and where."""
+    yield f"{title(found.before)}   →   {title(found.after)}"
+    for revision, steps in zip((found.before, found.after), found.steps, strict=True):
+        for step in steps:
+            yield f"  only in #{revision.seq:<4} {title(step)}"
+    yield f"{found.changed:.1%} of the pixels differ, {found.visible:.1%} visibly"
+    yield f"ΔE  mean {found.mean:.2f}   largest {found.largest:.1f}"
+    if found.changed:
+        for row in range(0, len(found.places), 3):
+            cells = (f"{one.where:<13}{one.changed:>5.0%} ΔE {one.mean:<5.1f}" for one in found.places[row : row + 3])
+            yield "  " + "  ".join(cells).rstrip()
+    for one in found.regions:
+        yield f"  {one.where:<28} {one.changed:>5.0%} ΔE {one.mean:.1f}"
+    yield from found.notes
 
 
 def _finished(event: Finished, last: Revision | None, picture: Draw | None) -> None:
@@ -145,14 +176,16 @@ def _finished(event: Finished, last: Revision | None, picture: Draw | None) -> N
         out(event.reply)
 
 
-def _progress(event: Working) -> None:
+def progress(event: Working, before: str = "") -> None:
+    """How far a step is, on a terminal, over the line it stood on; `before`: what the step is part of."""
     if sys.stderr.isatty():
         filled = round(event.fraction * 20)
-        sys.stderr.write(f"\r {event.step.tool:<12} {'█' * filled}{'░' * (20 - filled)}")
+        sys.stderr.write(f"\r{before} {event.step.tool:<12} {'█' * filled}{'░' * (20 - filled)}")
         sys.stderr.flush()
 
 
-def _clear() -> None:
+def clear() -> None:
+    """Wipe the line of the progress."""
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()
