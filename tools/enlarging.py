@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sessions.values import Pixels
-from tools.color import from_bytes, times, to_bytes
+from tools.color import times
 from tools.filters import box_mean
 from tools.parts import Box
 from tools.pixels import Floats
@@ -46,20 +45,23 @@ def change_of(small: Floats, edit: Floats, colours: Floats) -> Change:
     return Change(colours, slope, left - slope * luma[..., None])
 
 
-def carried_out(change: Change, rgb: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
-    """The edit of a box of the photo, whose whole is `size` (width, height); rgb: the photo's colours in the box."""
-    photo = from_bytes(rgb)
+def carried_out(change: Change, photo: Floats, box: Box, size: tuple[int, int]) -> Floats:
+    """The edit of a box of the photo, whose whole is `size` (width, height); photo: its colours in the box."""
     out = np.asarray(cv2.transform(photo, np.ascontiguousarray(change.colours.T)), np.float32)
     luma = np.asarray(cv2.transform(photo, LUMA[None]), np.float32)
     out += times(magnified(change.slope, box, size), luma)
-    return to_bytes(out + magnified(change.rest, box, size))
+    out += magnified(change.rest, box, size)
+    return out
 
 
 def magnified(planes: Floats, box: Box, size: tuple[int, int]) -> Floats:
     """A box of `planes` (h, w, 3) as it is at another size (width, height), by cubic interpolation."""
     x0, y0, x1, y1 = box
     height, width = planes.shape[:2]
-    x = (np.arange(x0, x1, dtype=np.float32) + 0.5) * np.float32(width / size[0]) - 0.5
-    y = (np.arange(y0, y1, dtype=np.float32) + 0.5) * np.float32(height / size[1]) - 0.5
-    at = np.meshgrid(x, y)
+    at = np.meshgrid(scaled(x0, x1, width / size[0]), scaled(y0, y1, height / size[1]))
     return np.asarray(cv2.remap(planes, *at, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def scaled(start: int, stop: int, scale: float) -> Floats:
+    """Where the centres of the pixels start … stop lie in a picture `scale` times as large, counted in its pixels."""
+    return ((np.arange(start, stop) + 0.5) * scale - 0.5).astype(np.float32)

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tools.color import times
+from tools.enlarging import scaled
+from tools.parts import Box
 from tools.patchmatch import Index, Matches, improve, matches
 from tools.pixels import Floats
 
@@ -92,26 +95,26 @@ def enlarged(source: Index, coarse: Scale, fine: Scale) -> Index:
     return np.minimum(2 * sy + y % 2, height - 1) * width + np.minimum(2 * sx + x % 2, width - 1)
 
 
-def begun(scale: Scale, rng: np.random.Generator) -> Generator[None, None, Index]:
+def begun(scale: Scale, rng: np.random.Generator) -> Generator[None, None, Matches]:
     """The field at the coarsest level, by the guides alone."""
     places = rng.integers(0, scale.here.shape[0] * scale.here.shape[1], scale.there.shape[:2])
     field = matches(scale.here, scale.there, places)
     for _ in range(FIRST):
         yield from improve(field, rng)
-    return (yield from copied(field))
+    return field
 
 
-def settle(scale: Scale, source: Index, rounds: int, rng: np.random.Generator) -> Generator[None, None, Index]:
-    """Search and copy, `rounds` times; the places that B's pixels copy."""
+def settle(scale: Scale, field: Matches, rounds: int, rng: np.random.Generator) -> Generator[None, None, Matches]:
+    """Copy by the field as it is and search anew, `rounds` times."""
     plane = scale.texture.mean(2)
     basis = components(plane)
     known = described(scale.here, plane, basis)
     for _ in range(rounds):
-        field = matches(known, described(scale.there, plane.ravel()[source], basis), source)
+        places = yield from copied(field)
+        field = matches(known, described(scale.there, plane.ravel()[places], basis), field.source)
         yield
         yield from improve(field, rng)
-        source = yield from copied(field)
-    return source
+    return field
 
 
 def texture(finest: Scale, rng: np.random.Generator) -> Generator[None, None, Index]:
@@ -120,9 +123,56 @@ def texture(finest: Scale, rng: np.random.Generator) -> Generator[None, None, In
     while len(scales) < len(ROUNDS):
         scales.append(Scale(*(halve(p) for p in (scales[-1].texture, scales[-1].here, scales[-1].there))))
         yield
-    source = yield from begun(scales[-1], rng)
+    field = yield from begun(scales[-1], rng)
     for level in reversed(range(len(scales))):
         if level < len(scales) - 1:
-            source = enlarged(source, scales[level + 1], scales[level])
-        source = yield from settle(scales[level], source, ROUNDS[level], rng)
-    return source
+            source = enlarged(field.source, scales[level + 1], scales[level])
+            field = matches(scales[level].here, scales[level].there, source)
+        field = yield from settle(scales[level], field, ROUNDS[level], rng)
+    return (yield from copied(field))
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Which place each pixel of a small B copies: `y`, `x` (h, w) in a small A (height, width) = `grid`, and `sheet`:
+    A's texture at any size, (H, W, 3), from which it is cut."""
+
+    y: Floats
+    x: Floats
+    grid: tuple[int, int]
+    sheet: Floats
+
+
+def plan_of(source: Index, grid: tuple[int, int], sheet: Floats) -> Plan:
+    y, x = np.divmod(source, grid[1])
+    return Plan(y.astype(np.float32), x.astype(np.float32), grid, sheet)
+
+
+def laid(plan: Plan, box: Box, size: tuple[int, int]) -> Floats:
+    """The texture in a box of a B of `size` (width, height), (h, w, 3).
+
+    Each pixel lies between four of the small B, which vote by nearness: where they copy from one place it is an exact
+    copy of the sheet, between two pieces a fade.
+    """
+    x0, y0, x1, y1 = box
+    h, w = plan.y.shape
+    y, x = scaled(y0, y1, h / size[1])[:, None], scaled(x0, x1, w / size[0])[None]
+    zoom = plan.sheet.shape[0] / plan.grid[0], plan.sheet.shape[1] / plan.grid[1]
+    out = np.zeros((y1 - y0, x1 - x0, 3), np.float32)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            cy, cx = np.floor(y) + dy, np.floor(x) + dx
+            cell = np.clip(cy, 0, h - 1).astype(np.intp), np.clip(cx, 0, w - 1).astype(np.intp)
+            at_y, at_x = (
+                (p[cell] + c - d + 0.5) * z - 0.5
+                for p, c, d, z in ((plan.y, y, cell[0], zoom[0]), (plan.x, x, cell[1], zoom[1]))
+            )
+            piece = cv2.remap(
+                plan.sheet,
+                at_x.astype(np.float32),
+                at_y.astype(np.float32),
+                cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REFLECT_101,
+            )
+            out += times(piece, (1 - np.abs(y - cy)) * (1 - np.abs(x - cx)))
+    return out

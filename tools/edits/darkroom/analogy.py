@@ -24,15 +24,17 @@ from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
 from tools.color import from_bytes, to_bytes
 from tools.enlarging import carried_out, change_of
 from tools.filters import box_mean
-from tools.imitation import LUMA, ROWS, imitate
+from tools.imitation import LUMA, ROWS, Told, imitate
 from tools.parts import CACHED_PIXELS, Box, edit_parts, unchanged
 from tools.pixels import Floats, shrink
-from tools.texturing import Scale, texture
+from tools.texturing import Plan, Scale, laid, plan_of, texture
 
 SIDE = 384
 """Longer side, in pixels, of the copies that are compared."""
-EVEN = (0.72, 0.80)
-"""Mean over root mean square of what is left untold nearby: below it is failure at outlines, above it is texture."""
+SHEET = 1536
+"""The same of the copy of A' from which texture is cut."""
+EVEN = (0.74, 0.79)
+"""Evenness of what is left untold: below it is the regression's failure at outlines, above it is texture."""
 NEAR = 20
 """Radius of nearby, in pixels."""
 FAINT = 1 / 255
@@ -58,25 +60,39 @@ def analogy(ctx: EditContext, args: Args) -> Edit:
     check_same_view(*ctx.subjects)
     if args.amount == 0:
         return (yield from unchanged(ctx))
-    a, changed, b = small_copies(*ctx.subjects, ctx.image)
-    rng = ctx.rng()
+    a, changed = pair(*ctx.subjects, side := min(SIDE, *(max(p.size) for p in (*ctx.subjects, ctx.image))))
+    b, rng = seen(ctx.image, side), ctx.rng()
     yield Progress(0.0)
     told = yield from paced(imitate(a, changed, b, rng), 0.0, 0.3, (3 * a.size + b.size) // (3 * ROWS))
-    edit, left = told.b, lasting(changed - told.a)
-    yield Progress(0.3, Picture(to_bytes(edit)))
-    if left.std() > FAINT:
-        scale = Scale(left, guides(a, told.a), guides(b, told.b))
-        source = yield from paced(texture(scale, rng), 0.3, 0.8, STEPS)
-        edit = edit + left.reshape(-1, 3)[source]
-        yield Progress(0.8, Picture(to_bytes(edit)))
-    change = change_of(b, edit, told.colours)
+    change = change_of(b, told.b, told.colours)
+    yield Progress(0.3, Picture(to_bytes(told.b)))
+    plan = yield from paced(texture_plan(ctx, (a, changed, b), told, rng), 0.3, 0.8, STEPS)
 
     def full_size(rgb: Pixels, box: Box) -> Pixels:
-        done = carried_out(change, rgb, box, ctx.image.size)
-        return np.asarray(cv2.addWeighted(done, args.amount, rgb, 1 - args.amount, 0.0), np.uint8)
+        out = carried_out(change, from_bytes(rgb), box, ctx.image.size)
+        if plan is not None:
+            out += laid(plan, box, ctx.image.size)
+        return np.asarray(cv2.addWeighted(to_bytes(out), args.amount, rgb, 1 - args.amount, 0.0), np.uint8)
 
     bands = ctx.image.width * ctx.image.height // CACHED_PIXELS
     return (yield from paced(edit_parts(ctx, full_size), 0.8, 1.0, bands))
+
+
+def texture_plan(
+    ctx: EditContext, small: tuple[Floats, Floats, Floats], told: Told, rng: np.random.Generator
+) -> Generator[None, None, Plan | None]:
+    """Where B takes its texture from; None where A' has none. small: A, A' and B."""
+    a, changed, b = small
+    left = changed - told.a
+    share = evenness(left)
+    if share * left.std() <= FAINT:
+        return None
+    source = yield from texture(Scale(left, guides(a, told.a), guides(b, told.b)), rng)
+    sheet, target = pair(*ctx.subjects, SHEET)
+    yield
+    size = sheet.shape[1], sheet.shape[0]
+    sheet = target - carried_out(change_of(a, told.a, told.colours), sheet, (0, 0, *size), size)
+    return plan_of(source, a.shape[:2], share * sheet)
 
 
 def check_same_view(a: Picture, changed: Picture) -> None:
@@ -90,12 +106,11 @@ def check_same_view(a: Picture, changed: Picture) -> None:
         )
 
 
-def small_copies(a: Picture, changed: Picture, b: Picture) -> tuple[Floats, Floats, Floats]:
-    """Coded 0…1 (h, w, 3) of all three, of one longer side, A and A' of one size."""
-    side = min(SIDE, *(max(picture.size) for picture in (a, changed, b)))
-    small = seen(a, side)
+def pair(a: Picture, changed: Picture, side: int) -> tuple[Floats, Floats]:
+    """Coded 0…1 (h, w, 3) of A and A', of one size and at most `side` pixels long."""
+    small = seen(a, min(side, max(changed.size)))
     other = cv2.resize(seen(changed, side), small.shape[1::-1], interpolation=cv2.INTER_AREA)
-    return small, np.asarray(other, np.float32), seen(b, side)
+    return small, np.asarray(other, np.float32)
 
 
 def seen(picture: Picture, side: int) -> Floats:
@@ -106,12 +121,15 @@ def seen(picture: Picture, side: int) -> Floats:
     return small[..., 3:] * small[..., :3] + (1 - small[..., 3:]) * np.float32(0.5)
 
 
-def lasting(left: Floats) -> Floats:
-    """Of what was left untold (h, w, 3), that which is as much everywhere nearby: texture, not failure at an edge."""
+def evenness(left: Floats) -> float:
+    """0…1, how much what was left untold (h, w, 3) is texture, as strong in all of a place, and not failure at edges.
+
+    The measure is mean |x| / √mean x² nearby, averaged by energy: 0.9 for waves, 0.8 for noise, less for lone outlines.
+    """
     plane = left.mean(2)
-    spread = np.sqrt(box_mean(plane * plane, NEAR)) + np.float32(FAINT / 2)
-    even = np.clip((box_mean(np.abs(plane), NEAR) / spread - EVEN[0]) / (EVEN[1] - EVEN[0]), 0, 1)
-    return left * even[..., None]
+    power = box_mean(plane * plane, NEAR) + np.float32(1e-9)
+    even = float((box_mean(np.abs(plane), NEAR) * np.sqrt(power)).sum() / power.sum())
+    return min(1.0, max(0.0, (even - EVEN[0]) / (EVEN[1] - EVEN[0])))
 
 
 def guides(rgb: Floats, told: Floats) -> Floats:
