@@ -10,7 +10,6 @@ only then its files are moved over and its rows copied, in one transaction. What
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import zipfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.exc import IntegrityError
 
@@ -138,18 +138,16 @@ def import_session(store: Store, path: Path) -> Session:
 def _manifest(bundle: Reader) -> Manifest:
     line = bundle.manifest()
     try:
-        manifest = Manifest(**json.loads(line))
-        texts = (manifest.session, manifest.name, manifest.created_at, manifest.schema)
-        sound = all(isinstance(text, str) for text in texts) and bool(_ID.fullmatch(manifest.session))
-        sound = sound and canonical(asdict(manifest)) + b"\n" == line and len(manifest.name) <= 10 * SESSION_NAME
-        sound = sound and manifest.format == FORMAT and "\0" not in manifest.name + manifest.created_at
-    except (ValueError, TypeError, RecursionError):
-        sound = False
-    if not sound:
+        manifest = TypeAdapter(Manifest).validate_json(line, strict=True)
+    except ValueError:
+        raise damaged("its manifest is not as Pentimento writes it") from None
+    short = len(manifest.name) <= 10 * SESSION_NAME and "\0" not in manifest.name + manifest.created_at
+    if canonical(asdict(manifest)) + b"\n" != line or not short or not _ID.fullmatch(manifest.session):
         raise damaged("its manifest is not as Pentimento writes it")
     if manifest.version != VERSION or manifest.schema not in KNOWN_SCHEMAS:
         raise SchemaTooNew("This bundle was written by a newer Pentimento.", "Update Pentimento; nothing was changed.")
-    if bundle.tables != {member for member, _ in _members()} or manifest.blobs != len(bundle.blobs):
+    held = (manifest.format, manifest.blobs, manifest.bytes)
+    if bundle.tables != {member for member, _ in _members()} or held != (FORMAT, len(bundle.blobs), bundle.bytes):
         raise damaged("it does not hold what its manifest says")
     return manifest
 

@@ -43,6 +43,7 @@ TABLES = tuple(
 
 LINE = 4 * 2**20
 """The longest line in bytes."""
+DEPTH = 32
 ROWS = 1_000_000
 """The most lines of one table."""
 
@@ -132,9 +133,15 @@ def rows(table: Table, session: str, found: Iterable[bytes]) -> Iterator[dict[st
 
 def _parsed(line: bytes) -> Json:
     value: Json = json.loads(line)
-    if len(line) > LINE or canonical(value) + b"\n" != line:
+    if not _shallow(value, DEPTH) or canonical(value) + b"\n" != line:
         raise ValueError("not canonical")
     return value
+
+
+def _shallow(value: Any, depth: int) -> bool:
+    """Whether objects and lists are nested no deeper: what is too deep for a reader's stack is no row of ours."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_shallow(one, depth - 1) for one in inside)
 
 
 def _in(column: Column[Any], value: Any) -> Any:

@@ -90,7 +90,7 @@ def _check_directory(file: IO[bytes]) -> int:
 
 
 class Reader:
-    """The members of a bundle. `blobs`: their sha256, sorted."""
+    """The members of a bundle. `blobs`: their sha256, sorted; `bytes`: of all blobs."""
 
     def __init__(self, file: zipfile.ZipFile, length: int) -> None:
         self._file = file
@@ -101,6 +101,7 @@ class Reader:
         if sum(about.file_size for about in self._members.values()) > length:
             raise damaged("its members overlap")
         self.tables = {name for name in self._members if name.endswith(".jsonl")}
+        self.bytes = sum(about.file_size for name, about in self._members.items() if _BLOB.fullmatch(name))
         self.blobs = sorted(found[1] for found in map(_BLOB.fullmatch, self._members) if found)
 
     def _check(self, about: zipfile.ZipInfo) -> None:

@@ -1,95 +1,160 @@
-"""Nobody can tell another owner's session, revision, branch, asset or turn from one that never was.
+"""R14, the store's part: nobody can tell another owner's session, revision, branch, tag, asset or turn from none.
 
-The table is checked against the code: a new function that takes a session cannot be forgotten here.
+The calls are made from the code: every public function of `sessions` that is given a store, its arguments chosen by
+their names. A new function is called as soon as it is there; one with an argument nobody has a value for fails here.
 """
 
+from __future__ import annotations
+
+import ast
 import inspect
+import itertools
+import pkgutil
+import random
+import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sessions import commits, history, moves, turns, uploads
+import sessions
+from sessions import commits, history, names, turns
 from sessions.errors import PentimentoError
 from sessions.identity import new_id
+from sessions.intake import Admitted
 from sessions.store import Kept, Store
 from sessions.tiles import measure
-from sessions.values import Asset
+from sessions.values import Asset, Turn
 from tests import making
 from tests.making import Made, planned
 
-Call = Callable[[Store, str, "Names"], Any]
+ROOT = Path(__file__).parents[2]
+SECRET = "a word of somebody else's"
 
-
-class Names:
-    """What the stranger asks for: real names of somebody else's, or names of the same form that never were."""
-
-    def __init__(self, made: Made | None, sound: str, message: str = "") -> None:
-        self.revision = made.revisions[0].id if made else "r1:" + 2 * new_id()
-        self.image = made.revisions[0].image if made else 2 * new_id()
-        self.sound = sound if made else 2 * new_id()
-        self.turn = "turn-0" if made else new_id()
-        self.branch = "main"
-        self.message = message or new_id()
-
-
-def turn(session: str, names: Names):
-    return replace(planned(session, names.turn, names.branch), message=names.message)
-
-
-def draft(names: Names) -> commits.Draft:
-    tiled = measure(making.picture(1))
-    return commits.Draft(Kept(tiled, None, ()), (names.revision,), making.step(names.revision, 1))
-
-
-def asset(store: Store, names: Names) -> Asset:
-    return Asset(names.image, store.owner, "image", "image/png", 24, 8)
-
-
-CALLS: dict[str, Call] = {
-    "Store.session": lambda s, i, n: s.session(i),
-    "Store.keep": lambda s, i, n: s.keep(i, making.picture(77)),
-    "Store.picture": lambda s, i, n: s.picture(i, n.image),
-    "Store.picture_and_tiles": lambda s, i, n: s.picture_and_tiles(i, n.image),
-    "Store.add_asset": lambda s, i, n: s.add_asset(i, asset(s, n), b"original", None, None),
-    "Store.asset": lambda s, i, n: s.asset(i, n.sound),
-    "Store.asset_bytes": lambda s, i, n: s.asset_bytes(i, n.sound),
-    "Store.revision": lambda s, i, n: s.revision(i, n.revision),
-    "commits.append": lambda s, i, n: commits.append(s, i, n.branch, draft(n), n.revision),
-    "commits.append_on_new_branch": lambda s, i, n: commits.append_on_new_branch(s, i, "mine", draft(n)),
-    "moves.undo": lambda s, i, n: moves.undo(s, i, n.branch),
-    "moves.redo": lambda s, i, n: moves.redo(s, i, n.branch),
-    "moves.reset": lambda s, i, n: moves.reset(s, i, n.branch),
-    "moves.switch": lambda s, i, n: moves.switch(s, i, n.branch),
-    "moves.create_branch": lambda s, i, n: moves.create_branch(s, i, "mine", n.revision),
-    "moves.made_by": lambda s, i, n: moves.made_by(s, i, n.turn),
-    "moves.branch": lambda s, i, n: moves.branch(s, i, n.branch),
-    "turns.find": lambda s, i, n: turns.find(s, i, n.turn),
-    "turns.get": lambda s, i, n: turns.get(s, i, n.turn),
-    "turns.begin": lambda s, i, n: turns.begin(s, turn(i, n), "hello"),
-    "turns.take": lambda s, i, n: turns.take(s, i, n.turn, "me"),
-    "turns.beat": lambda s, i, n: turns.beat(s, i, n.turn, "holder"),
-    "turns.cancel_asked": lambda s, i, n: turns.cancel_asked(s, i, n.turn),
-    "turns.cancel": lambda s, i, n: turns.cancel(s, i, n.turn),
-    "turns.finish": lambda s, i, n: turns.finish(s, turn(i, n), "failed", {}, "No."),
-    "turns.wait": lambda s, i, n: turns.wait(s, turn(i, n), {}, "Which?"),
-    "turns.resume": lambda s, i, n: turns.resume(s, turn(i, n), {}),
-    "turns.open_turns": lambda s, i, n: turns.open_turns(s, i),
-    "turns.revisions": lambda s, i, n: turns.revisions(s, turn(i, n)),
-    "turns.say": lambda s, i, n: turns.say(s, i, n.branch, "hello"),
-    "turns.messages": lambda s, i, n: turns.messages(s, i),
-    "history.graph": lambda s, i, n: history.graph(s, i),
-    "history.current_branch": lambda s, i, n: history.current_branch(s, i),
-    "history.branches": lambda s, i, n: history.branches(s, i),
-    "history.page": lambda s, i, n: history.page(s, i),
-    "history.log": lambda s, i, n: history.log(s, i, n.revision),
-    "history.moves": lambda s, i, n: history.moves(s, i),
-    "uploads.root": lambda s, i, n: uploads.root(s, i, asset(s, n), "mine"),
-    "uploads.receive": lambda s, i, n: making.sound(s, i, 99),
-}
-INNER = {"Store.mine", "Store.insert_pixels", "Store.known"}
+INNER = {"Store.mine", "Store.insert_pixels", "Store.known", "history.newest_branch"}
 """Parts of other functions' work, inside a transaction that has proved ownership."""
+
+OPERATORS = {"backup", "erase", "fsck", "repair", "upkeep", "check_pixels", "bundle_pixels"}
+"""Modules that see every owner's: only `python -m sessions` and each other use them."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What is asked for: real names of somebody else's, or names of the same form that never were."""
+
+    revision: str
+    image: str
+    sound: str
+    turn: str
+    message: str
+    branch: str = "main"
+    tag: str = "favourite"
+
+    @classmethod
+    def of(cls, store: Store, made: Made) -> Names:
+        sound = next(a for m in turns.messages(store, made.session) for a in m.attachments)
+        turn = turns.get(store, made.session, next(r.turn for r in made.revisions if r.turn))
+        return cls(made.revisions[0].id, made.revisions[0].image, sound, turn.request_id, turn.message)
+
+    @classmethod
+    def never(cls) -> Names:
+        return cls("r1:" + 2 * new_id(), 2 * new_id(), 2 * new_id(), new_id(), new_id())
+
+
+def turn(session: str, given: Names) -> Turn:
+    return replace(planned(session, given.turn, given.branch), message=given.message)
+
+
+def draft(given: Names) -> commits.Draft:
+    tiled = measure(making.picture(1))
+    return commits.Draft(Kept(tiled, None, ()), (given.revision,), making.step(given.revision, 1))
+
+
+def admitted() -> Admitted:
+    return Admitted("audio", "audio/mpeg", None, b"fLaC", 1.5, b"ID3")
+
+
+Call = Callable[[Store, str, Names], Any]
+_files = itertools.count()
+
+VALUES: dict[str, Call] = {
+    "session": lambda s, i, n: i,
+    "prefix": lambda s, i, n: i,
+    "branch": lambda s, i, n: n.branch,
+    "old": lambda s, i, n: n.branch,
+    "new": lambda s, i, n: "mine",
+    "wanted": lambda s, i, n: "mine",
+    "name": lambda s, i, n: n.tag,
+    "revision": lambda s, i, n: n.revision,
+    "at": lambda s, i, n: n.revision,
+    "expect": lambda s, i, n: n.revision,
+    "image": lambda s, i, n: n.image,
+    "sha256": lambda s, i, n: n.sound,
+    "request_id": lambda s, i, n: n.turn,
+    "turn": lambda s, i, n: n.turn,
+    "turn: Turn": lambda s, i, n: turn(i, n),
+    "image: Picture": lambda s, i, n: making.picture(77),
+    "mask": lambda s, i, n: making.mask(5),
+    "draft": lambda s, i, n: draft(n),
+    "asset": lambda s, i, n: Asset(n.image, s.owner, "image", "image/png", 24, 8),
+    "admitted": lambda s, i, n: admitted(),
+    "original": lambda s, i, n: b"original",
+    "kept": lambda s, i, n: None,
+    "audio": lambda s, i, n: None,
+    "holder": lambda s, i, n: "holder",
+    "text": lambda s, i, n: "hello",
+    "state": lambda s, i, n: "failed",
+    "outcome": lambda s, i, n: {},
+    "plan": lambda s, i, n: {},
+    "reply": lambda s, i, n: "No.",
+    "path": lambda s, i, n: s.home.parent / f"bundle-{next(_files)}.zip",
+}
+"""What to give, by the parameter's name, or by its name and type where it has several."""
+
+SPECIAL: dict[str, dict[str, Call]] = {
+    "moves.branch": {"name": VALUES["branch"]},
+    "moves.create_branch": {"name": VALUES["new"]},
+    "uploads.root": {"branch": VALUES["new"], "turn": lambda s, i, n: None},
+}
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """Every public function that is given a store, and every method of it, by module and name."""
+    found = {f"Store.{name}": method for name, method in inspect.getmembers(Store, inspect.isfunction)}
+    for info in pkgutil.iter_modules(sessions.__path__):
+        if info.name not in OPERATORS and not info.name.startswith("_"):
+            module = import_module(f"sessions.{info.name}")
+            for name, function in inspect.getmembers(module, inspect.isfunction):
+                typed = "Store" in [str(p.annotation) for p in inspect.signature(function).parameters.values()]
+                if function.__module__ == module.__name__ and typed:
+                    found[f"{info.name}.{name}"] = function
+    return {name: function for name, function in found.items() if "._" not in name and name not in INNER}
+
+
+def about_a_session(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function).parameters
+    return bool({"session", "prefix"} & set(parameters)) or str(parameters.get("turn", "")) == "turn: 'Turn'"
+
+
+def call_of(name: str, function: Callable[..., Any]) -> Call:
+    """The function with arguments chosen by the names of its parameters; those with a default may stay without."""
+    first, *parameters = inspect.signature(function).parameters.values()
+    chosen: dict[str, Call] = {}
+    for parameter in parameters:
+        typed = f"{parameter.name}: {parameter.annotation}"
+        value = SPECIAL.get(name, {}).get(parameter.name) or VALUES.get(typed) or VALUES.get(parameter.name)
+        if value is not None:
+            chosen[parameter.name] = value
+        elif parameter.default is inspect.Parameter.empty:
+            raise AssertionError(f"{name} is given {typed}: say above what a stranger would give")
+    assert first.name in ("self", "store")
+    return lambda s, i, n: function(s, **{key: value(s, i, n) for key, value in chosen.items()})
+
+
+CALLS = {name: call_of(name, function) for name, function in functions().items() if about_a_session(function)}
 
 
 def outcome(call: Call, store: Store, session: str, names: Names) -> tuple[str, str]:
@@ -113,16 +178,11 @@ def made(store) -> Made:
     return made
 
 
-def names_of(store: Store, made: Made) -> Names:
-    sound = next(a for m in turns.messages(store, made.session) for a in m.attachments)
-    return Names(made, sound, turns.get(store, made.session, "turn-0").message)
-
-
 @pytest.mark.parametrize("name", CALLS)
 def test_a_stranger_learns_nothing_and_changes_nothing(store, stranger, made, name):
     before = everything_stored(store, made.session)
-    there = outcome(CALLS[name], stranger, made.session, names_of(store, made))
-    nowhere = outcome(CALLS[name], stranger, new_id(), Names(None, ""))
+    there = outcome(CALLS[name], stranger, made.session, Names.of(store, made))
+    nowhere = outcome(CALLS[name], stranger, new_id(), Names.never())
     assert there == nowhere
     assert there[0] in ("not_found", "value")
     assert everything_stored(store, made.session) == before
@@ -130,32 +190,104 @@ def test_a_stranger_learns_nothing_and_changes_nothing(store, stranger, made, na
 
 def test_a_stranger_leaves_no_file(store, stranger, made):
     for call in CALLS.values():
-        outcome(call, stranger, "../../escaped", names_of(store, made))
+        outcome(call, stranger, "../../escaped", Names.of(store, made))
     assert {path.name for path in (store.home / "blobs").iterdir()} == {made.session}
     assert not (store.home / "escaped").exists()
 
 
 def test_the_owner_sees_what_a_stranger_does_not(store, stranger, made):
     """The table can fail: for the owner nearly every call has another outcome."""
-    names = names_of(store, made)
+    given = Names.of(store, made)
     same = {
         name
         for name, call in CALLS.items()
-        if outcome(call, store, made.session, names) == outcome(call, stranger, made.session, names)
+        if outcome(call, store, made.session, given) == outcome(call, stranger, made.session, given)
     }
     assert same <= {"turns.beat", "turns.cancel_asked", "moves.made_by"}
 
 
-def test_no_function_is_forgotten():
-    found = {f"Store.{n}" for n, f in inspect.getmembers(Store, inspect.isfunction) if _takes_a_session(n, f)}
-    for module in (commits, moves, turns, history, uploads):
-        kind = module.__name__.split(".")[-1]
-        for name, function in inspect.getmembers(module, inspect.isfunction):
-            first = next(iter(inspect.signature(function).parameters), "")
-            if function.__module__ == module.__name__ and first == "store" and not name.startswith("_"):
-                found.add(f"{kind}.{name}")
-    assert found - INNER == set(CALLS)
+def test_every_function_is_called_but_those_that_name_no_session():
+    assert set(functions()) - set(CALLS) == {
+        "Store.close",
+        "Store.create_session",
+        "Store.requested",
+        "Store.sessions",
+        "bundle.import_session",
+    }
+    assert len(CALLS) > 45
 
 
-def _takes_a_session(name: str, function: Callable[..., Any]) -> bool:
-    return not name.startswith("_") and bool({"session", "prefix"} & set(inspect.signature(function).parameters))
+def test_what_sees_every_owner_is_for_operators_only():
+    for path in itertools.chain(*((ROOT / folder).rglob("*.py") for folder in ("agent", "tools", "ui"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            inside = getattr(node, "module", "") == "sessions" and set(imported) & OPERATORS
+            assert not inside and getattr(node, "module", None) not in {f"sessions.{o}" for o in OPERATORS}, path
+
+
+# Another's names in one's own session
+
+
+def plain(said: tuple[str, str]) -> tuple[str, str]:
+    """An outcome without its hashes, ids, times and temporary names."""
+    return said[0], re.sub(
+        r"\d{4}-\d\d-\d\dT[\d:.+]+|bundle-\d+|\bid=\d+|\b\d{10}\.\d+", "·", re.sub(r"[0-9a-f]{12,64}", "·", said[1])
+    )
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_another_owners_names_are_nothing_in_ones_own_session(store, stranger, made, name):
+    said = []
+    for given in (Names.of(store, made), Names.never()):
+        own = stranger.create_session("mine").id
+        making.upload(stranger, own, making.picture(300))
+        given = replace(given, turn=f"turn-{new_id()}") if name == "turns.begin" else given
+        said.append(plain(outcome(CALLS[name], stranger, own, given)))
+    assert said[0] == said[1]
+
+
+# At random
+
+
+def secrets_of(store: Store, made: Made) -> set[str]:
+    """Texts that say something of a session: what was said, its name and id, its revisions, pictures and files."""
+    graph = history.graph(store, made.session)
+    found = {SECRET, made.session}
+    for revision in graph.revisions:
+        found |= {revision.id, revision.image, revision.mask or revision.image}
+    return found | {path.name for path in (store.home / "blobs" / made.session).iterdir()}
+
+
+def given_away(secrets: set[str], given: tuple[str, Names]) -> set[str]:
+    """The secrets that the caller did not know already."""
+    return secrets - {given[0], *vars(given[1]).values()}
+
+
+def call_at_random(store: Store, stranger: Store, made: Made, count: int) -> None:
+    """Any function with any mix of names, one's own, another's and none: never a byte of the other's comes back."""
+    names.rename_session(store, made.session, SECRET)
+    turns.say(store, made.session, "main", SECRET)
+    dice, secrets, before = random.Random(1), secrets_of(store, made), everything_stored(store, made.session)
+    own = making.everything(stranger, 200)
+    pool = [Names.of(store, made), Names.of(stranger, own), Names.never()]
+    answered = set()
+    for _ in range(count):
+        name, session = dice.choice(list(CALLS)), dice.choice((made.session, own.session, new_id()))
+        given = Names(**{field: getattr(dice.choice(pool), field) for field in vars(pool[0])})
+        kind, said = outcome(CALLS[name], stranger, session, given)
+        answered |= {name} if kind == "value" else set()
+        assert not [s for s in given_away(secrets, (session, given)) if s in said], (name, session, given)
+    assert everything_stored(store, made.session) == before
+    assert len(answered) > len(CALLS) // 3
+    for folder in (store.home / "blobs").iterdir():
+        if folder.name != made.session:
+            assert not {path.name for path in folder.iterdir()} & secrets
+
+
+def test_a_few_hundred_random_calls(store, stranger, made):
+    call_at_random(store, stranger, made, 400)
+
+
+@pytest.mark.reliability
+def test_ten_thousand_random_calls(store, stranger, made):
+    call_at_random(store, stranger, made, 10_000)
