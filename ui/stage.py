@@ -34,7 +34,9 @@ _HTML = """
     <div class="window fit">
       <span class="label" id="left"></span><span class="label" id="right"></span>
       <div class="divider" role="slider" tabindex="0" aria-orientation="horizontal"
-           aria-valuemin="0" aria-valuemax="100" aria-label="How much of the earlier picture is shown"></div>
+           aria-valuemin="0" aria-valuemax="100" aria-label="How much of the earlier picture is shown">
+        <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M13 11l-5 5 5 5M19 11l5 5-5 5"/></svg>
+      </div>
     </div>
     <div class="cursor"></div>
     <button class="zoom" type="button" title="Show the whole picture (0)"></button>

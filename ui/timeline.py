@@ -92,8 +92,8 @@ def layout(graph: Graph, thumb: Callable[[Revision], str], here: str | None = No
     """
     here = here or (graph.head.id if graph.head else None)
     starts = lines(graph)
-    rows = _rows(graph, starts)
     columns = _columns(graph)
+    rows = _rows(graph, starts, columns)
     shown = _shown_line(graph, here)
     flags = _flags(graph, starts)
     nodes = [
@@ -135,14 +135,18 @@ def lines(graph: Graph) -> dict[str, str]:
     return starts
 
 
-def _rows(graph: Graph, starts: Mapping[str, str]) -> dict[str, int]:
-    """Line → row: the current branch's first, undone lines last, otherwise by age."""
+def _rows(graph: Graph, starts: Mapping[str, str], columns: Mapping[str, int]) -> dict[str, int]:
+    """Line → row: the current branch's, the other live ones by age, and below them the undone ones, close together."""
     current = starts[graph.head.id] if graph.head else None
-    ordered = sorted(
-        set(starts.values()),
-        key=lambda line: (line != current, line not in graph.live, graph.by_id[line].seq),
-    )
-    return {line: row for row, line in enumerate(ordered)}
+    tips = _tips(starts)  # by age, as the graph's revisions are
+    live = sorted((line for line in tips if line in graph.live), key=lambda line: line != current)
+    rows = {line: row for row, line in enumerate(live)}
+    ends: list[int] = []
+    for line in (line for line in tips if line not in graph.live):
+        row = next((r for r, end in enumerate(ends) if end + 1 < columns[line]), len(ends))
+        ends[row : row + 1] = [columns[tips[line]]]
+        rows[line] = len(live) + row
+    return rows
 
 
 def _columns(graph: Graph) -> dict[str, int]:
@@ -158,14 +162,15 @@ def _tips(starts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _lanes(graph: Graph, starts: Mapping[str, str], rows: Mapping[str, int]) -> list[Json]:
-    """Row by row: the branches that end there, and the revision a click on the label continues from."""
+    """Row by row what its label says, and the revision a click on it continues from; of undone lines neither."""
     tips = _tips(starts)
-    lanes = []
-    for line in sorted(rows, key=lambda line: rows[line]):
+    lanes: list[Json] = [
+        {"names": [], "tip": None, "current": False} for _ in range(max(rows.values(), default=-1) + 1)
+    ]
+    for line in (line for line in rows if line in graph.live):
         names = [name for name, head in graph.branches.items() if head == tips[line]]
         names.sort(key=lambda name: (name != graph.current, name))
-        live = line in graph.live
-        lanes.append({"names": names, "tip": tips[line], "live": live, "current": graph.current in names})
+        lanes[rows[line]] = {"names": names, "tip": tips[line], "current": graph.current in names}
     return lanes
 
 

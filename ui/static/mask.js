@@ -99,11 +99,13 @@ class Mask {
     }
   }
 
+  // Its edge falls off around the radius, so that a stroke is as wide as the brush says.
   dab(radius) {
-    const side = Math.ceil(radius * 2) + 2;
+    const side = Math.ceil(radius * 2.2) + 2;
     const dab = new OffscreenCanvas(side, side);
     const context = dab.getContext("2d");
-    const gradient = context.createRadialGradient(side / 2, side / 2, radius * 0.8, side / 2, side / 2, radius);
+    const middle = side / 2;
+    const gradient = context.createRadialGradient(middle, middle, radius * 0.85, middle, middle, radius * 1.08);
     gradient.addColorStop(0, this.color);
     gradient.addColorStop(1, `color-mix(in srgb, ${this.color} 0%, transparent)`);
     context.fillStyle = gradient;

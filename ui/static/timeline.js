@@ -150,11 +150,12 @@ class Timeline {
   }
 
   drawLanes() {
+    const firstUndone = this.data.lanes.findIndex((lane) => !lane.tip);
     this.lanes.replaceChildren(
       ...this.data.lanes.map((lane, row) => {
         const names = lane.names.join(", ");
-        const button = element("button", "lane", names || (lane.live ? "merged" : "undone"));
-        Object.assign(button, { type: "button", title: names ? `Continue from ${names}` : "" });
+        const button = element("button", "lane", names || (lane.tip ? "merged" : row === firstUndone ? "undone" : ""));
+        Object.assign(button, { type: "button", title: names ? `Continue from ${names}` : "", disabled: !lane.tip });
         button.classList.toggle("named", Boolean(names));
         button.classList.toggle("current", lane.current);
         button.style.top = `${row * ROW}px`;
