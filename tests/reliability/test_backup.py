@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sessions import backup, history, moves
+from sessions import backup, history, moves, names
 from sessions.erase import delete_session
 from sessions.errors import StorageError
 from sessions.store import Store
@@ -41,6 +41,7 @@ class Writer(threading.Thread):
                 self.told.append(making.edit(store, self.session, "main", making.wide(seed, changed=seed % 3 + 1)).id)
                 if seed % 4 == 0:
                     moves.undo(store, self.session, "main")
+                names.tag(store, self.session, "newest", self.told[-1], move=True)
 
 
 def test_ten_backups_while_somebody_writes(folder):
@@ -69,6 +70,7 @@ def test_ten_backups_while_somebody_writes(folder):
             graph = history.graph(store, session)
         there = {revision.id for revision in graph.revisions if revision.parents}
         assert set(before) <= there <= set(told[: ended + 1])  # one may be done and not yet told
+        assert set(graph.tags.values()) <= set(told[max(len(before) - 2, 0) : ended + 1])
         assert graph.head.id in {*told[: ended + 1], graph.revisions[0].id}
 
 

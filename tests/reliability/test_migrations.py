@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, event, inspect
 
-from sessions import schema
+from sessions import database, schema
 from sessions.database import KNOWN_SCHEMAS, SCHEMA, Database
 from sessions.errors import SchemaTooNew
 from sessions.fsck import fsck
@@ -28,6 +28,8 @@ from tests.making import edit, everything, memory_folder, picture
 
 LEAST_STATEMENTS = 20
 """So that the loops over the statements of the upgrade cannot shrink unseen."""
+LEAST_STATEMENTS_OF_ONE = 5
+OLDER = KNOWN_SCHEMAS[:-1]
 
 
 class Died(BaseException):
@@ -180,7 +182,56 @@ def test_a_process_killed_before_any_statement_of_an_upgrade_leaves_what_can_be_
         assert complete(moment), moment.name
 
 
+@pytest.mark.parametrize("older", OLDER)
+def test_an_upgrade_of_a_stored_folder_that_dies_anywhere_is_the_old_or_the_new(older):
+    """From each older schema: dead before any statement, it is as it was; rerun, everything is there."""
+    source = FIXTURES / f"schema-{older}"
+    with memory_folder() as folder, statements() as seen:
+        Store(shutil.copytree(source, folder / "home")).close()
+    assert len(seen) >= LEAST_STATEMENTS_OF_ONE
+    for at in range(len(seen)):
+        with memory_folder() as folder:
+            home = shutil.copytree(source, folder / "home")
+            before = dumped(home)
+            with statements(at), pytest.raises(Died):
+                Store(home)
+            assert dumped(home) == before, f"before statement {at}"
+            with closing(Store(home)) as store:
+                assert told(store, expected(home)["session"]) == expected(home), f"before statement {at}"
+                assert list(fsck(store)) == []
+
+
+@pytest.mark.parametrize("stored", OLDER, indirect=True)
+def test_a_process_killed_during_an_upgrade_of_a_stored_folder_leaves_what_can_be_opened(stored):
+    moments: list[Path] = []
+
+    def photograph(index: int) -> None:
+        moments.append(stored.parent / f"moment-{index}")
+        shutil.copytree(stored, moments[-1])
+
+    with statements(reached=photograph):
+        Store(stored).close()
+    assert len(moments) >= LEAST_STATEMENTS_OF_ONE
+    for moment in moments:
+        with closing(Store(moment)) as store:
+            assert told(store, expected(moment)["session"]) == expected(moment), moment.name
+            assert list(fsck(store)) == []
+
+
 # Newer
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_older_code_refuses_what_this_code_wrote(stored, monkeypatch, version):
+    before = expected(stored)
+    known = KNOWN_SCHEMAS[: KNOWN_SCHEMAS.index(version) + 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "SCHEMA", version)
+        patch.setattr(database, "KNOWN_SCHEMAS", known)
+        with pytest.raises(SchemaTooNew):
+            Store(stored)
+    with closing(Store(stored)) as store:
+        assert told(store, before["session"]) == before
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])

@@ -204,6 +204,36 @@ def test_a_backup_of_a_damaged_store_takes_what_there_is_and_says_so(home, sessi
     assert (tmp_path / "two" / "blobs" / session / victim.name).read_bytes() == sound
 
 
+def test_a_session_is_exported_and_imported(home, session, run, tmp_path):
+    status, (told,), _ = run("export", session, tmp_path / "cat.zip")
+    assert (status, told["session"], told["rows"]["revisions"]) == (0, session, 9)
+    status, (there,), _ = run("import", tmp_path / "cat.zip", "--home", tmp_path / "other")
+    assert (status, there["id"], there["seq"]) == (0, session, 9)
+    assert run("fsck", "--home", tmp_path / "other") == (0, [], "")
+    for command in (["export", session, tmp_path / "cat.zip"], ["import", tmp_path / "cat.zip"]):
+        status, lines, sentence = run(*command)
+        assert (status, lines) == (2, [])
+        assert "already" in sentence
+
+
+def test_any_owners_session_can_be_exported(home, run, tmp_path):
+    with closing(Store(home, owner="somebody")) as store:
+        session = making.everything(store, 100).session
+    assert run("export", session, tmp_path / "x.zip")[0] == 0
+    assert run("export", "0" * 32, tmp_path / "y.zip")[0] == 2
+    assert not (tmp_path / "y.zip").exists()
+
+
+def test_what_is_no_bundle_is_not_imported(home, run, tmp_path):
+    (tmp_path / "x.zip").write_bytes(b"not a zip")
+    before = sorted(home.rglob("*"))
+    for name in ("x.zip", "nothing.zip"):
+        status, lines, sentence = run("import", tmp_path / name)
+        assert (status, lines) == (2, [])
+        assert "Refused" not in sentence and sentence.count("\n") == 1
+    assert sorted(path for path in home.rglob("*")) == before
+
+
 def answered(monkeypatch, answer: str) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
 
