@@ -83,7 +83,7 @@ class Ask(Wire):
 class Plan(Wire):
     """Steps (perhaps after a command), or a question, or a reply. `notes`: what was understood and set aside.
 
-    `then`: a command that runs after the steps, one of `AFTER_STEPS`; where it names no target, what they made is meant.
+    `then`: a command that runs after the steps, one of `AFTER_STEPS`; without a target it means what they made.
     `refused`: the error code, where `chat` says why a plan that was made cannot be carried out.
     """
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from agent.plan import MAX_STEPS, Ask, Candidate, Command, Context, Plan, PlanStep
+from agent.plan import AFTER_STEPS, MAX_STEPS, Ask, Candidate, Command, Context, Plan, PlanStep
 from agent.planners.rules import (
     asides,
     commands,
@@ -27,6 +27,7 @@ from agent.planners.rules import (
 )
 from agent.planners.rules.captions import quoted
 from agent.planners.rules.clause import Draft
+from agent.planners.rules.commands import Said
 from agent.planners.rules.edits import Canvas
 from agent.planners.rules.questions import reply
 from agent.planners.rules.reader import Reading
@@ -110,6 +111,8 @@ def _planned(read: Reading, meant: Mapping[str, Reference], context: Context) ->
         return _without_steps(read)
     if not read.units:
         return _without_steps(read)
+    if read.then is not None and len(read.units) != read.led:
+        return _chat(replies.ONE_AT_A_TIME)
     drafts = asides.restricted(order.settled(order.ordered(read.units)), read.bans)
     if drafts is None or order.contradictory(drafts):
         return _ask(replies.CONTRADICTION)
@@ -146,13 +149,21 @@ def _notes(read: Reading) -> tuple[str, ...]:
 def _with_steps(read: Reading, drafts: Sequence[Draft], meant: Mapping[str, Reference], context: Context) -> Plan:
     steps = tuple(_step(draft, meant) for draft in drafts)
     ask = _question(drafts, meant, context)
-    command = None
-    if read.said is not None:
+    command, then = None, read.then.command if read.then else None
+    if read.said is not None and then is None and _leads_to(read, read.said):
+        then = read.said.command
+    elif read.said is not None:
         command = Command(name="reset") if read.said.looks else read.said.command
         if command.name in {"export", "compare", "rename", "merge", "replay"} or (read.said.ask and ask):
             return _chat(replies.ONE_AT_A_TIME)
         ask = ask or read.said.ask
-    return Plan(command=command, steps=steps, ask=ask, planner=NAME, notes=_notes(read))
+    return Plan(command=command, steps=steps, then=then, ask=ask, planner=NAME, notes=_notes(read))
+
+
+def _leads_to(read: Reading, said: Said) -> bool:
+    """ "Save it as a PNG, but crop it first": all that is to be done comes before the command."""
+    first = all(unit.place in {"before previous", "before all"} for unit in read.units)
+    return first and said.ask is None and said.command.name in AFTER_STEPS
 
 
 def _step(draft: Draft, meant: Mapping[str, Reference]) -> PlanStep:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.plan import Ask, Candidate, Command, Context
-from agent.planners.rules import antecedents, references, replays
+from agent.planners.rules import antecedents, exports, references, replays
 from agent.planners.rules.clause import Clause
 from agent.planners.rules.courtesy import stripped, texts
 from agent.planners.rules.numbers import CARDINALS
@@ -255,25 +255,14 @@ def _renamed(slots: dict[str, str], context: Context) -> Said | None:
     return Said(Command(name="rename", target=old, other=_slug(slots["name"])))
 
 
-_FORMATS = {"jpg": "jpeg", "jpegs": "jpeg", "tif": "tiff"}
-
-
 def _export(text: str, context: Context) -> Said | None:
-    slots = match("export", text)
-    if slots is None:
-        return None
-    target = None
-    if "ref" in slots:
-        meant = resolve(slots["ref"], context)
-        if meant is None or len(meant.revisions) != 1:
-            return None
-        target = meant.target
-    options: dict[str, object] = {}
-    if "format" in slots:
-        options["format"] = _FORMATS.get(slots["format"], slots["format"])
-    if "quality" in slots and 1 <= int(slots["quality"]) <= 100:
-        options["quality"] = int(slots["quality"])
-    return Said(Command(name="export", target=target, options=options))
+    command = exports.read(text, context)
+    return None if command is None else Said(command)
+
+
+def _original_file(text: str, context: Context) -> Said | None:
+    """ "Give me the original file back" moves nothing, "give me the original back" does."""
+    return _export(text, context) if matches("export the original", text) else None
 
 
 def _replay(text: str, context: Context) -> Said | None:
@@ -374,8 +363,8 @@ def _color_back(text: str, context: Context) -> Said | None:
 
 
 RULES: tuple[Callable[[str, Context], Said | None], ...] = (
-    _undo, _redo, _reset, _before_after, _recalled, _take_back, _color_back, _replay, _rename, _branch, _merge,
-    _compare, _export, _switch,
+    _original_file, _undo, _redo, _reset, _before_after, _recalled, _take_back, _color_back, _replay, _rename, _branch,
+    _merge, _compare, _export, _switch,
 )  # fmt: skip
 
 

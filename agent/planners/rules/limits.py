@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from agent.plan import AFTER_STEPS
 from agent.planners.rules import antecedents, asides, commands, edits, references
 from agent.planners.rules.asides import Ban
 from agent.planners.rules.clause import Clause, Draft, complete
@@ -121,6 +122,32 @@ def command(reader: Reader, at: int) -> int:
             reader.reading.units.clear()
             return len(run)
     return 0
+
+
+def command_after(reader: Reader, at: int) -> int:
+    """ "(Crop it square) and save it as a jpeg": a command that the edits lead to, if no more edits come after it."""
+    reading = reader.reading
+    if reading.then is not None or not any(not found.complaint for found in reading.units):
+        return 0
+    for stop in range(min(at + 3, len(reader.segments)), at, -1):
+        run, rest = reader.segments[at:stop], reader.segments[stop:]
+        said = None if any(segment.place not in {"", "last"} for segment in run) else _following(run, reader)
+        if said is not None and not any(_denies(segment) for segment in rest):
+            reading.then, reading.led = said, len(reading.units)
+            return len(run)
+    return 0
+
+
+def _following(run: Sequence[Segment], reader: Reader) -> commands.Said | None:
+    """The command of some segments, if it is one that may come after steps and nothing is missing."""
+    said = commands.spoken(joined(run), reader.context)
+    fits = said is not None and said.ask is None and not said.looks and said.command.name in AFTER_STEPS
+    return said if fits else None
+
+
+def _denies(segment: Segment) -> bool:
+    """ "… and export? No wait, don't export yet"."""
+    return any(word.text in {"no", "not", "never", "skip", "wait", "without", "forget"} for word in segment.words)
 
 
 _STARTING = {

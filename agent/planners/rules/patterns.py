@@ -27,6 +27,8 @@ _BUILT_IN = {
     "name": r"(?: (?!(?:and|then|from|but|so|because)\b)\S+){1,5}?",
     "number": r" \d+",
     "hash": r" #\d+",
+    "decimal": r" \d+(?:\.\d+)?",
+    "size": r" \d+x\d+",
     "nth": r" \d+(?:st|nd|rd|th)",
 }
 
@@ -42,6 +44,16 @@ def every_match(name: str, text: str) -> Iterator[dict[str, str]]:
         found = pattern.fullmatch(f" {text}")
         if found:
             yield {slot: said.strip() for slot, said in found.groupdict().items() if said}
+
+
+def cut_out(name: str, text: str) -> tuple[str, dict[str, str] | None]:
+    """The text without a stretch of it that a pattern under `name` explains, and its slots; None where none does."""
+    for pattern in _compiled(name):
+        found = re.search(f"{pattern.pattern}(?= |$)", f" {text}")
+        if found:
+            slots = {slot: said.strip() for slot, said in found.groupdict().items() if said}
+            return f"{found.string[: found.start()]}{found.string[found.end() :]}".strip(), slots
+    return text, None
 
 
 def matches(name: str, text: str) -> bool:

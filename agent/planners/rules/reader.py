@@ -21,9 +21,9 @@ from agent.planners.rules.units import Unit
 class Reading:
     """All that was understood; `unread` are the segments that were not, `vague` those without a word of substance.
 
-    `headings`: what stood before a colon and was spelled out after it. `topic`: what was found fault with last,
-    `named`: what was spoken of last. `instead_of`: the words after "instead of", "" for a bare "instead", None where
-    nothing is replaced.
+    `said`: the command. `then`: the one that the first `led` of the units lead to. `headings`: what stood before a
+    colon and was spelled out after it. `topic`: what was found fault with last, `named`: what was spoken of last.
+    `instead_of`: the words after "instead of", "" for a bare "instead", None where nothing is replaced.
     """
 
     units: list[Unit] = field(default_factory=list)
@@ -33,6 +33,8 @@ class Reading:
     unread: list[Segment] = field(default_factory=list)
     vague: list[Segment] = field(default_factory=list)
     said: commands.Said | None = None
+    then: commands.Said | None = None
+    led: int = 0
     topic: str | None = None
     named: str | None = None
     greeted: bool = False

@@ -107,9 +107,9 @@ def _beside(draft: Draft, topic: str) -> Draft:
 _STEPS = (
     afterthoughts.correction, afterthoughts.only_there, afterthoughts.also_removed, afterthoughts.mend,
     remarks.courtesy, remarks.past, limits.instead, limits.lone_command, remarks.reason, afterthoughts.tone,
-    limits.restriction, afterthoughts.but_more, limits.command, afterthoughts.elliptic, requests.edit,
-    afterthoughts.afterthought, afterthoughts.further_complaint, remarks.remark_and_edit, remarks.edit_and_remark,
-    remarks.remark, remarks.caption,
+    limits.restriction, afterthoughts.but_more, limits.command, limits.command_after, afterthoughts.elliptic,
+    requests.edit, afterthoughts.afterthought, afterthoughts.further_complaint, remarks.remark_and_edit,
+    remarks.edit_and_remark, remarks.remark, remarks.caption,
 )  # fmt: skip
 """Tried in this order at each place; the first that reads something is right."""
 
