@@ -65,7 +65,12 @@ def _child(request: dict[str, Any], line_home: int) -> None:
 
 
 def _serve() -> None:
-    for module in ("tests.reliability.kill_worker", "tests.reliability.fault_worker", "sessions.migrations.run"):
+    for module in (
+        "tests.reliability.kill_worker",
+        "tests.reliability.fault_worker",
+        "sessions.migrations.run",
+        "psycopg",
+    ):
         import_module(module)
     for line in sys.stdin:
         request = json.loads(line)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -13,12 +17,25 @@ from sessions import history, turns
 from sessions.fsck import fsck
 from sessions.store import Store
 from tests.making import memory_folder
-from tests.reliability.kill_worker import NAME, Diary, owner_of
+from tests.postgres import Databases, Server, private_server
+from tests.reliability.kill_worker import LOST, NAME, Diary
 from tests.reliability.nursery import Nursery, nursery
-from tests.store_contract.conftest import POSTGRES
 
 LIVES, YOUNG = 20, 5
 """Kills per data folder, and how many of them may come while it is still being opened, and migrated."""
+
+KILLS = {"sqlite": 1000, "postgresql": 200}
+SPANS = {"sqlite": (0.04, 0.1), "postgresql": (0.4, 0.4)}
+"""Seconds that a life lasts at most: one that opens a data folder for the first time, any other."""
+
+STOPS, WRITERS = 20, 3
+"""How often the server is stopped, and how many lives it is stopped under."""
+
+NewDatabase = Callable[[], AbstractContextManager[str]]
+
+
+def no_server() -> AbstractContextManager[str]:
+    return nullcontext("")
 
 
 STEPS = {"work": 2, "turn": 3}
@@ -30,9 +47,9 @@ def check(folder: Path, seen: int, url: str) -> int:
     lines = Diary(folder / "diary").read()
     if not any(line["event"] == "opened" for line in lines):
         return len(lines)
-    store = Store(folder / "home", url, owner_of(folder))
+    store = Store(folder / "home", url)
     session = store.create_session("cat.png", NAME).id
-    assert not [problem for problem in fsck(store, session if url else None) if problem.damage]
+    assert not [problem for problem in fsck(store) if problem.damage]
     done = history.moves(store, session, limit=10**6)
     for line in lines[seen:]:
         if line["event"] == "ack":
@@ -54,9 +71,17 @@ def check(folder: Path, seen: int, url: str) -> int:
     return len(lines)
 
 
+def sent_again(folder: Path) -> int:
+    """How many requests were acknowledged that had to be sent more than once."""
+    lines = Diary(folder / "diary").read()
+    asked = Counter(line["id"] for line in lines if line["event"] == "ask")
+    return sum(asked[line["id"]] > 1 for line in lines if line["event"] == "ack")
+
+
 def one_folder(children: Nursery, folder: Path, seed: int, url: str) -> Counter[str]:
     """Kill `LIVES` processes on a new data folder; what each of them was doing."""
     dice, interrupted, seen = random.Random(seed), Counter[str](), 0
+    spans = SPANS["postgresql" if url else "sqlite"]
     for life in range(LIVES):
         newborn = life < YOUNG
         status = children.run(
@@ -64,7 +89,7 @@ def one_folder(children: Nursery, folder: Path, seed: int, url: str) -> Counter[
             folder,
             seed * LIVES + life,
             url,
-            kill_after=dice.uniform(0, 0.04 if newborn else 0.1),
+            kill_after=dice.uniform(0, spans[0 if newborn else 1]),
             once_started=not newborn,
         )
         assert status == -9, f"the worker ended by itself with {status}"
@@ -81,12 +106,13 @@ def one_folder(children: Nursery, folder: Path, seed: int, url: str) -> Counter[
     return interrupted
 
 
-def kill(folders: int, url: str = "") -> Counter[str]:
+def kill(folders: int, database: NewDatabase = no_server) -> Counter[str]:
     interrupted = Counter[str]()
     with nursery() as children, memory_folder() as folder:
         for seed in range(folders):
             (folder / str(seed)).mkdir()
-            interrupted += one_folder(children, folder / str(seed), seed, url)
+            with database() as url:
+                interrupted += one_folder(children, folder / str(seed), seed, url)
     return interrupted
 
 
@@ -95,10 +121,45 @@ def test_a_few_kills_lose_nothing():
 
 
 @pytest.mark.reliability
-@pytest.mark.parametrize(("url", "kills"), [("", 1000), *([(POSTGRES, 200)] if POSTGRES else [])])
-def test_many_kills_lose_nothing(url, kills):
-    interrupted = kill(kills // LIVES, url)
+def test_many_kills_lose_nothing(engine, request):
+    kills = KILLS[engine]
+    server = request.getfixturevalue("postgres") if engine == "postgresql" else None
+    interrupted = kill(kills // LIVES, server.empty if server else no_server)
     print(interrupted)
     assert interrupted.total() == kills
-    for operation in ("work", "turn", "upload", "undo", "redo", "branch", "gc", *([] if url else ["migrate"])):
+    for operation in ("work", "turn", "upload", "undo", "redo", "branch", "gc", "migrate"):
         assert interrupted[operation] >= kills // 100, interrupted
+
+
+# The server
+
+
+def stop_under_load(server: Server, lives: list[tuple[Nursery, Path, int, str]], seconds: float) -> None:
+    """After so many seconds of that many lives at once; each of them ends with an error, and the server comes back."""
+    with ThreadPoolExecutor(len(lives)) as threads:
+        working = [
+            threads.submit(children.run, "tests.reliability.kill_worker:live_on_a_server", folder, seed, url)
+            for children, folder, seed, url in lives
+        ]
+        stop = Timer(seconds, server.stop)
+        stop.start()
+        assert {life.result() for life in working} == {LOST}
+        stop.join()
+    server.start()
+
+
+@pytest.mark.reliability
+def test_a_server_that_stops_at_any_moment_loses_nothing(tmp_path):
+    dice, seen, again = random.Random(0), dict.fromkeys(map(str, range(WRITERS)), 0), 0
+    with private_server(durable=True) as server, ExitStack() as all_of_them, memory_folder() as home:
+        there, children = Databases(server.url), [all_of_them.enter_context(nursery()) for _ in seen]
+        urls = {name: all_of_them.enter_context(there.empty()) for name in seen}
+        for name in seen:
+            (home / name).mkdir()
+        for stop in range(STOPS):
+            lives = [(child, home / name, stop, urls[name]) for child, name in zip(children, seen, strict=True)]
+            stop_under_load(server, lives, dice.uniform(0.2, 2))
+            seen = {name: check(home / name, before, urls[name]) for name, before in seen.items()}
+        again = sum(sent_again(home / name) for name in seen)
+    print(f"{sum(seen.values())} lines, {again} requests sent again")
+    assert again >= STOPS

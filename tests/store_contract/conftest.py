@@ -1,6 +1,5 @@
-"""The engines under test: SQLite always, PostgreSQL where PENTIMENTO_TEST_POSTGRES names a database."""
+"""The engines under test: SQLite, and PostgreSQL on a server of the tests' own."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +9,24 @@ from sessions.fsck import fsck
 from sessions.identity import new_id
 from sessions.store import Store
 from tests.making import memory_folder
+from tests.postgres import Databases, databases
 
-POSTGRES = os.environ.get("PENTIMENTO_TEST_POSTGRES", "")
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Databases]:
+    """The disk is not waited for here; `tests/reliability` does."""
+    with databases(durable=False) as there:
+        yield there
 
 
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
-def url(request) -> str:
-    """Empty for SQLite, which lies in the data folder."""
-    return POSTGRES if request.param == "postgresql" else ""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request) -> Iterator[str]:
+    """A database of the test's own; empty for SQLite, which lies in the data folder."""
+    if request.param == "sqlite":
+        yield ""
+    else:
+        with request.getfixturevalue("postgres").fresh() as made:
+            yield made
 
 
 @pytest.fixture
