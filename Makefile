@@ -1,21 +1,24 @@
-# Everything a person types. `make demo` needs nothing but Python 3.11–3.13.
+# Everything a person types. `make run` needs nothing but Python 3.11–3.13.
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo check test reliability bench
+.PHONY: setup run demo check test reliability bench
 
 setup: .venv/ready
 	@echo 'Ready. To have the command on your PATH: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ui]'
 	@touch $@
 
 .venv/ready-test: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
+
+run: .venv/ready
+	@$(BIN)/pentimento ui
 
 demo: .venv/ready
 	$(BIN)/python -m ui.demo
@@ -38,4 +41,8 @@ bench: .venv/ready-test
 	$(BIN)/python -m benchmarks.regions
 	$(BIN)/python -m benchmarks.remove
 	$(BIN)/python -m benchmarks.codec
+	$(BIN)/python -m benchmarks.merge
+	$(BIN)/python -m benchmarks.replay
+	$(BIN)/python -m benchmarks.analogy
+	$(BIN)/python -m benchmarks.page
 	$(BIN)/python -m benchmarks.planner tests/agent/rules/everyday_*.jsonl

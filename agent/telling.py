@@ -53,6 +53,11 @@ def _shown(name: str, value: object) -> str:
     return str(value) if name in _BARE else f"{name} {value}"
 
 
+def duration(seconds: float) -> str:
+    """`0.6 s`, or `12 ms` where it is less than a tenth."""
+    return f"{seconds:.1f} s" if seconds >= 0.1 else f"{max(1, round(seconds * 1000))} ms"
+
+
 def done(made: Sequence[Revision], branch: str) -> str:
     """What a turn came to: `Done in 0.6 s: crop 1:1, blur · background. main is at #4.`"""
     if not made:
@@ -61,4 +66,4 @@ def done(made: Sequence[Revision], branch: str) -> str:
     steps = ", ".join(title(r).split(" ", 1)[1] for r in made)
     outside = [r.facts["pixels_changed_outside"] for r in made if "pixels_changed_outside" in r.facts]
     promise = f" {sum(outside)} pixels changed outside the mask." if outside else ""
-    return f"Done in {seconds:.1f} s: {steps}. {branch} is at #{made[-1].seq}.{promise}"
+    return f"Done in {duration(seconds)}: {steps}. {branch} is at #{made[-1].seq}.{promise}"

@@ -39,17 +39,33 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
     start = _start(plan, graph, context)
     _check_then(plan, graph, context)
     assets = {asset.sha256: asset for asset in context.attachments if asset.kind == "image"}
-    if plan.steps and plan.ask is None and plan.steps[0].base is None and plan.command is None and assets:
-        if len(assets) > 1:
-            return _which_photo(plan, tuple(assets.values()))
-        start = next(iter(assets))
+    plan = _given_subjects(plan, tuple(assets))
+    bases = {name: asset for name, asset in assets.items() if not any(name in step.subjects for step in plan.steps)}
+    if plan.steps and plan.ask is None and plan.steps[0].base is None and plan.command is None and bases:
+        if len(bases) > 1:
+            return _which_photo(plan, tuple(bases.values()))
+        start = next(iter(bases))
     steps = []
     for index, step in enumerate(plan.steps):
         if plan.ask is None:
             check_call(step)
         usual = start if index == 0 else PREV
-        steps.append(step.model_copy(update={"base": _base(step.base, usual, index, graph, assets)}))
+        base = _base(step.base, usual, index, graph, assets)
+        subjects = tuple(subject if subject in assets else resolve(graph, subject).id for subject in step.subjects)
+        steps.append(step.model_copy(update={"base": base, "subjects": subjects}))
     return plan.model_copy(update={"steps": tuple(steps)})
+
+
+def _given_subjects(plan: Plan, photos: tuple[str, ...]) -> Plan:
+    """Attached photos are what a step works with, where it needs just so many others and names none."""
+    if plan.ask is not None or not photos:
+        return plan
+    lacking = [registry.get(step.tool).subjects[0] == len(photos) and not step.subjects for step in plan.steps]
+    given = [
+        step.model_copy(update={"subjects": photos}) if lacks else step
+        for step, lacks in zip(plan.steps, lacking, strict=True)
+    ]
+    return plan.model_copy(update={"steps": tuple(given)})
 
 
 def _start(plan: Plan, graph: Graph, context: Context) -> str | None:

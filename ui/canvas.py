@@ -10,7 +10,7 @@ import streamlit as st
 
 from agent import comparing
 from agent.plan import Plan
-from agent.telling import title
+from agent.telling import duration, title
 from sessions import uploads
 from sessions.history import Graph
 from sessions.values import IDENTITY, Revision
@@ -20,6 +20,9 @@ from ui.stage import Painted, Scene, stage
 from ui.timeline import Pair, Pick, layout, timeline
 from ui.view import View
 from ui.worker import Worker
+
+CORRECT = "correct"
+"""The brush that begins with the mask of the step that is shown."""
 
 CHANGES = 6
 """How many places a comparison lists, most changed first."""
@@ -69,7 +72,7 @@ def _still(worker: Worker, view: View) -> None:
 
 def _mode(view: View) -> str:
     """What the canvas shows: what was chosen, as far as this picture has it; by default the step's before and after."""
-    wanted = view.place.mode
+    wanted = "brush" if view.place.mode == CORRECT else view.place.mode
     if view.marking and wanted not in ("brush", "box"):
         return "mask"
     if wanted in MODES and (wanted != "mask" or _mask(view)) and (wanted != "slide" or view.parent):
@@ -85,7 +88,7 @@ def _scene(view: View, mode: str) -> Scene:
     if mode == "slide" and before is not None:
         labels = (f"before · #{before.seq}", f"after · #{shown.seq}")
         return replace(scene, before=place.onto(before, shown), labels=labels)
-    if mode in ("mask", "brush", "box"):
+    if mode == "mask" or view.marking or view.place.mode == CORRECT:
         return replace(scene, mask=_mask(view))
     return scene
 
@@ -112,7 +115,7 @@ def _facts(view: View) -> str:
     if view.parent is not None:
         parts.append(f"from #{view.parent.seq}")
     if "seconds" in facts:
-        parts.append(f"{facts['seconds']:.1f} s")
+        parts.append(duration(facts["seconds"]))
     if "pixels_changed_outside" in facts:
         count = facts["pixels_changed_outside"]
         parts.append(f"<em>{count} pixel{'' if count == 1 else 's'} changed outside the mask</em>")
@@ -145,6 +148,9 @@ def _tools(worker: Worker, view: View, mode: str) -> None:
         )
         if chosen is not None and chosen != mode:
             place.go(mode=chosen)
+        correctable = mode == "mask" and view.shown.id == view.head.id and view.last_plan and not view.marking
+        if correctable and st.button("Correct the mask", icon=":material/brush:"):
+            place.go(mode=CORRECT)
         _more(worker, view)
 
 
@@ -213,6 +219,10 @@ def _drawn(worker: Worker, view: View, drawn: Painted) -> None:
         steps = list(plan.steps)
         steps[number] = steps[number].model_copy(update={"region": region.to_json(), "confirmed": True})
         go_on(worker, view.open, plan.model_copy(update={"steps": tuple(steps)}))
+    if view.place.mode == CORRECT and view.last_plan is not None and region is not None:
+        *before, last = view.last_plan.steps
+        again = last.model_copy(update={"region": region.to_json(), "confirmed": True})
+        frame.instead(worker, view, view.last_plan.model_copy(update={"steps": (*before, again)}))
     place.go(mode="", mark=mark)
 
 

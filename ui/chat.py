@@ -11,11 +11,10 @@ import streamlit as st
 
 from agent import turns as fitting
 from agent.events import Exported
-from agent.plan import Ask, Candidate, Command, Plan
+from agent.plan import Ask, Candidate, Plan
 from agent.telling import title
 from sessions import turns
 from sessions.errors import PentimentoError
-from sessions.identity import REVISION_PREFIX
 from sessions.values import Message, Turn
 from ui import frame, place, plancard
 from ui.view import View
@@ -152,7 +151,7 @@ def _question(worker: Worker, view: View, turn: Turn, ask: Ask) -> None:
     with st.container(key="answers", horizontal=True):
         for number, candidate in enumerate(ask.candidates, start=1):
             revision = graph.by_id.get(candidate.revision or "")
-            with st.container(key=f"answer-{number}"):
+            with st.container(key=f"answer-{number}", width="content"):
                 if revision is not None:
                     st.html(
                         f"<img class='choice' src='{place.picture(revision, 'thumb')}' alt='{escape(title(revision))}'>"
@@ -193,25 +192,13 @@ def _ways_out(code: str) -> None:
 
 def _again(worker: Worker, view: View) -> None:
     """The last plan, to be changed and done again from where it started."""
-    last = next((turn for turn in reversed(view.turns) if turn.state == "done" and turn.plan.get("steps")), None)
-    if last is None or view.head.turn != last.request_id:
-        return
-    plan = Plan.model_validate(last.plan)
-    if plan.command is not None:
+    plan = view.last_plan
+    if plan is None or view.shown.id != view.head.id:
         return
     with st.expander("Change this plan and do it again", icon=":material/tune:"):
-        edited = plancard.editor(plan, f"again-{last.request_id}", "Do it again like this")
+        edited = plancard.editor(plan, f"again-{view.head.turn}", "Do it again like this")
     if edited is not None:
-        told = ", ".join(plancard.words(step) for step in edited.steps)
-        again = edited.model_copy(update={"command": Command(name="undo"), "steps": _unbased(edited)})
-        frame.send(worker, view, f"Instead: {told}"[:400], plan=again)
-
-
-def _unbased(plan: Plan) -> tuple[object, ...]:
-    """The steps, the first of which starts where the undo leads."""
-    first, *rest = plan.steps
-    keep = first.base is not None and not first.base.startswith(REVISION_PREFIX)
-    return (first if keep else first.model_copy(update={"base": None}), *rest)
+        frame.instead(worker, view, edited)
 
 
 def _offer_file(view: View) -> None:

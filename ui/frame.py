@@ -13,9 +13,12 @@ from sessions.errors import PentimentoError
 from sessions.identity import REVISION_PREFIX
 from sessions.store import Store
 from sessions.values import Region
-from ui import place
+from ui import place, plancard
 from ui.view import View
 from ui.worker import Call, Worker
+
+TOLD = 400
+"""Longest message, in characters, that tells what was clicked."""
 
 LISTED = 12
 """How many sessions the menu offers, last touched first."""
@@ -31,6 +34,16 @@ def send(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), pl
     else:
         worker.start(call)
     place.go(request=call.request_id, branch=view.branch, beside="", mark="", mode="")
+
+
+def instead(worker: Worker, view: View, plan: Plan) -> None:
+    """Take the last message back and do its plan again, changed; the line taken back stays in the tree."""
+    first, *rest = plan.steps
+    if first.base is not None and first.base.startswith(REVISION_PREFIX):
+        first = first.model_copy(update={"base": None})  # where the undo leads
+    told = ", ".join(plancard.words(step) for step in plan.steps)
+    changes = {"command": Command(name="undo"), "steps": (first, *rest), "ask": None}
+    send(worker, view, f"Instead: {told}"[:TOLD], plan=plan.model_copy(update=changes))
 
 
 def propose(worker: Worker, call: Call) -> None:

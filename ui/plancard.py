@@ -36,7 +36,7 @@ def rows(plan: Plan, made: Sequence[Revision], running: tuple[int, float] | None
     """The card as HTML. `made`: what the steps came to, in order; `running`: the step at work, and how far, 0…1."""
     lines = "".join(_row(number, step, made, running, ended) for number, step in enumerate(plan.steps))
     told = f"<li class='done'><span class='what'>{escape(_told(plan.command))}</span></li>" if plan.command else ""
-    return f"<ol class='plan-rows'>{told}{lines}</ol>" if told or lines else ""
+    return f"<ol class='plan-rows'>{told}{lines}</ol>" if lines else ""
 
 
 def _told(command: Command) -> str:
@@ -114,15 +114,18 @@ def changed(plan: Plan, decided: Any) -> Plan | None:
     """
     if not isinstance(decided, list) or not decided:
         return None
-    steps = []
-    for one in decided:
-        number = one.get("step") if isinstance(one, dict) else None
-        if not isinstance(number, int) or not 0 <= number < len(plan.steps):
-            return None
-        given = one.get("args")
-        new = {name: value for name, value in given.items() if name in plan.steps[number].args} if given else {}
-        steps.append(plan.steps[number].model_copy(update={"args": plan.steps[number].args | new}))
+    steps = [step for one in decided if isinstance(one, dict) and (step := _decided(plan, one)) is not None]
+    if len(steps) < len(decided):
+        return None
     if _chain(plan):
         bases = [plan.steps[0].base, *[PREV] * (len(steps) - 1)]
         steps = [step.model_copy(update={"base": base}) for step, base in zip(steps, bases, strict=True)]
     return plan.model_copy(update={"steps": tuple(steps), "ask": None})
+
+
+def _decided(plan: Plan, one: Json) -> PlanStep | None:
+    number, given = one.get("step"), one.get("args")
+    if type(number) is not int or not 0 <= number < len(plan.steps) or not isinstance(given, dict):
+        return None
+    step = plan.steps[number]
+    return step.model_copy(update={"args": step.args | {k: v for k, v in given.items() if k in step.args}})

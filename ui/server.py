@@ -142,6 +142,10 @@ def _mask(request: Request) -> Response:
 
 
 def _asked(request: Request) -> Response:
+    live = desk().worker.live(request.path_params["request_id"])
+    mask = live.asked_mask if live and live.call.session == request.path_params["session"] else None
+    if mask is not None:
+        return picture(lambda: gallery.shape(mask))
     return picture(lambda: desk().gallery.asked(**request.path_params))
 
 

@@ -72,6 +72,15 @@ class View:
         return Plan.model_validate(self.open.plan).ask
 
     @property
+    def last_plan(self) -> Plan | None:
+        """The plan that led to the head, where it was steps alone: what can be changed and done again."""
+        last = next((turn for turn in self.turns if turn.request_id == self.head.turn), None)
+        if last is None or last.state != "done":
+            return None
+        plan = Plan.model_validate(last.plan)
+        return plan if plan.steps and plan.command is None else None
+
+    @property
     def marking(self) -> bool:
         """Whether the question is about a mask, which the canvas then shows."""
         return self.ask is not None and (self.ask.slot or "").endswith(".confirmed")

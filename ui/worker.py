@@ -21,7 +21,7 @@ from agent.planning import Focus
 from sessions import turns
 from sessions.errors import PentimentoError, StorageError
 from sessions.identity import new_id
-from sessions.values import Picture
+from sessions.values import Picture, Pixels
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,11 @@ class Live:
     refused: Refused | None = None
     finished: Finished | None = None
     error: PentimentoError | None = None
+
+    @property
+    def asked_mask(self) -> Pixels | None:
+        """The mask that the turn's question shows, (H, W), where it ended in one."""
+        return next((event.mask for event in self.events if isinstance(event, Asked)), None)
 
     @property
     def over(self) -> bool:

@@ -1,0 +1,73 @@
+"""The plan as a card: what it says, and how the form's answer becomes a plan again."""
+
+from agent.plan import PREV, Command, Plan, PlanStep
+from ui import plancard
+
+PLAN = Plan(
+    steps=(
+        PlanStep(tool="crop", args={"aspect": "1:1"}, base="r1:start"),
+        PlanStep(tool="adjust", args={"exposure": 0.3, "contrast": 0.1}, base=PREV),
+        PlanStep(tool="text", args={"text": "<b>Hi & bye</b>"}, base=PREV),
+    )
+)
+
+
+def test_words_of_users_are_text_and_not_markup():
+    shown = plancard.rows(PLAN, ())
+    assert "&lt;b&gt;Hi &amp; bye&lt;/b&gt;" in shown and "<b>" not in shown
+
+
+def test_a_row_says_whether_its_step_is_done_at_work_or_to_come():
+    shown = plancard.rows(PLAN, (), running=(1, 0.4), ended=False)
+    assert shown.count("class='next'") == 2 and "width:40%" in shown
+    assert plancard.rows(PLAN, ()).count("not done") == 3
+
+
+def test_a_command_alone_has_no_card():
+    assert plancard.rows(Plan(command=Command(name="undo")), ()) == ""
+
+
+def test_the_form_offers_what_the_plan_names_with_the_bounds_of_the_tool():
+    fields = {field["name"]: field for field in plancard._form(PLAN.steps[1])["fields"]}
+    assert set(fields) == {"exposure", "contrast"}
+    assert fields["exposure"] == {
+        "name": "exposure", "kind": "number", "value": 0.3, "low": -1, "high": 1, "whole": False
+    }  # fmt: skip
+
+
+def test_amounts_order_and_dropped_steps_come_back():
+    decided = [{"step": 2, "args": {"text": "Hi"}}, {"step": 1, "args": {"exposure": 0.5}}]
+    plan = plancard.changed(PLAN, decided)
+    assert plan is not None
+    assert [step.tool for step in plan.steps] == ["text", "adjust"]
+    assert plan.steps[1].args == {"exposure": 0.5, "contrast": 0.1}
+    assert [step.base for step in plan.steps] == ["r1:start", PREV]
+
+
+def test_arguments_that_the_plan_does_not_name_cannot_be_added():
+    plan = plancard.changed(PLAN, [{"step": 0, "args": {"preset": "4:3", "aspect": "3:2"}}])
+    assert plan is not None and plan.steps[0].args == {"aspect": "3:2"}
+
+
+def test_what_is_no_answer_of_the_form_is_none():
+    for nonsense in (
+        None,
+        [],
+        {},
+        "run",
+        [3],
+        [{"step": 7}],
+        [{"step": True, "args": {}}],
+        [{"step": 0, "args": 1}],
+        [{"step": "0"}],
+        [{}],
+    ):
+        assert plancard.changed(PLAN, nonsense) is None, nonsense
+
+
+def test_steps_that_start_elsewhere_keep_their_place():
+    elsewhere = PLAN.model_copy(
+        update={"steps": (*PLAN.steps[:2], PLAN.steps[2].model_copy(update={"base": "r1:other"}))}
+    )
+    plan = plancard.changed(elsewhere, [{"step": 0, "args": {}}, {"step": 2, "args": {}}])
+    assert plan is not None and [step.base for step in plan.steps] == ["r1:start", "r1:other"]
