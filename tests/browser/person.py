@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).parents[2]
+MODES = {"Picture": "look", "Before / after": "slide", "Mask": "mask", "Brush": "brush", "Box": "box"}
+
 PATIENCE = 120_000
 """Milliseconds; a test machine may be busy."""
 
@@ -67,6 +69,7 @@ class Person:
     def chooses(self, mode: str) -> None:
         """What the canvas shows: Picture, Before / after, Mask, Brush, Box."""
         self.page.locator(".st-key-tools").get_by_role("radio", name=mode, exact=True).click()
+        self.page.locator(f".stage[data-mode={MODES[mode]}]").wait_for()
 
     def slides_to(self, fraction: float) -> None:
         """Drag the slider's divider to a fraction of the picture's width."""

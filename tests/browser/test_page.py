@@ -76,8 +76,8 @@ def large(tmp_path_factory) -> Path:
 def test_an_empty_page_shows_what_one_can_do(ada):
     ada.opens()
     ada.sees("Works now, without any download")
-    assert ada.page.get_by_role("button", name="Use the").count() == 3
-    assert ada.page.locator(".st-key-sentences button").count() == 5
+    ada.page.get_by_role("button", name="Use the").nth(2).wait_for()
+    ada.page.locator(".st-key-sentences button").nth(4).wait_for()
     ada.photographs("empty")
 
 
