@@ -143,10 +143,12 @@ def compare(store: Store, graph: Graph, before: Revision, after: Revision) -> Co
 
 
 def distance(one: Picture, other: Picture) -> Floats:
-    """ΔE*ab of two pictures of a size, (H, W)."""
+    """ΔE*ab of two pictures of a size, (H, W); within 1 %, as OpenCV computes CIELAB."""
     a, b = _on_grey(one), _on_grey(other)
     out = np.zeros(a.shape[:2], np.float32)
-    for rows, _, _ in bands(one.height, one.width):
+    for rows, _, _ in bands(one.height, one.width, pixels=250_000):
+        if np.array_equal(a[rows], b[rows]):
+            continue
         p, q = (cv2.cvtColor(x[rows].astype(np.float32) / 255, cv2.COLOR_RGB2Lab) for x in (a, b))
         out[rows] = np.sqrt(cv2.transform(np.square(p - q), np.ones((1, 3), np.float32)))
     return out

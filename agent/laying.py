@@ -59,6 +59,10 @@ class Past:
         """Where a step meant to change something, (H, W) of the picture it was made on; None: everywhere."""
         return None if revision.mask is None else self.load(revision.mask)[0].pixels
 
+    def window(self, image: str, box: tuple[int, int, int, int]) -> Picture:
+        """What of a picture lies in a box of its pixels."""
+        return self.store.window(self.graph.session.id, image, box)
+
     def subjects(self, step: Step) -> tuple[Picture, ...]:
         """The other pictures of a step."""
         names = (self.graph.by_id[s].image if s.startswith(REVISION_PREFIX) else s for s in step.subjects)
@@ -93,39 +97,38 @@ def composited(canvas: Canvas, past: Past, revision: Revision) -> Canvas | None:
     what a step's mask covers counts as changed by it, even where no pixel came out different; of what happened to the
     canvas only the pixels that really changed count.
     """
-    below = past.below(revision)
-    before, after, mask = past.load(below.image)[0], past.load(revision.image)[0], past.mask(revision)
-    if before.size != canvas.picture.size or not same_frame(canvas.frame, past.frame(below.id)):
+    below, frame = past.below(revision), past.frame(revision.id)
+    if canvas.picture.size != _size(below) or not same_frame(canvas.frame, past.frame(below.id)):
         return None
-    box = (0, 0, *before.size) if mask is None else mask_box(mask)
+    mask = past.mask(revision)
+    if mask is None:
+        same = _alike(canvas.picture, past.load(below.image)[0])
+        return Canvas(past.load(revision.image)[0], frame) if same else None
+    box = mask_box(mask)
     if box is None:
         return canvas
-    if not _alike(canvas.picture, before, mask, box):
+    x0, y0, x1, y1 = box
+    here, inside = Picture(canvas.picture.pixels[y0:y1, x0:x1]), mask[y0:y1, x0:x1]
+    if not _alike(here, past.window(below.image, box), inside):
         return None
-    frame = past.frame(revision.id)
-    return Canvas(after if mask is None else _put(canvas.picture, after, mask, box), frame)
+    return Canvas(_put(canvas.picture, past.window(revision.image, box), inside, box), frame)
 
 
-def _alike(one: Picture, other: Picture, mask: Pixels | None, box: tuple[int, int, int, int]) -> bool:
-    """Whether two pictures of a size have the same pixels wherever a mask is not 0; `box` is all around it."""
-    a, b = (_cut(with_mode(picture, _mode(one, other)).pixels, box) for picture in (one, other))
+def _alike(one: Picture, other: Picture, mask: Pixels | None = None) -> bool:
+    """Whether two pictures of a size have the same pixels wherever a mask is not 0."""
+    a, b = (with_mode(picture, _mode(one, other)).pixels for picture in (one, other))
     if mask is None:
         return np.array_equal(a, b)
     same = cv2.inRange(cv2.absdiff(a, b), (0,) * 4, (0,) * 4)
-    return cv2.countNonZero(_cut(mask, box)) == cv2.countNonZero(cv2.bitwise_and(_cut(mask, box), same))
+    return cv2.countNonZero(mask) == cv2.countNonZero(cv2.bitwise_and(mask, same))
 
 
 def _put(base: Picture, edit: Picture, mask: Pixels, box: tuple[int, int, int, int]) -> Picture:
-    """`edit` wherever the mask is not 0, `base` elsewhere: soft edges are in the edit's pixels already."""
-    base, edit = (with_mode(picture, _mode(base, edit)) for picture in (base, edit))
-    out = base.pixels.copy()
-    cv2.copyTo(_cut(edit.pixels, box), (_cut(mask, box) > 0).view(np.uint8), _cut(out, box))
+    """`edit` in a box of `base`, wherever the mask is not 0: soft edges are in the edit's pixels already."""
+    mode, (x0, y0, x1, y1) = _mode(base, edit), box
+    out = with_mode(base, mode).pixels.copy()
+    cv2.copyTo(with_mode(edit, mode).pixels, (mask > 0).view(np.uint8), out[y0:y1, x0:x1])
     return Picture(out)
-
-
-def _cut(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
-    x0, y0, x1, y1 = box
-    return pixels[y0:y1, x0:x1]
 
 
 def _mode(*pictures: Picture) -> str:

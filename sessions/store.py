@@ -32,7 +32,7 @@ from sessions.rows import (
     session_of,
     touch,
 )
-from sessions.tiles import CODEC, Tiled, assemble, cut, measure
+from sessions.tiles import CODEC, Tiled, assemble, cut, measure, window
 from sessions.values import Asset, Picture, Pixels, Revision, Session
 
 _ROUND = 300
@@ -159,6 +159,18 @@ class Store:
 
     def picture_and_tiles(self, session: str, image: str) -> tuple[Picture, Tiled]:
         """The pixels, and the tile hashes that make the next `keep` cheap."""
+        tiled, places = self._record(session, image)
+        return assemble(tiled, self.blobs.get_tiles(session, [places[name] for name in tiled.tiles])), tiled
+
+    def window(self, session: str, image: str, box: tuple[int, int, int, int]) -> Picture:
+        """What of a picture lies in a box (x0, y0, x1, y1) of its pixels; no other tiles are read."""
+        tiled, places = self._record(session, image)
+        part, inside = window(tiled, box)
+        read = assemble(part, self.blobs.get_tiles(session, [places[name] for name in part.tiles]))
+        return Picture(read.pixels[inside])
+
+    def _record(self, session: str, image: str) -> tuple[Tiled, dict[str, Place]]:
+        """The tiles of a picture, and where each lies."""
         with self.database.read() as connection:
             row = connection.execute(_PICTURE, self.mine(session) | {"hash": image}).first()
             if row is None:
@@ -170,7 +182,7 @@ class Store:
             raise BlobDamaged("the record of a picture does not match its name.", "Run: python -m sessions fsck")
         if missing := set(names) - set(places):
             raise BlobMissing(f"{len(missing)} tiles of a picture are not recorded.", "Run: python -m sessions fsck")
-        return assemble(tiled, self.blobs.get_tiles(session, [places[name] for name in names])), tiled
+        return tiled, places
 
     def _must_be_mine(self, connection: Connection, session: str) -> None:
         """Before a file is written: only sessions of one's own, which exist, have folders."""

@@ -62,6 +62,19 @@ def grid(width: int, height: int) -> Iterator[tuple[slice, slice]]:
             yield slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
 
 
+def window(tiled: Tiled, box: tuple[int, int, int, int]) -> tuple[Tiled, tuple[slice, slice]]:
+    """The tiles that meet a box (x0, y0, x1, y1; end exclusive) as a picture, and where in it the box lies."""
+    x0, y0, x1, y1 = box
+    left, top, across = x0 // TILE, y0 // TILE, -(-tiled.width // TILE)
+    right, bottom = -(-x1 // TILE), -(-y1 // TILE)
+    names = tuple(
+        name for row in range(top, bottom) for name in tiled.tiles[row * across + left : row * across + right]
+    )
+    x, y = left * TILE, top * TILE
+    size = min(right * TILE, tiled.width) - x, min(bottom * TILE, tiled.height) - y
+    return Tiled(tiled.mode, *size, names), (slice(y0 - y, y1 - y), slice(x0 - x, x1 - x))
+
+
 def cut(picture: Picture) -> Iterator[Pixels]:
     """The tiles of a picture, row-major, as views."""
     for rows, columns in grid(picture.width, picture.height):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -59,27 +59,43 @@ def say(
     json_: JsonOption = False,
 ) -> None:
     """Say what should change; see the plan, the progress and what came of it."""
-    from agent.events import Asked, Finished
-    from ui import terminal
-
     assistant = open_assistant()
     where = session_of(assistant.store, session)
     events = assistant.turn(where.id, answer or message, read_files(attach), request_id or None, branch or None)
+    tell(assistant.store, events, json_)
+
+
+def tell(store: Store, events: Iterator[Event], json_: bool) -> NoReturn:
+    """Run a turn and print it as it happens, or what came of it as JSON; ends the command with its exit code."""
+    from agent.events import Asked, Finished
+    from ui import pictures, terminal
+
+    seen: list[Event] = []
     if not json_:
-        end = terminal.follow(events, lambda shown: picture_file(assistant.store, shown))
+        end = terminal.follow(_kept(events, seen), lambda shown: picture_file(store, shown))
+        for path, made in pictures.deliver(store, seen):
+            terminal.out(f"{path}   {made.describe()}")
         raise typer.Exit(_exit_code(end))
-    seen: list[Event] = list(events)
+    seen += events
     end = next(event for event in seen if isinstance(event, Finished))
     asked = next((event.ask.model_dump(mode="json") for event in seen if isinstance(event, Asked)), None)
-    made = {
+    result = {
         "revisions": list(end.revisions),
         "branch": end.branch,
         "reply": end.reply,
         "ask": asked,
         "state": end.state,
+        "files": [str(path) for path, _ in pictures.deliver(store, seen)],
     }
-    terminal.out_json(made)
+    terminal.out_json(result)
     raise typer.Exit(_exit_code(end))
+
+
+def _kept(events: Iterator[Event], seen: list[Event]) -> Iterator[Event]:
+    """The events, kept as they pass."""
+    for event in events:
+        seen.append(event)
+        yield event
 
 
 def _exit_code(end: Any) -> int:

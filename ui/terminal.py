@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from agent.telling import describe, title
 from sessions.errors import PentimentoError
 from sessions.history import Graph
 from sessions.values import Picture, Region, Revision
-from ui.tree import tree
+from ui.tree import Row, tree
 
 if TYPE_CHECKING:
     from agent.comparing import Comparison
@@ -73,6 +73,8 @@ def plan_line(plan: Plan) -> str:
     if plan.command is not None:
         named = " ".join(str(part) for part in (plan.command.name, plan.command.target) if part)
         steps.insert(0, named + (f" ×{plan.command.count}" if plan.command.count > 1 else ""))
+    if plan.then is not None:
+        steps.append(" ".join(str(part) for part in ("then", plan.then.name, plan.then.target) if part))
     return "plan   " + "    ".join(steps) if steps else ""
 
 
@@ -121,11 +123,14 @@ def follow(events: Iterator[Event], picture: Draw | None = None) -> Finished:
                 last = revision
             case Moved(sentence=sentence):
                 out(sentence)
+            case Compared(comparison=comparison):
+                for line in comparison_lines(comparison):
+                    out(line)
             case Asked(ask=ask):
                 clear()
                 out(ask.question)
-                if event.mask is not None and picture is not None:
-                    out(f"     {picture(event.pictures[0])}")
+                if event.pictures and picture is not None:
+                    out(f"     {picture(_side_by_side(list(event.pictures.values())))}")
                 for place, candidate in enumerate(ask.candidates, start=1):
                     out(f"  {place}  {candidate.label}")
             case Refused(message=message, hint=hint):
@@ -191,19 +196,29 @@ def clear() -> None:
         sys.stderr.flush()
 
 
+def _names(row: Row, graph: Graph) -> str:
+    """`main ◀ [final]`: the branches that stand here, and the tags."""
+    tags = [f"[{tag}]" for tag in tags_at(graph.tags, row.revision)]
+    return " ".join([", ".join(row.branches) + (" ◀" if row.current else ""), *tags]).strip()
+
+
+def tags_at(tags: Mapping[str, str], revision: Revision | None) -> list[str]:
+    """The tags on a revision, by name; `tags`: name → revision."""
+    return sorted(name for name, tagged in tags.items() if revision is not None and tagged == revision.id)
+
+
 def show_tree(graph: Graph) -> None:
     """The whole history, newest first."""
     rows = list(tree(graph))
     lanes = max((len(row.lanes) for row in rows), default=0)
-    names = max((len(", ".join(row.branches)) for row in rows), default=0) + 2
+    names = max((len(_names(row, graph)) for row in rows), default=0)
     titles = max((len(row.title) for row in rows), default=0)
     for row in rows:
         if row.revision is None:
             out(row.lanes)
             continue
         number = f"#{row.revision.seq}"
-        heads = ", ".join(row.branches) + (" ◀" if row.current else "")
         words = f'"{row.words[:48]}{"…" if len(row.words) > 48 else ""}"' if row.words else ""
         undone = "" if row.live else " (undone)"
-        line = f"{row.lanes:<{lanes}} {number:<5} {heads:<{names}} {row.title + undone:<{titles}}  {words}".rstrip()
+        line = f"{row.lanes:<{lanes}} {number:<5} {_names(row, graph):<{names}} {row.title + undone:<{titles}}  {words}".rstrip()
         out(style(line, _DIM) if not row.live else line)

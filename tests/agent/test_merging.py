@@ -4,19 +4,16 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from agent import merging
 from agent.events import Asked, Committed, Moved, Working
 from agent.merging import Conflict, Merged
 from agent.plan import Plan
-from sessions import commits, history, lineage, moves, turns
+from sessions import commits, history, moves, turns
 from sessions.errors import NotGrounded, PentimentoError
 from sessions.fsck import fsck
 from sessions.values import IDENTITY
 from tests.agent.conftest import end
-from tests.making import memory_folder
 from tools import regions
 
 LEFT = {"box": [0.0, 0.0, 0.3, 1.0]}
@@ -73,6 +70,14 @@ def said(events: list) -> str:
 
 def asked(events: list) -> Asked:
     return next(event for event in events if isinstance(event, Asked))
+
+
+def drained(way) -> Merged | Conflict | None:
+    try:
+        while True:
+            next(way)
+    except StopIteration as stop:
+        return stop.value
 
 
 # --- composite --------------------------------------------------------------------------------------------------------
@@ -405,14 +410,3 @@ def test_a_cancelled_merge_changes_nothing(history_of, assistant, store, session
             turns.cancel(store, session, "m")
     assert end(events).state == "cancelled"
     assert head() == before
-
-
-# --- laws -------------------------------------------------------------------------------------------------------------
-
-
-def drained(way) -> Merged | Conflict | None:
-    try:
-        while True:
-            next(way)
-    except StopIteration as stop:
-        return stop.value

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage import data
 
 from sessions import tiles
@@ -78,3 +80,17 @@ def test_a_stored_tile_is_an_ordinary_png_in_the_right_colours():
     red[..., 0] = 255
     decoded = cv2.imdecode(np.frombuffer(encode(red), np.uint8), cv2.IMREAD_COLOR)
     assert decoded[0, 0].tolist() == [0, 0, 255]  # BGR
+
+
+@given(st.integers(1, 1300), st.integers(1, 1300), st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_window_is_what_lies_in_the_box(width, height, data):
+    x0, y0 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    x1, y1 = data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height))
+    pixels = np.arange(width * height, dtype=np.uint32).reshape(height, width).view(np.uint8).reshape(height, width, 4)
+    picture = Picture(pixels)
+    tiled = tiles.Tiled("RGBA", width, height, tuple(str(i) for i, _ in enumerate(cut(picture))))
+    part, inside = tiles.window(tiled, (x0, y0, x1, y1))
+    known = dict(zip(tiled.tiles, cut(picture), strict=True))
+    read = assemble(part, iter([known[name] for name in part.tiles]))
+    assert np.array_equal(read.pixels[inside], pixels[y0:y1, x0:x1])
