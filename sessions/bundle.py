@@ -14,7 +14,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -201,15 +201,11 @@ def _adopt(store: Store, hall: Store, session: str) -> Session:
     """From the store it was examined in to the one it shall be in: files, then rows, in one transaction."""
     with hall.database.read() as source, store.database.write() as target:
         claimed = _claim(target, store, source)
-        moved: list[Path] = []
-        try:
-            _move_files(store, hall.files.path(f"blobs/{session}"), claimed, moved)
+        with ExitStack() as back:
+            _move_files(store, hall.files.path(f"blobs/{session}"), claimed, back)
             for table in TABLES:
                 (_copy_moves if table is schema.moves else _copy)(source, target, table, claimed)
-        except BaseException:
-            for path in moved:
-                store.files.remove(path)
-            raise
+            back.pop_all()
         return session_of(target.execute(select(schema.sessions).where(schema.sessions.c.id == claimed)).one())
 
 
@@ -227,12 +223,13 @@ def _claim(target: Connection, store: Store, source: Connection) -> str:
     raise StorageError("No id was free.", "Try again.")
 
 
-def _move_files(store: Store, source: Path, session: str, moved: list[Path]) -> None:
+def _move_files(store: Store, source: Path, session: str, back: ExitStack) -> None:
+    """Move the files of a session to where they belong; `back` takes them away again if what follows fails."""
     folder = store.files.path(f"blobs/{session}")
     store.files.make_folder(folder)
     for path in sorted(source.iterdir()):
-        moved.append(folder / path.name)
-        store.files.rename(path, moved[-1])
+        store.files.rename(path, folder / path.name)
+        back.callback(store.files.remove, folder / path.name)
     store.files.sync_folder(folder)
 
 
