@@ -204,5 +204,7 @@ def _told(store: Store, revision: Revision, branch: str) -> Iterator[Event]:
     }
     counts = {words: len(revision.facts.get(name, ())) for name, words in said.items()}
     parts = ", ".join(f"{n} {words}" for words, n in counts.items() if n)
-    sentence = f"{revision.name.capitalize()}, steps: {parts or 'none'}. {branch} is at #{revision.seq}."
+    sentence = (
+        f"{revision.name[:1].upper()}{revision.name[1:]}, steps: {parts or 'none'}. {branch} is at #{revision.seq}."
+    )
     yield Moved(moves.branch(store, revision.session, branch), sentence)

@@ -11,7 +11,8 @@
 "Since" is a difference of sets: what theirs has and ours has not, so that merging again brings only what is new and
 lines merged across each other need no guess at where they parted. Two steps of one tool whose masks meet but whose
 arguments differ are a conflict, because doing both might be doubling: two exposures, two crops, two captions in one
-place. Steps of different tools are done one after the other. A conflict is never settled silently: the person chooses
+place; but not two steps that set different arguments, a warmer and a brighter one. Steps of different tools are done
+one after the other. A conflict is never settled silently: the person chooses
 `ours` (leave their step out), `theirs` (leave ours out, and do again what came after it) or `both` (in order).
 
 A merge is a revision even where theirs only goes on from ours, so that undo takes back the whole of it, to the first
@@ -39,8 +40,8 @@ from sessions.history import Graph
 from sessions.lineage import LEFT_OUT
 from sessions.store import Store
 from sessions.tiles import Tiled
-from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels, Revision
-from tools import geometry
+from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels, Revision, Step
+from tools import geometry, registry
 
 Choice = Literal["ours", "theirs", "both"]
 Take = Mapping[str, Choice]
@@ -66,8 +67,9 @@ class Conflict:
 class Merged:
     """A merge before it is durable. `mask`: where it differs from ours, None: it may anywhere.
 
-    `facts`: the ids of the steps that were `composited`, `replayed`, found `already` there and `left_out` (of either
-    side), and what was `decided`. `like`: a picture with the tiles of most of it.
+    `facts`: the ids of the steps that were `composited`, `replayed` (of ours too, where something before them was left
+    out), found `already` there and `left_out` (of either side), and what was `decided`. `like`: a picture with the
+    tiles of most of it.
     """
 
     ours: Revision
@@ -168,6 +170,7 @@ class _Merging:
                 laid, failure = composited(canvas, self.past, step), None
                 if laid is None:
                     laid, failure = yield from self._tried(0, canvas, step)
+                    self.done["replayed"].append(step.id)
                 if laid is None:
                     raise EditError(
                         f"{title(step)} cannot be done without what ours did before ({failure}).", "Take ours, or both."
@@ -181,8 +184,8 @@ class _Merging:
         return self._doubled(step) or tuple(met)
 
     def _doubled(self, step: Revision) -> tuple[Revision, ...]:
-        """The steps of ours by the same tool in the same place."""
-        alike = (one for one in self.only_ours if one.tool == step.tool)
+        """The steps of ours by the same tool in the same place that set an argument which this step sets too."""
+        alike = (one for one in self.only_ours if one.tool == step.tool and not _apart(one, step))
         return tuple(one for one in alike if _overlap(self.past, one, step))
 
     # Theirs
@@ -274,6 +277,19 @@ def _said_the_same(past: Past, one: Revision, other: Revision) -> bool:
         return False
     everywhere = one.mask is None and other.mask is None
     return everywhere or same_frame(past.frame(past.below(one).id), past.frame(past.below(other).id))
+
+
+def _apart(one: Revision, other: Revision) -> bool:
+    """Whether two steps of a tool that moves no pixels set arguments of their own, and none in common."""
+    a, b = _set(recorded(one)), _set(recorded(other))
+    return one.geometry == other.geometry == IDENTITY and bool(a) and bool(b) and not a & b
+
+
+def _set(step: Step) -> set[str]:
+    """The arguments that are not as the tool has them by default."""
+    known = registry.registered().get(step.tool)
+    defaults = {name: field.default for name, field in known.args.model_fields.items()} if known else {}
+    return {name for name, value in step.args.items() if name not in defaults or value != defaults[name]}
 
 
 def _overlap(past: Past, ours: Revision, theirs: Revision) -> bool:

@@ -283,6 +283,21 @@ def test_ours_leaves_their_step_out_and_later_merges_do_so_too(history_of, merge
     assert np.array_equal(pixels("third"), before[:, ::-1])
 
 
+def test_two_values_of_different_sliders_are_no_conflict(history_of, merge, head):
+    history_of([BRIGHT], [{"tool": "adjust", "args": {"temperature": 0.4}}])
+    assert end(merge()).state == "done"
+    assert head().facts["replayed"] == [head("theirs").id]
+
+
+@pytest.mark.parametrize(
+    "tool", [("crop", {"aspect": "1:1"}, {"box": [0.0, 0.0, 0.5, 0.5]}), ("monochrome", {}, {"tone": "cool"})]
+)
+def test_two_shapes_and_two_tones_are_a_conflict(history_of, merge, tool):
+    name, ours, theirs = tool
+    history_of([{"tool": name, "args": ours}], [{"tool": name, "args": theirs}])
+    assert end(merge()).state == "waiting"
+
+
 def test_two_captions_in_one_place_are_a_conflict_and_in_two_places_are_not(history_of, merge, head):
     def caption(text: str, at: str) -> dict:
         return {"tool": "text", "args": {"text": text, "at": at}}
