@@ -39,6 +39,7 @@ _HTML = """
       </div>
     </div>
     <div class="cursor"></div>
+    <p class="lost" role="status"></p>
     <button class="zoom" type="button" title="Show the whole picture (0)"></button>
   </div>
   <div class="bar" role="progressbar" aria-label="Progress of this step" aria-valuemin="0" aria-valuemax="100"></div>
@@ -46,9 +47,9 @@ _HTML = """
     <span class="brushes">
       <button type="button" data-do="paint" title="Paint (X changes over)">Paint</button>
       <button type="button" data-do="erase" title="Erase (X changes over)">Erase</button>
-      <label>Size <input type="range" min="1" max="40" step="0.5" value="8" title="Smaller [ and larger ]"></label>
       <button type="button" data-do="undo" title="Take back the last stroke (Ctrl+Z)">Undo</button>
       <button type="button" data-do="clear">Clear</button>
+      <label>Size <input type="range" min="1" max="40" step="0.5" value="8" title="Smaller [ and larger ]"></label>
     </span>
     <span class="note" role="status"></span>
     <button type="button" data-do="cancel" title="Esc">Cancel</button>

@@ -34,7 +34,7 @@ _HTML = """
     <p class="words"></p>
     <p class="hint"></p>
   </div>
-  <div class="menu" popover="auto" role="menu"></div>
+  <div class="menu" popover="manual" role="menu"></div>
   <div class="ghost" popover="manual" aria-hidden="true"></div>
 </div>
 """

@@ -1,4 +1,4 @@
-"""A browser and tiny Streamlit pages for the tests of the page's two components. Pictures are files next to the script."""
+"""A browser, and tiny Streamlit pages for the tests of the page's two components; pictures are files beside them."""
 
 from __future__ import annotations
 

@@ -123,6 +123,28 @@ def test_the_menu_of_the_right_button(tree):
     page.get_by_text("merge r1:6 r1:4").wait_for()
 
 
+def test_the_menu_goes_away_by_escape_and_by_a_press_elsewhere(tree):
+    page = tree()
+    node(page, 6).click(button="right")
+    page.keyboard.press("Escape")
+    page.locator(".menu").wait_for(state="hidden")
+    assert focused(page) == "r1:6"
+    node(page, 6).click(button="right")
+    page.mouse.click(640, 700)
+    page.locator(".menu").wait_for(state="hidden")
+
+
+def test_a_long_press_opens_the_menu_and_picks_nothing(tree):
+    page = tree(width=390, height=844, touch=True)
+    finger = page.context.new_cdp_session(page)
+    x, y = middle(page, 2)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    page.get_by_role("menuitem", name="Compare #2 with #4").wait_for()
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.get_by_role("menuitem", name="Compare #2 with #4").tap()
+    page.get_by_text("compare r1:2 r1:4").wait_for()
+
+
 def test_keys_walk_the_tree(tree):
     page = tree()
     node(page, 4).focus()
@@ -161,7 +183,9 @@ def test_a_new_revision_leaves_the_other_nodes_as_they_are(tree):
     page.locator(".tree").evaluate("tree => { window.kept = [...tree.querySelectorAll('.node')]; }")
     page.get_by_text("one more").click()
     node(page, 8).wait_for()
-    assert page.locator(".tree").evaluate("tree => window.kept.every((n, i) => n === tree.querySelectorAll('.node')[i])")
+    assert page.locator(".tree").evaluate(
+        "tree => window.kept.every((n, i) => n === tree.querySelectorAll('.node')[i])"
+    )
     assert page.locator(".node.here").get_attribute("data-id") == "r1:8"
 
 

@@ -44,11 +44,11 @@ def test_cancelled():
     assert painted({"cancelled": True}).cancelled
 
 
-@pytest.mark.parametrize(
-    "box",
-    [None, [], [0, 0, 1], [0.5, 0, 0.5, 1], [0.6, 0, 0.5, 1], [-0.1, 0, 1, 1], [0, 0, 1, 1.1], [0, 0, float("nan"), 1]]
-    + [[False, False, True, True], ["0", "0", "1", "1"], {"x": 1}],
-)
+NO_BOXES = (None, [], [0, 0, 1], [0.5, 0, 0.5, 1], [0.6, 0, 0.5, 1], [-0.1, 0, 1, 1], [0, 0, 1, 1.1], {"x": 1})
+NO_NUMBERS = ([0, 0, float("nan"), 1], [False, False, True, True], ["0", "0", "1", "1"])
+
+
+@pytest.mark.parametrize("box", [*NO_BOXES, *NO_NUMBERS])
 def test_no_box(box):
     assert painted({"box": box}) is None
 
@@ -59,12 +59,14 @@ def bomb() -> bytes:
     return GOOD[:12] + header + zlib.crc32(header).to_bytes(4, "big") + GOOD[33:]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [None, "mask", [], {}, {"mask": None}, {"mask": 3}, {"mask": "§"}, {"mask": "AAAA"}, {"cancelled": 1}]
-    + [sent(b""), sent(GOOD[:40]), sent(GOOD[:-30]), sent(bomb()), {"mask": "A" * (MAX_BYTES + 4)}]
-    + [sent(png(Image.new("RGB", (3, 3)))), sent(png(Image.new("RGBA", (2049, 2)))), sent(b"\xff\xd8\xff" + GOOD)],
-)
+NO_MASKS = (None, "mask", [], {}, {"mask": None}, {"mask": 3}, {"mask": "§"}, {"mask": "AAAA"}, {"cancelled": 1})
+NO_PNGS = (b"", GOOD[:40], GOOD[:-30], bomb(), b"\xff\xd8\xff" + GOOD)
+NO_ALPHA = png(Image.new("RGB", (3, 3)))
+TOO_WIDE = png(Image.new("RGBA", (2049, 2)))
+TOO_LONG = {"mask": "A" * (MAX_BYTES + 4)}
+
+
+@pytest.mark.parametrize("value", [*NO_MASKS, *map(sent, (*NO_PNGS, NO_ALPHA, TOO_WIDE)), TOO_LONG])
 def test_no_mask(value):
     assert painted(value) is None
 

@@ -33,7 +33,9 @@ def rows(data: Json) -> list[str]:
     lines = []
     for row, lane in enumerate(data["lanes"]):
         there = {node["column"]: node["seq"] for node in data["nodes"] if node["row"] == row}
-        lines.append(" ".join([",".join(lane["names"]) or "-", *(str(there.get(c, ".")) for c in range(max(there) + 1))]))
+        lines.append(
+            " ".join([",".join(lane["names"]) or "-", *(str(there.get(c, ".")) for c in range(max(there) + 1))])
+        )
     return lines
 
 

@@ -41,21 +41,21 @@ class Mask {
     return shape;
   }
 
-  // To look at: translucent, with an outline.
+  // To look at: translucent, with a white outline that can be seen on every picture.
   present(color) {
     const { canvas, context } = this;
-    const shape = this.tinted(color);
+    const outline = this.tinted("#fff");
     const step = Math.max(1, this.side / 500);
     context.globalCompositeOperation = "source-over";
     context.clearRect(0, 0, canvas.width, canvas.height);
-    for (let i = 0; i < 8; i++) {
-      context.drawImage(shape, step * Math.cos((i * Math.PI) / 4), step * Math.sin((i * Math.PI) / 4));
+    for (let angle = 0; angle < 2 * Math.PI; angle += Math.PI / 4) {
+      context.drawImage(outline, step * Math.cos(angle), step * Math.sin(angle));
     }
     context.globalCompositeOperation = "destination-out";
-    context.drawImage(shape, 0, 0);
+    context.drawImage(outline, 0, 0);
     context.globalCompositeOperation = "source-over";
     context.globalAlpha = 0.45;
-    context.drawImage(shape, 0, 0);
+    context.drawImage(this.tinted(color), 0, 0);
     context.globalAlpha = 1;
   }
 
@@ -106,9 +106,12 @@ class Mask {
     const context = dab.getContext("2d");
     const middle = side / 2;
     const gradient = context.createRadialGradient(middle, middle, radius * 0.85, middle, middle, radius * 1.08);
-    gradient.addColorStop(0, this.color);
-    gradient.addColorStop(1, `color-mix(in srgb, ${this.color} 0%, transparent)`);
+    gradient.addColorStop(0, "#000f");
+    gradient.addColorStop(1, "#0000");
     context.fillStyle = gradient;
+    context.fillRect(0, 0, side, side);
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = this.color;
     context.fillRect(0, 0, side, side);
     return dab;
   }

@@ -32,7 +32,7 @@ class Layers {
       return Boolean(this.top) && this.top.shows === url;
     }
     this.url = url;
-    if (!url) return this.box.replaceChildren();
+    if (!url) return this.box.replaceChildren() ?? true;
     let image;
     try {
       image = await decoded(url);

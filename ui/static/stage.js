@@ -19,6 +19,7 @@ class Stage {
     this.frame = find(".box");
     this.bar = find(".bar");
     this.note = find(".note");
+    this.lost = find(".lost");
     this.size = find("input");
     this.whole = find(".zoom");
     this.labels = [find("#left"), find("#right")];
@@ -59,9 +60,11 @@ class Stage {
     if (["mode", "mask", "after"].some((part) => scene[part] !== old[part])) this.begin(scene);
     else this.redraw(); // the theme may have changed
     if (scene.width * old.height !== scene.height * old.width) this.glass.reset();
-    const loaded = this.after.show(scene.after, scene.alt);
-    if (scene.mode === "slide") this.before.show(scene.before, scene.labels[0]);
-    if (!(await loaded) && this.scene === scene) this.bar.title = "The picture could not be loaded.";
+    const loading = [this.after.show(scene.after, scene.alt)];
+    if (scene.mode === "slide") loading.push(this.before.show(scene.before, scene.labels[0]));
+    const loaded = await Promise.all(loading);
+    if (this.scene !== scene) return;
+    this.lost.textContent = loaded.every(Boolean) ? "" : "The picture could not be loaded. What you see is the last one.";
     this.magnified();
   }
 
@@ -86,9 +89,10 @@ class Stage {
     this.tell(scene.mode === "box" ? "Drag a box over the picture." : "");
     if (!scene.mask) return;
     const base = await decoded(scene.mask).catch(() => null);
-    if (this.scene.mask !== scene.mask) return;
+    if (this.scene.mask !== scene.mask || this.scene.mode !== scene.mode) return;
     this.mask.base = base;
     this.redraw();
+    if (!base) this.tell("The mask could not be loaded.");
   }
 
   redraw() {

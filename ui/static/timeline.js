@@ -56,6 +56,7 @@ class Timeline {
     this.menu = find(".menu");
     this.ghost = find(".ghost");
     this.buttons = new Map();
+    this.closing = (event) => event.composedPath().includes(this.menu) || this.closeMenu();
     this.listen();
   }
 
@@ -80,6 +81,12 @@ class Timeline {
 
   nodeAt(target) {
     return this.byId.get(target?.closest?.(".node")?.dataset.id);
+  }
+
+  leave() {
+    this.observer.disconnect();
+    this.closeMenu();
+    this.hover(null);
   }
 
   // Drawing.
@@ -245,24 +252,33 @@ class Timeline {
         const item = Object.assign(element("button", "", text), { type: "button" });
         item.setAttribute("role", "menuitem");
         item.addEventListener("click", () => {
-          this.menu.hidePopover();
+          this.closeMenu();
           action();
         });
         return item;
       }),
     );
+    const button = this.buttons.get(node.id);
     this.menu.showPopover();
-    this.place(this.menu, this.buttons.get(node.id).getBoundingClientRect());
+    this.place(this.menu, button.getBoundingClientRect());
     this.menu.firstElementChild.focus();
+    this.left = button; // where the focus goes back to
+    addEventListener("pointerdown", this.closing, { capture: true });
+  }
+
+  closeMenu() {
+    removeEventListener("pointerdown", this.closing, { capture: true });
+    if (this.menu.matches(":popover-open")) this.menu.hidePopover();
   }
 
   menuKey(event) {
     const items = [...this.menu.children];
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!by) return;
+    if (by) items.at((items.indexOf(event.target) + by) % items.length).focus();
+    else if (event.key === "Escape" || event.key === "Tab") this.closeMenu(), this.left.focus();
+    else return;
     event.preventDefault();
-    const at = items.indexOf(event.target) + by;
-    items[(at + items.length) % items.length].focus();
+    event.stopPropagation();
   }
 
   // Keys.
@@ -367,5 +383,5 @@ export default function ({ parentElement, data, setTriggerValue }) {
   if (!timelines.has(root)) timelines.set(root, new Timeline(root));
   const timeline = timelines.get(root);
   timeline.update(data, setTriggerValue);
-  return () => timeline.observer.disconnect();
+  return () => timeline.leave();
 }
