@@ -51,7 +51,8 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
             check_call(step)
         usual = start if index == 0 else PREV
         base = _base(step.base, usual, index, graph, assets)
-        subjects = tuple(subject if subject in assets else resolve(graph, subject).id for subject in step.subjects)
+        known = set(assets) if step.seed is None else set(step.subjects)  # what is recorded names its pictures in full
+        subjects = tuple(subject if subject in known else resolve(graph, subject).id for subject in step.subjects)
         steps.append(step.model_copy(update={"base": base, "subjects": subjects}))
     return plan.model_copy(update={"steps": tuple(steps)})
 

@@ -19,7 +19,7 @@ from agent.replaying import replay
 from sessions import history
 from sessions.errors import NotFound, PentimentoError, PlanError, Refused, TooLarge
 from sessions.values import Asset, Picture
-from tests.agent.conftest import ScriptedPlanner, end
+from tests.agent.conftest import ScriptedPlanner, end, png
 from tests.agent.rules.everyday import CONTEXTS
 from tests.agent.test_replay import PAINTED, lead, photo, recipe_at, tools_of
 from tools import registry
@@ -40,9 +40,10 @@ def recipe(store, session, say):
 
 @pytest.fixture
 def matched(store, session, say):
-    """One step that looks at another picture."""
+    """One step that looks at another picture, which was attached."""
     other = receive(store, session, HAT, "hat.png").sha256
-    assert end(say({"tool": "match_colors", "subjects": [other]})).state == "done"
+    events = say({"tool": "match_colors", "subjects": [other], "base": "head"}, files=[("hat.png", png(HAT.pixels))])
+    assert end(events).state == "done"
     return recipe_at(store, session)
 
 
@@ -84,13 +85,19 @@ def test_written_and_read_it_gives_the_same_revisions_in_another_session(recipe,
 
 def test_other_pictures_travel_with_their_pixels(matched, store, session):
     read = read_recipe(enclosing(matched, pictures_of(store, session, matched)).model_dump_json().encode())
-    [(name, hat)] = admitted(read).items()
+    [hat] = admitted(read).values()
     assert np.array_equal(hat.pixels, HAT.pixels)
     base = photo(store, data.astronaut()[:80, :80])
     mine = bring(store, base.session, read, admitted(read))
     assert store.asset(base.session, mine.steps[0].subjects[0]).kind == "image"
     _, came = lead(replay(store, mine, base, "again"))
     assert tools_of(store, base.session, came.head) == ["match_colors"]
+
+
+def test_a_picture_attached_to_another_message_is_found_again(matched, store, session, say):
+    events = say(command={"name": "replay", "target": "#1"})
+    assert end(events).state == "done"
+    assert end(events).revisions == (history.graph(store, session).revisions[1].id,)
 
 
 def test_a_picture_too_large_to_travel_is_named_and_missed_in_words(matched, store, session, monkeypatch):
