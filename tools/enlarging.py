@@ -37,11 +37,15 @@ class Change:
 
 def change_of(small: Floats, edit: Floats, colours: Floats) -> Change:
     """The change from a small copy (h, w, 3) to its edit, beyond what `colours` (4, 3) does to the whole."""
-    luma, left = small @ LUMA, edit - (small @ colours[:3] + colours[3])
+    luma: Floats = small @ LUMA
+    left: Floats = edit - (small @ colours[:3] + colours[3])
     mean, means = box_mean(luma, RADIUS), box_mean(left, RADIUS)
-    variance = box_mean(luma * luma, RADIUS) - mean * mean
-    covariance = box_mean(left * luma[..., None], RADIUS) - means * mean[..., None]
-    slope = box_mean(covariance / (variance + np.float32(EPS))[..., None], RADIUS)
+    squares: Floats = luma * luma
+    variance = box_mean(squares, RADIUS) - mean * mean
+    together: Floats = left * luma[..., None]
+    covariance = box_mean(together, RADIUS) - means * mean[..., None]
+    nearby: Floats = covariance / (variance + np.float32(EPS))[..., None]
+    slope = box_mean(nearby, RADIUS)
     return Change(colours, slope, left - slope * luma[..., None])
 
 

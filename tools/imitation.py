@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tools.enlarging import LUMA
 from tools.pixels import Floats
 
 WINDOW = 2
@@ -32,7 +33,6 @@ FLOOR = 0.01
 """No feature counts as varying less: in a flat A noise is no information."""
 ROWS = 4096
 """Pixels regressed at a time: some 50 ms."""
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,8 @@ def surroundings(rgb: Floats) -> Floats:
     planes = [padded[y : y + height, x : x + width] - luma for y in side for x in side if (y, x) != (WINDOW, WINDOW)]
     for sigma in SIGMAS:
         smooth = np.asarray(cv2.GaussianBlur(rgb, (0, 0), sigma), np.float32)
-        planes += jet(smooth @ LUMA, sigma) + [smooth[..., 0] - smooth @ LUMA, smooth[..., 2] - smooth @ LUMA]
+        grey = smooth @ LUMA
+        planes += [*jet(grey, sigma), smooth[..., 0] - grey, smooth[..., 2] - grey]
     return np.dstack([rgb, *planes])
 
 

@@ -92,7 +92,8 @@ def enlarged(source: Index, coarse: Scale, fine: Scale) -> Index:
     (height, width), (h, w) = fine.here.shape[:2], fine.there.shape[:2]
     y, x = np.mgrid[:h, :w]
     sy, sx = np.divmod(source[y // 2, x // 2], coarse.here.shape[1])
-    return np.minimum(2 * sy + y % 2, height - 1) * width + np.minimum(2 * sx + x % 2, width - 1)
+    places: Index = np.minimum(2 * sy + y % 2, height - 1) * width + np.minimum(2 * sx + x % 2, width - 1)
+    return places
 
 
 def begun(scale: Scale, rng: np.random.Generator) -> Generator[None, None, Matches]:
@@ -108,7 +109,9 @@ def settle(scale: Scale, field: Matches, rounds: int, rng: np.random.Generator) 
     """Copy by the field as it is and search anew, `rounds` times."""
     plane = scale.texture.mean(2)
     basis = components(plane)
+    yield
     known = described(scale.here, plane, basis)
+    yield
     for _ in range(rounds):
         places = yield from copied(field)
         field = matches(known, described(scale.there, plane.ravel()[places], basis), field.source)
@@ -134,8 +137,10 @@ def texture(finest: Scale, rng: np.random.Generator) -> Generator[None, None, In
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Which place each pixel of a small B copies: `y`, `x` (h, w) in a small A (height, width) = `grid`, and `sheet`:
-    A's texture at any size, (H, W, 3), from which it is cut."""
+    """Which place of a small A, `y`, `x` (h, w), each pixel of a small B copies.
+
+    grid: the small A's (height, width); sheet: its texture at any size, (H, W, 3), from which pieces are cut.
+    """
 
     y: Floats
     x: Floats
@@ -157,22 +162,19 @@ def laid(plan: Plan, box: Box, size: tuple[int, int]) -> Floats:
     x0, y0, x1, y1 = box
     h, w = plan.y.shape
     y, x = scaled(y0, y1, h / size[1])[:, None], scaled(x0, x1, w / size[0])[None]
-    zoom = plan.sheet.shape[0] / plan.grid[0], plan.sheet.shape[1] / plan.grid[1]
     out = np.zeros((y1 - y0, x1 - x0, 3), np.float32)
     for dy in (0, 1):
         for dx in (0, 1):
             cy, cx = np.floor(y) + dy, np.floor(x) + dx
-            cell = np.clip(cy, 0, h - 1).astype(np.intp), np.clip(cx, 0, w - 1).astype(np.intp)
-            at_y, at_x = (
-                (p[cell] + c - d + 0.5) * z - 0.5
-                for p, c, d, z in ((plan.y, y, cell[0], zoom[0]), (plan.x, x, cell[1], zoom[1]))
-            )
-            piece = cv2.remap(
-                plan.sheet,
-                at_x.astype(np.float32),
-                at_y.astype(np.float32),
-                cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_REFLECT_101,
-            )
-            out += times(piece, (1 - np.abs(y - cy)) * (1 - np.abs(x - cx)))
+            nearness: Floats = (1 - np.abs(y - cy)) * (1 - np.abs(x - cx))
+            out += times(piece(plan, (y, x), (np.clip(cy, 0, h - 1), np.clip(cx, 0, w - 1))), nearness)
     return out
+
+
+def piece(plan: Plan, at: tuple[Floats, Floats], cell: tuple[Floats, Floats]) -> Floats:
+    """The sheet's colours at places (y, x) of the small B, if they copy from where the pixels `cell` of it copy."""
+    inside = cell[0].astype(np.intp), cell[1].astype(np.intp)
+    zoom = plan.sheet.shape[0] / plan.grid[0], plan.sheet.shape[1] / plan.grid[1]
+    y = (plan.y[inside] + (at[0] - cell[0]) + 0.5) * np.float32(zoom[0]) - 0.5
+    x = (plan.x[inside] + (at[1] - cell[1]) + 0.5) * np.float32(zoom[1]) - 0.5
+    return np.asarray(cv2.remap(plan.sheet, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.float32)

@@ -5,8 +5,8 @@ What can be told from a pixel's surroundings (colours, relief, outlines) is lear
 Both work on copies of at most SIDE pixels; the change is enlarged to the photo's size (`tools.enlarging`), texture at
 the size that it has relative to A.
 
-Does not move anything: A' must show what A shows, where A shows it. It knows neither places (a vignette, a caption
-come out as whatever the colours there suggest) nor objects.
+Does not move anything: A' must show what A shows, where A shows it. It knows neither places nor objects: a caption is
+not repeated, and of a vignette only what it does to the colours is.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pydantic import Field
 
 from sessions.errors import BadArguments
 from sessions.values import Picture, Pixels
-from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
+from tools.base import Edit, EditContext, Progress, ToolArgs, tool
 from tools.color import from_bytes, to_bytes
-from tools.enlarging import carried_out, change_of
+from tools.enlarging import LUMA, carried_out, change_of
 from tools.filters import box_mean
-from tools.imitation import LUMA, ROWS, Told, imitate
+from tools.imitation import ROWS, Told, imitate
 from tools.parts import CACHED_PIXELS, Box, edit_parts, unchanged
-from tools.pixels import Floats, shrink
+from tools.pixels import Floats, bands, shrink
 from tools.texturing import Plan, Scale, laid, plan_of, texture
 
 SIDE = 384
@@ -42,6 +42,11 @@ FAINT = 1 / 255
 BLURS = (1.5, 5.0)
 """Scales in pixels at which what pictures show guides the texture."""
 
+FOREIGN = 0.4
+"""Share of its large shapes: if more is untold, A' is another view. Flips have 0.43 or more, vignettes up to 0.34."""
+FLAT = 0.08
+"""Large shapes that spread less count as so much: strokes all over may leave none."""
+SAME_PLACES = "Choose two pictures that show the same things in the same places, before and after the change."
 STEPS = 800
 """About how often the search for texture yields."""
 
@@ -60,10 +65,12 @@ def analogy(ctx: EditContext, args: Args) -> Edit:
     check_same_view(*ctx.subjects)
     if args.amount == 0:
         return (yield from unchanged(ctx))
-    a, changed = pair(*ctx.subjects, side := min(SIDE, *(max(p.size) for p in (*ctx.subjects, ctx.image))))
-    b, rng = seen(ctx.image, side), ctx.rng()
+    side = min(SIDE, *(max(picture.size) for picture in (*ctx.subjects, ctx.image)))
+    a, changed = pair(ctx, side)
     yield Progress(0.0)
+    b, rng = seen(ctx.image, side), ctx.rng()
     told = yield from paced(imitate(a, changed, b, rng), 0.0, 0.3, (3 * a.size + b.size) // (3 * ROWS))
+    check_told(changed, told.a)
     change = change_of(b, told.b, told.colours)
     yield Progress(0.3, Picture(to_bytes(told.b)))
     plan = yield from paced(texture_plan(ctx, (a, changed, b), told, rng), 0.3, 0.8, STEPS)
@@ -74,8 +81,8 @@ def analogy(ctx: EditContext, args: Args) -> Edit:
             out += laid(plan, box, ctx.image.size)
         return np.asarray(cv2.addWeighted(to_bytes(out), args.amount, rgb, 1 - args.amount, 0.0), np.uint8)
 
-    bands = ctx.image.width * ctx.image.height // CACHED_PIXELS
-    return (yield from paced(edit_parts(ctx, full_size), 0.8, 1.0, bands))
+    parts = ctx.image.width * ctx.image.height // CACHED_PIXELS
+    return (yield from paced(edit_parts(ctx, full_size), 0.8, 1.0, parts))
 
 
 def texture_plan(
@@ -83,16 +90,19 @@ def texture_plan(
 ) -> Generator[None, None, Plan | None]:
     """Where B takes its texture from; None where A' has none. small: A, A' and B."""
     a, changed, b = small
-    left = changed - told.a
+    left = fine(changed - told.a, 1.0)
     share = evenness(left)
     if share * left.std() <= FAINT:
         return None
     source = yield from texture(Scale(left, guides(a, told.a), guides(b, told.b)), rng)
-    sheet, target = pair(*ctx.subjects, SHEET)
+    big, sheet = pair(ctx, SHEET)
     yield
-    size = sheet.shape[1], sheet.shape[0]
-    sheet = target - carried_out(change_of(a, told.a, told.colours), sheet, (0, 0, *size), size)
-    return plan_of(source, a.shape[:2], share * sheet)
+    height, width = big.shape[:2]
+    change = change_of(a, told.a, told.colours)
+    for rows, _, _ in bands(height, width, pixels=CACHED_PIXELS):
+        sheet[rows] -= carried_out(change, big[rows], (0, rows.start, width, rows.stop), (width, height))
+        yield
+    return plan_of(source, a.shape[:2], share * fine(sheet, width / a.shape[1]))
 
 
 def check_same_view(a: Picture, changed: Picture) -> None:
@@ -102,12 +112,23 @@ def check_same_view(a: Picture, changed: Picture) -> None:
         raise BadArguments(
             f"The example's second picture ({changed.width} × {changed.height}) has another shape than its first "
             f"({a.width} × {a.height}): it was cropped, turned or framed.",
-            "Choose two pictures that show the same things in the same places, before and after the change.",
+            SAME_PLACES,
         )
 
 
-def pair(a: Picture, changed: Picture, side: int) -> tuple[Floats, Floats]:
+def check_told(changed: Floats, told: Floats) -> None:
+    """BadArguments where the large shapes of A' do not follow from A."""
+    shapes, missed = smooth(changed), smooth(changed - told)
+    if np.sqrt((missed**2).mean()) > FOREIGN * max(float((shapes - shapes.mean((0, 1))).std()), FLAT):
+        raise BadArguments(
+            "The example's second picture does not show what its first one shows, or not in the same places.",
+            SAME_PLACES,
+        )
+
+
+def pair(ctx: EditContext, side: int) -> tuple[Floats, Floats]:
     """Coded 0…1 (h, w, 3) of A and A', of one size and at most `side` pixels long."""
+    a, changed = ctx.subjects
     small = seen(a, min(side, max(changed.size)))
     other = cv2.resize(seen(changed, side), small.shape[1::-1], interpolation=cv2.INTER_AREA)
     return small, np.asarray(other, np.float32)
@@ -119,6 +140,16 @@ def seen(picture: Picture, side: int) -> Floats:
     if picture.alpha is None:
         return small
     return small[..., 3:] * small[..., :3] + (1 - small[..., 3:]) * np.float32(0.5)
+
+
+def smooth(planes: Floats, scale: float = 1.0) -> Floats:
+    """What there is of large shapes (h, w, 3); `scale`: how much larger than the working copies the picture is."""
+    return np.asarray(cv2.GaussianBlur(planes, (0, 0), BLURS[1] * scale), np.float32)
+
+
+def fine(planes: Floats, scale: float) -> Floats:
+    """What there is besides."""
+    return planes - smooth(planes, scale)
 
 
 def evenness(left: Floats) -> float:
