@@ -108,7 +108,9 @@ def append(store: Store, session: str, branch: str, draft: Draft, expect: str) -
     """
     with store.database.write() as connection:
         touch(connection, session, store.owner)
-        branch = _called_now(connection, session, branch)
+        branch, head = _called_now(connection, session, branch)
+        if head not in (None, expect):  # before anything is written: who has lost keeps nobody waiting
+            raise _head_moved(branch)
         revision = _insert(connection, store, session, draft)
         advance(connection, (session, branch), expect, revision.id)
         kind: MoveKind = "merge" if len(draft.parents) == 2 else "append"
@@ -142,16 +144,20 @@ def open_branch(connection: Connection, session: str, wanted: str, head: str) ->
     return name
 
 
-def _called_now(connection: Connection, session: str, branch: str) -> str:
-    """The name itself where a branch has it; else the name now of the branch that had it last, if there was one."""
+def _called_now(connection: Connection, session: str, branch: str) -> tuple[str, str | None]:
+    """The name itself where a branch has it, else the name now of the branch that had it last; and that one's head."""
     b = schema.branches.c
     name, after = branch, 0
-    while connection.execute(select(b.name).where(b.session == session, b.name == name)).first() is None:
+    while (head := connection.execute(select(b.head).where(b.session == session, b.name == name)).scalar()) is None:
         renamed = connection.execute(_RENAMED, {"session_id": session, "branch": name, "after": after}).first()
         if renamed is None:
-            return branch
+            return branch, None
         after, name = renamed.id, renamed.branch
-    return name
+    return name, head
+
+
+def _head_moved(branch: str) -> HeadMoved:
+    return HeadMoved(f"The branch {branch!r} has moved on in the meantime.", "Look at the log and try again.")
 
 
 def advance(connection: Connection, place: tuple[str, str], expect: str, head: str) -> Branch:
@@ -166,7 +172,7 @@ def advance(connection: Connection, place: tuple[str, str], expect: str, head: s
     )
     if connection.execute(exists).first() is None:
         raise no_branch(branch)
-    raise HeadMoved(f"The branch {branch!r} has moved on in the meantime.", "Look at the log and try again.")
+    raise _head_moved(branch)
 
 
 def record(

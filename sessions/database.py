@@ -6,7 +6,6 @@ lock at its start, so that it waits for others instead of failing half-way. Know
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ SCHEMA = "0002"
 
 KNOWN_SCHEMAS = ("0001", "0002")
 BUSY_SECONDS = 60
+_DISK_FULL = "53100"  # PostgreSQL's; SQLite says it in words
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -45,7 +45,11 @@ def translated() -> Iterator[None]:
         yield
     except DBAPIError as error:
         cause = str(error.orig)
-        if "full" in cause or getattr(error.orig, "errno", None) == errno.ENOSPC:
+        if error.connection_invalidated:  # nobody can know whether the server got to its COMMIT
+            raise StorageError(
+                "The connection to the session database was lost.", "Send it again; what was kept is not done twice."
+            ) from error
+        if "full" in cause or getattr(error.orig, "sqlstate", "") == _DISK_FULL:
             raise StorageFull("The disk is full; nothing was changed.", "Free some space and send it again.") from error
         raise StorageError(f"The session database failed ({cause}); nothing was changed.") from error
 
@@ -64,7 +68,7 @@ class Database:
             self._check_schema()
 
     def _engine(self) -> Engine:
-        engine = create_engine(self.url)
+        engine = create_engine(self.url, pool_pre_ping=True)  # a server may have been restarted since the last time
         if engine.dialect.name == "sqlite":
             if engine.url.database:
                 with storage_errors():

@@ -27,8 +27,11 @@ from tests.reliability.crowd_work import digest
 SIZE, SIDE, TURNS = "10m", 500, 3
 """The disk; a photo's side; turns before the disk is full."""
 
-LEFT = 500_000
-"""Bytes that somebody else's file leaves at first: too few for pixels, enough for the records of a few moves."""
+LEFT, CRUMBS = 500_000, 32_768
+"""Bytes that somebody else's file leaves at first, too few for pixels, enough for the records of a few moves; and then,
+where even a move is soon one too many."""
+MOVES = 1000
+"""More than any such disk has room for."""
 
 
 def edit(number: int) -> str:
@@ -61,6 +64,19 @@ def fill(folder: Path, left: int) -> None:
                     file.write(bytes(size))
 
 
+def there_and_back(store: Store, session: str) -> int:
+    """Undo and redo in turn until the disk says no, which moves nothing; how many times it went well."""
+    branch = history.current_branch(store, session)
+    for done in range(MOVES):
+        head = moves.branch(store, session, branch).head
+        try:
+            (moves.redo if done % 2 else moves.undo)(store, session, branch)
+        except StorageFull:
+            assert moves.branch(store, session, branch).head == head, "it said no and moved"
+            return done
+    return MOVES
+
+
 def main(folder: Path) -> dict[str, Any]:
     noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     with closing(Store(folder / "home")) as store:
@@ -77,10 +93,15 @@ def main(folder: Path) -> dict[str, Any]:
             moves.redo(store, session, branch).head == head,
         ]
         told["kept"] = pixels(store, session) == made
+        fill(folder, CRUMBS)
+        told["crumbs"] = there_and_back(store, session)
+        told["with crumbs kept"] = pixels(store, session) == made
         fill(folder, 0)
         told["no room"] = send(assistant, session, edit(TURNS))
         told["still kept"] = pixels(store, session) == made
         (folder / "filler").unlink()
+        undone = moves.branch(store, session, branch).head != head
+        told["all the way back"] = not undone or moves.redo(store, session, branch).head == head
         told["room again"] = send(assistant, session, edit(TURNS))
         now = pixels(store, session)
         told["and kept"] = now.items() > made.items()

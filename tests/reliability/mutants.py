@@ -52,6 +52,7 @@ def no_compare_and_set(put: Set) -> None:
         .returning(b.version)
     )
     put(commits, "_ADVANCE", moved)
+    put(commits, "_called_now", lambda _connection, _session, branch: (branch, None))
 
 
 def head_before_revision(put: Set) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reliability.full_work import MOVES
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,7 +34,9 @@ def test_a_disk_that_fills_up_loses_nothing_and_can_be_used_again(tmp_path):
     assert said["room"] == [["done", ""]] * 3
     assert said["little room"] == ["refused", "storage_full"]
     assert said["undone"] == [True, True]
+    assert 1 <= said["crumbs"] < MOVES
     assert said["no room"][1] == "storage_full"
+    assert said["all the way back"]
     assert said["room again"] == ["done", ""]
-    assert said["kept"] and said["still kept"] and said["and kept"]
+    assert said["kept"] and said["with crumbs kept"] and said["still kept"] and said["and kept"]
     assert said["damage"] == []

@@ -1,6 +1,7 @@
 """Appending: ids are hashes of what a revision is, heads move by compare-and-set, names are found."""
 
 import pytest
+from sqlalchemy import event
 
 from sessions import commits, history, moves
 from sessions.errors import HeadMoved, NotFound, TurnBusy
@@ -38,6 +39,21 @@ def test_a_head_that_moved_is_an_error_and_never_a_fork(store, session):
         commits.append(store, session, "main", draft(store, session, root.id, 3), root.id)
     assert len(history.page(store, session)) == 2
     assert [b.name for b in history.branches(store, session)] == ["main"]
+
+
+def test_who_comes_too_late_learns_it_before_writing_anything(store, session):
+    """Others wait for the session meanwhile: many racing for one branch are only as quick as losing is."""
+    root, _ = making.upload(store, session, making.picture(1))
+    making.edit(store, session, "main", making.picture(2))
+    late, said = draft(store, session, root.id, 3), []
+
+    def note(_connection, _cursor, statement, *_):
+        said.append(statement.split()[0])
+
+    event.listen(store.database.engine, "before_cursor_execute", note)
+    with pytest.raises(HeadMoved):
+        commits.append(store, session, "main", late, root.id)
+    assert [word for word in said if word != "BEGIN"] == ["UPDATE", "SELECT"]
 
 
 def test_a_branch_that_is_not_there_is_not_found(store, session):

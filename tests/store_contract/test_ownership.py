@@ -110,6 +110,7 @@ VALUES: dict[str, Call] = {
     "outcome": lambda s, i, n: {},
     "plan": lambda s, i, n: {},
     "reply": lambda s, i, n: "No.",
+    "box": lambda s, i, n: (0, 0, 8, 8),
     "path": lambda s, i, n: s.home.parent / f"bundle-{next(_files)}.zip",
 }
 """What to give, by the parameter's name, or by its name and type where it has several."""
