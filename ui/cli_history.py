@@ -27,13 +27,14 @@ def log(
     name = branch or history.current_branch(store, where.id)
     head = moves.branch(store, where.id, name).head
     found = history.page(store, where.id, limit) if all_ else history.log(store, where.id, head, limit)
+    tags = {tag.name: tag.revision for tag in history.tags(store, where.id)}
     if json_:
-        terminal.out_json(
-            {"session": where.id, "branch": name, "revisions": [terminal.revision_json(r) for r in found]}
-        )
+        revisions = [terminal.revision_json(r) for r in found]
+        terminal.out_json({"session": where.id, "branch": name, "tags": tags, "revisions": revisions})
         return
     for revision in found:
-        terminal.out(terminal.step_line(revision))
+        marks = "".join(f"   [{tag}]" for tag in terminal.tags_at(tags, revision))
+        terminal.out(terminal.step_line(revision) + marks)
 
 
 @command
@@ -46,7 +47,8 @@ def graph(session: SessionOption = "", json_: JsonOption = False) -> None:
     found = history.graph(store, session_of(store, session).id)
     if json_:
         revisions = [terminal.revision_json(r) for r in found.revisions]
-        terminal.out_json({"branches": dict(found.branches), "current": found.current, "revisions": revisions})
+        names = {"branches": dict(found.branches), "tags": dict(found.tags), "current": found.current}
+        terminal.out_json(names | {"revisions": revisions})
     else:
         terminal.show_tree(found)
 
@@ -119,10 +121,13 @@ def show(
     revision = history.resolve(found, what, branch or None)
     path = pictures.write(store, revision, out) if out else picture_file(store, revision)
     if json_:
-        terminal.out_json(terminal.revision_json(revision) | {"file": str(path)})
+        tags = terminal.tags_at(found.tags, revision)
+        terminal.out_json(terminal.revision_json(revision) | {"tags": tags, "file": str(path)})
         return
     terminal.out(f"{title(revision)}   {revision.width}×{revision.height}   {path}")
     terminal.out(f"id      {revision.id}")
+    for tag in terminal.tags_at(found.tags, revision):
+        terminal.out(f"tag     {tag}")
     for parent in revision.parents:
         terminal.out(f"from    {title(found.by_id[parent])}")
     if words := found.words.get(revision.id):

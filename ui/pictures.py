@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from agent.export import encode, options_of
+from agent.events import Event, Exported
+from agent.export import PictureFile, encode, options_of
 from sessions.errors import BadArguments, NameTaken
 from sessions.files import TEMP_SUFFIX, storage_errors
 from sessions.identity import new_id
@@ -34,6 +36,14 @@ def save(data: bytes, path: Path, force: bool = False) -> Path:
         finally:
             part.unlink(missing_ok=True)
     return path
+
+
+def deliver(store: Store, events: Iterable[Event]) -> Iterator[tuple[Path, PictureFile]]:
+    """Write the files that a turn was asked for into the current folder, under names that are free there."""
+    for event in events:
+        if isinstance(event, Exported):
+            made = encode(store, event.revision, options_of(event.options))
+            yield save(made.data, free(Path(made.name))), made
 
 
 def free(path: Path) -> Path:

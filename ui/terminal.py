@@ -220,5 +220,6 @@ def show_tree(graph: Graph) -> None:
         number = f"#{row.revision.seq}"
         words = f'"{row.words[:48]}{"…" if len(row.words) > 48 else ""}"' if row.words else ""
         undone = "" if row.live else " (undone)"
-        line = f"{row.lanes:<{lanes}} {number:<5} {_names(row, graph):<{names}} {row.title + undone:<{titles}}  {words}".rstrip()
+        heads = _names(row, graph)
+        line = f"{row.lanes:<{lanes}} {number:<5} {heads:<{names}} {row.title + undone:<{titles}}  {words}".rstrip()
         out(style(line, _DIM) if not row.live else line)

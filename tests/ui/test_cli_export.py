@@ -148,3 +148,31 @@ def test_what_is_exported_is_the_revision(cli, photo):
     pixels = np.asarray(Image.open(io.BytesIO(Path("a.png").read_bytes())))
     cli("export", "original", "--out", "b.png")
     assert np.array_equal(pixels[:, ::-1], np.asarray(Image.open("b.png")))
+
+
+def test_a_file_that_is_asked_for_in_words_is_written_where_we_are(cli, photo):
+    said = cli("say", "crop it square and save it as a webp at quality 70")
+    assert "then export" in said
+    assert "cat-3.webp   300×300" in said
+    with Image.open("cat-3.webp") as image:
+        assert image.size == (300, 300)
+    again = cli("say", "save it as a webp at quality 70", "--json")
+    assert (again["files"], again["state"], again["revisions"]) == (["cat-3-2.webp"], "done", [])
+    assert Path("cat-3-2.webp").read_bytes() == Path("cat-3.webp").read_bytes()
+
+
+def test_a_file_in_words_that_cannot_be_is_a_sentence_and_the_edit_stays(cli, photo):
+    assert "too few" in cli("say", "make it black and white and save it as a png under 1 kB", code=1)
+    assert cli("log", "--json")["revisions"][0]["tool"] == "monochrome"
+    assert not list(Path().iterdir())
+
+
+def test_tags_are_shown_wherever_history_is(cli, photo):
+    tagged = cli("show", "#1", "--json")["id"]
+    cli("tag", "first", "#1")
+    assert "[first]" in next(line for line in cli("graph").splitlines() if "#1" in line)
+    assert "[first]" not in next(line for line in cli("graph").splitlines() if "#2" in line)
+    assert [line.endswith("[first]") for line in cli("log").splitlines()] == [False, True]
+    assert "tag     first" in cli("show", "first")
+    assert cli("show", "#1", "--json")["tags"] == ["first"]
+    assert cli("graph", "--json")["tags"] == cli("log", "--json")["tags"] == {"first": tagged}
