@@ -88,6 +88,12 @@ class Report:
         return len(self.rows) == len(self.order.photos) and all(row.state == "whole" for row in self.rows)
 
     @property
+    def sentence(self) -> str:
+        """`3 of 5 photos whole   photos-edited/replay-b809904a.txt`"""
+        whole = sum(row.state == "whole" for row in self.rows)
+        return f"{whole} of {len(self.rows)} photos whole   {self.stem.with_suffix('.txt')}"
+
+    @property
     def stem(self) -> Path:
         """The report's files without their endings; another recipe has others."""
         return self.order.out / f"replay-{self.order.recipe.key[:8]}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from agent.recipe_files import Pictures
     from agent.recipes import Recipe
     from sessions.store import Store
-    from ui.batch import Order
+    from sessions.values import Session
+    from ui.batch import Order, Report
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a revision: #7, a branch.")]
 TargetsArgument = Annotated[
@@ -121,8 +123,8 @@ def _on_photos(store: Store, order: Order, json_: bool) -> int:
     from agent.events import Working
     from ui import batch, terminal
 
-    report, here = batch.Report(order), ""
-    with closing(batch.run(store, report)) as events:
+    report, here, latest = batch.Report(order), "", store.sessions(limit=1)
+    with closing(batch.run(store, report)) as events, _said_in(store, latest, report):
         for event in events:
             match event:
                 case batch.Started(photo=photo, number=number, total=total):
@@ -136,9 +138,23 @@ def _on_photos(store: Store, order: Order, json_: bool) -> int:
     if json_:
         terminal.out_json(report.to_json())
     else:
-        whole = sum(row.state == "whole" for row in report.rows)
-        terminal.out(f"{whole} of {len(report.rows)} photos whole   {report.stem.with_suffix('.txt')}")
+        terminal.out(report.sentence)
     return 0 if report.whole else 1
+
+
+@contextmanager
+def _said_in(store: Store, latest: list[Session], report: Report) -> Iterator[None]:
+    """Afterwards, say it in the conversation that was last touched, so that it is again: it stays the default."""
+    from sessions import history, turns
+
+    try:
+        yield
+    finally:
+        made = {row.session for row in report.rows}
+        for session in latest:
+            branch = history.graph(store, session.id).current
+            if session.id not in made and branch is not None:
+                turns.say(store, session.id, branch, report.sentence)
 
 
 def _on_revisions(store: Store, session: str, found: Recipe, enclosed: Pictures, targets: list[str]) -> int:

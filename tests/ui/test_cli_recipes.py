@@ -233,6 +233,7 @@ def test_a_recipe_as_lines_and_as_a_file_and_replayed_on_files_and_revisions(cli
     table = cli("replay", "#3", "photos/cat.JPG", "photos", "--out", "done").stdout
     assert table.splitlines()[-1].startswith("3 of 3 photos whole")
     assert (tmp_path / "done" / "cat.JPG").exists()
+    assert "adjust → #5" in cli("undo").stdout + cli("redo").stdout, "the conversation is still the default one"
 
 
 def test_what_is_wrong_is_a_sentence_and_exit_code_1(cli, folder, tmp_path):
