@@ -116,7 +116,10 @@ class Plan(Wire):
         place: Any = data
         for key in path:
             place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
-        place[last] = value
+        if isinstance(place, list):
+            place[int(last) : int(last) + 1] = [value]
+        else:
+            place[last] = value
         return Plan.model_validate(data | {"ask": None, "confidence": 1.0})
 
 
@@ -141,7 +144,7 @@ class Context:
 class Planner(Protocol):
     """Implemented by `planners.rules` now; by token heads and chat models later. (Tests bring scripted ones.)"""
 
+    def plan(self, text: str, context: Context) -> Plan: ...
+
     @property
     def name(self) -> str: ...
-
-    def plan(self, text: str, context: Context) -> Plan: ...

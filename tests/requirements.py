@@ -18,7 +18,7 @@ class Held(NamedTuple):
 
 
 PROMISES: dict[str, Held] = {
-    "R1": Held(("tests/reliability/test_kill.py", "tests/agent/test_assistant.py"), ("sessions/merge.py",)),
+    "R1": Held(("tests/reliability/test_kill.py", "tests/agent/test_assistant.py", "tests/agent/test_merging.py")),
     "R2": Held(("tests/reliability/test_faults.py",)),
     "R3": Held(("tests/reliability/test_mutants.py",)),
     "R4": Held(("tests/reliability/test_powercut.py",)),
@@ -28,10 +28,10 @@ PROMISES: dict[str, Held] = {
     "R8": Held(("tests/reliability/test_disk_full.py",)),
     "R9": Held(("tests/reliability/test_backup.py",)),
     "R10": Held(("tests/reliability/test_migrations.py",)),
-    "R11": Held((), ("agent/replay.py",)),
+    "R11": Held(("tests/agent/test_replay.py",)),
     "R12": Held(("tests/reliability/test_concurrency.py",)),
     "R13": Held(("tests/reliability/test_concurrency.py", "tests/agent/test_assistant.py")),
-    "R14": Held((), ("ui/app.py",)),
+    "R14": Held(("tests/store_contract/test_ownership.py", "tests/ui/test_server.py"), ("ui/mcp_server.py",)),
     "R15": Held((), ("agent/engine.py",)),
     "R16": Held(
         (
@@ -48,7 +48,9 @@ PROMISES: dict[str, Held] = {
             "tests/reliability/hostile/test_memory.py",
         )
     ),
-    "R18": Held(("tests/reliability/hostile/test_memory.py",), ("ui/app.py",)),
+    "R18": Held(
+        ("tests/reliability/hostile/test_memory.py", "tests/reliability/hostile/test_page_health.py"),
+    ),
     "R19": Held(("tests/ui/test_pictures.py",)),
     "R20": Held((), ("agent/grammar.py",)),
     "R21": Held((), ("agent/perception.py",)),
@@ -57,5 +59,5 @@ PROMISES: dict[str, Held] = {
     "R24": Held((), ("tools/edits/instruct_pix2pix.py",)),
     "R25": Held(("tests/agent/test_assistant.py", "tests/ui/test_cli.py", "tests/reliability/test_cancel.py")),
     "R26": Held(("tests/reliability/test_long.py",)),
-    "R27": Held((), ("ui/app.py",)),
+    "R27": Held(("tests/ui/test_server.py",), ("tools/shelf.py",)),
 }

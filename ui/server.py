@@ -7,6 +7,7 @@ a rerun of the script sends none. Bound to the loopback address unless told othe
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ PORT = 8501
 TRIES = 50
 LOCAL = ["localhost", "127.0.0.1", "[::1]"]
 FOREVER = "private, max-age=31536000, immutable"
+PATIENCE = 5.0
+"""Seconds that running turns have to end when the page is stopped."""
+
 SCRIPT = Path(__file__).parent / "app.py"
 WEBSOCKET_BYTES = 200_000_000
 
@@ -61,7 +65,11 @@ def serve(host: str = "127.0.0.1", port: int = PORT, opened: Callable[[str], Non
     for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(name).disabled = True
     opened(address)
-    uvicorn.Server(config).run(sockets=[listening])
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        if not desk().worker.rest(PATIENCE):
+            os._exit(0)  # a turn that is still at work is gone on with at the next start, as after any crash
 
 
 def listen(host: str, port: int) -> socket.socket:

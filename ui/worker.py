@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +109,15 @@ class Worker:
             for turn in left
             if turn.request_id not in mine
         ]
+
+    def rest(self, seconds: float) -> bool:
+        """Take no more turns and wait for those that run; False where one is still at work after so long."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        end = time.monotonic() + seconds
+        pause = threading.Event()
+        while (busy := any(thread.is_alive() for thread in self._pool._threads)) and time.monotonic() < end:
+            pause.wait(0.05)
+        return not busy
 
     def cancel(self, session: str, request_id: str) -> None:
         """Ask a turn to stop, whoever runs it."""
