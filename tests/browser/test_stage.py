@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 SCRIPT = """
+from contextlib import nullcontext
 import numpy as np
 import streamlit as st
 from ui.stage import Scene, stage
@@ -28,7 +29,9 @@ scenes = {
     "box": Scene("app/static/coffee.webp", 300, 200, "coffee", mode="box"),
     "busy": Scene("app/static/coffee.webp", 300, 200, "coffee", busy=0.25),
 }
-painted = stage(scenes[query["scene"]], key="stage")
+scenes["moved"] = scenes["look"]
+with st.container() if flip and query["scene"] == "moved" else nullcontext():
+    painted = stage(scenes[query["scene"]], key="stage")
 if painted is not None:
     if painted.mask is not None:
         np.save("mask.npy", painted.mask)
@@ -126,6 +129,14 @@ def test_a_picture_that_cannot_be_loaded_leaves_the_old_one(stage):
     page.get_by_text("other picture").click()
     page.get_by_text("could not be loaded").wait_for()
     assert "coffee" in page.locator(".after .picture").get_attribute("src")
+
+
+def test_a_stage_put_elsewhere_in_the_page_goes_on_from_the_old_picture(stage):
+    page = stage("moved")
+    page.route("**/grey.webp", lambda route: None)  # never answered
+    page.locator(".stage").evaluate("stage => { stage.dataset.old = 1; }")
+    page.get_by_text("other picture").click()
+    page.locator(".stage:not([data-old]) .after .picture[src*=coffee]").wait_for()
 
 
 def test_the_slider_by_mouse(stage):

@@ -105,7 +105,13 @@ def test_a_drag_into_nothing_is_nothing(tree):
     page.mouse.move(x + 300, y, steps=6)
     page.mouse.up()
     assert page.locator(".menu:popover-open").count() == 0
-    node(page, 5).click()
+    page.mouse.move(*middle(page, 5))
+    page.mouse.down()
+    page.mouse.move(x, y, steps=6)
+    page.mouse.move(*middle(page, 5), steps=6)
+    page.mouse.up()
+    assert page.locator('.node[tabindex="0"]').get_attribute("data-id") == "r1:4", "back where it was is nothing, too"
+    node(page, 5).press("Enter")
     page.get_by_text("picked r1:5").wait_for()
 
 

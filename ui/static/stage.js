@@ -2,6 +2,7 @@
 // It draws and measures; what a mask or a box is good for is Python's to say.
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const MOVING = 2000; // ms between an old stage and the new one that takes its picture over
 const KEYS = {
   brush: "Paint the mask: arrow keys move the brush, space lowers and lifts it",
   box: "Drag a box: arrow keys move it, with shift they size it",
@@ -336,9 +337,16 @@ class Stage {
 }
 
 const stages = new WeakMap();
+let left = { picture: null, at: 0 };
 
+// Streamlit may take the stage away and put it back elsewhere in its tree: then the new one goes on from the old picture.
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".stage");
-  if (!stages.has(root)) stages.set(root, new Stage(parentElement));
-  stages.get(root).update(data, (value) => setTriggerValue("painted", value));
+  if (!stages.has(root)) {
+    stages.set(root, new Stage(parentElement));
+    if (left.picture && performance.now() - left.at < MOVING) stages.get(root).after.swap(left.picture);
+  }
+  const stage = stages.get(root);
+  stage.update(data, (value) => setTriggerValue("painted", value));
+  return () => (left = { picture: stage.after.top, at: performance.now() });
 }

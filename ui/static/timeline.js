@@ -363,7 +363,10 @@ class Timeline {
     const { node, target, moving } = this.drag ?? {};
     this.endDrag();
     this.pressed ||= Boolean(moving);
-    if (target) setTimeout(() => this.openMenu(target, this.pairing(node, target))); // after this click is over
+    setTimeout(() => {
+      this.pressed = false; // the click that may end a drag is over
+      if (target) this.openMenu(target, this.pairing(node, target));
+    });
   }
 
   endDrag() {
