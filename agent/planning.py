@@ -5,17 +5,17 @@ A plan that does not fit the session becomes a turn that says why; only what the
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
-from agent import turns
-from agent.plan import Ask, Candidate, Context, Plan, Planner, PlanStep
+from agent import pointing, turns
+from agent.plan import Ask, Candidate, Context, Plan, Planner
 from sessions import history
 from sessions import turns as stored
 from sessions.errors import Ambiguous, NotFound, NothingToUndo, PentimentoError, PlanError
 from sessions.history import Graph
 from sessions.store import Store
 from sessions.values import Asset, Json, Region, Turn
-from tools import registry
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def begin(store: Store, planner: Planner, wish: Wish) -> Turn:
     candidate = _answer(waiting[0], wish.text, graph) if waiting else None
     plan = None if candidate else understand(planner, wish, graph, context)
     if plan is not None and waiting and not plan.steps and plan.command is None and plan.ask is None:
-        candidate = _free(waiting[0], wish.text)
+        candidate = _sent(waiting[0], wish.attachments) or _free(waiting[0], wish.text)
     turn = _turn(wish, context, plan)
     names = tuple(asset.sha256 for asset in wish.attachments)
     if candidate is not None:
@@ -87,8 +87,9 @@ def understand(planner: Planner, wish: Wish, graph: Graph, context: Context) -> 
     if not wish.text:
         return _added(planner, context)
     try:
-        plan = pointed(planner.plan(wish.text, context), wish.focus.region)
-        return turns.check(plan, graph, context)
+        region = wish.focus.region
+        plan = planner.plan(pointing.plainly(wish.text) if region else wish.text, context)
+        return turns.check(pointing.pointed(plan, region) if region else plan, graph, context)
     except (PlanError, NotFound, Ambiguous, NothingToUndo) as error:
         return Plan(chat=str(error), refused=error.code, planner=planner.name)
 
@@ -99,31 +100,10 @@ def _added(planner: Planner, context: Context) -> Plan:
     return Plan(chat=f"You sent {names}. Say what should change.", refused="no_words", planner=planner.name)
 
 
-HERE = {"this", "here", "it", "that", "this part", "this area", "the marked area", "the marked part", "the selection"}
-"""Words of a region that mean: what I have marked."""
-
-
-def pointed(plan: Plan, region: Region | None) -> Plan:
-    """The plan with what was drawn on the picture as the place of every step that takes one and names none."""
-    if region is None:
-        return plan
-    if plan.ask is not None and (plan.ask.slot or "").endswith(".region"):
-        plan = plan.answered(region.to_json())
-    return plan.model_copy(update={"steps": tuple(_at(step, region) for step in plan.steps)})
-
-
-def _at(step: PlanStep, region: Region) -> PlanStep:
-    named = (step.region or {}).get("words", "")
-    unnamed = step.region is None or str(named).lower() in HERE
-    if not unnamed or registry.get(step.tool).region == "none":
-        return step
-    return step.model_copy(update={"region": region.to_json()})
-
-
 def amend(store: Store, turn: Turn, plan: Plan) -> Turn:
     """Replace the stored plan of a turn that has not run, or that waits, by one that the person has changed."""
     graph = history.graph(store, turn.session)
-    context = replace(turns.context_of(graph, turn.branch), head=turn.planned_head)
+    context = replace(turns.context_of(graph, turn.branch, _sent_with(store, turn)), head=turn.planned_head)
     checked = turns.check(plan.model_copy(update={"ask": None}), graph, context)
     return (stored.resume if turn.state == "waiting" else stored.amend)(store, turn, checked.to_json())
 
@@ -139,10 +119,18 @@ def answered(store: Store, answer: Turn) -> Turn:
     plan = Plan.model_validate(asked.plan).answered(candidate.revision or candidate.value)
     graph = history.graph(store, asked.session)
     try:
-        checked = turns.check(plan, graph, turns.context_of(graph, asked.branch))
+        photos = _sent_with(store, asked, answer)
+        checked = turns.check(plan, graph, turns.context_of(graph, asked.branch, photos))
     except PentimentoError as error:
         return stored.finish(store, asked, "refused", {"error": failure(error)}, str(error))
     return stored.resume(store, asked, checked.to_json())
+
+
+def _sent_with(store: Store, *spoken: Turn) -> tuple[Asset, ...]:
+    """What came with the messages of these turns, which all belong to one session."""
+    said = {turn.message for turn in spoken}
+    names = [name for m in stored.messages(store, spoken[0].session) if m.id in said for name in m.attachments]
+    return tuple(store.asset(spoken[0].session, name) for name in names)
 
 
 LEFT_ALONE = "Nothing was changed. Name the place in other words, or mark it with a box or the brush."
@@ -156,6 +144,17 @@ def failure(error: PentimentoError) -> Json:
 def _answer(turn: Turn, text: str, graph: Graph) -> Candidate | None:
     ask = Plan.model_validate(turn.plan).ask
     return turns.answer(text, ask, graph) if ask else None
+
+
+def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:
+    """Photos sent as the answer, where the question is which other picture, or which two, a step shall use."""
+    ask = Plan.model_validate(turn.plan).ask
+    slot = (ask.slot or "") if ask else ""
+    photos = [asset.sha256 for asset in attachments if asset.kind == "image"]
+    if not re.search(r"\.subjects(\.0)?$", slot) or len(photos) != (1 if slot.endswith(".0") else 2):
+        return None
+    value = photos[0] if slot.endswith(".0") else photos
+    return Candidate(label=" and ".join(asset.name for asset in attachments), value=value)
 
 
 def _free(turn: Turn, text: str) -> Candidate | None:

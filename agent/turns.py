@@ -45,13 +45,14 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
         if len(bases) > 1:
             return _which_photo(plan, tuple(bases.values()))
         start = next(iter(bases))
+    used = {subject for revision in graph.revisions if revision.step for subject in revision.step.subjects}
     steps = []
     for index, step in enumerate(plan.steps):
         if plan.ask is None:
             check_call(step)
         usual = start if index == 0 else PREV
         base = _base(step.base, usual, index, graph, assets)
-        known = set(assets) if step.seed is None else set(step.subjects)  # what is recorded names its pictures in full
+        known = {*assets, *used} if step.seed is None else set(step.subjects)  # what is recorded names them in full
         subjects = tuple(subject if subject in known else resolve(graph, subject).id for subject in step.subjects)
         steps.append(step.model_copy(update={"base": base, "subjects": subjects}))
     return plan.model_copy(update={"steps": tuple(steps)})

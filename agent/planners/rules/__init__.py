@@ -20,6 +20,7 @@ from agent.planners.rules import (
     languages,
     mentions,
     order,
+    pictures,
     reading,
     references,
     replies,
@@ -51,10 +52,15 @@ class RulesPlanner:
     def plan(self, text: str, context: Context) -> Plan:
         """The plan of one message: steps (perhaps after a command), or a question, or a refusal."""
         words = quoted(text, without_lead(corrected(cut(text), context)))
+        again = pictures.blended(words, context)
+        if again is not None:
+            return Plan(steps=(again,), planner=NAME)
+        words = pictures.mark(words, context)
         foreign = languages.refusal(_unquoted(text, words))
         if foreign is not None:
             return _chat(foreign)
-        command = commands.spoken(words, context) if len(words) <= LONGEST_COMMAND else None
+        paired = any(word.kind == "request" for word in words)
+        command = commands.spoken(words, context) if len(words) <= LONGEST_COMMAND and not paired else None
         if command is not None and command.command.name == "undo" and len(references.line(context)) == 1:
             return _chat(replies.NOTHING_TO_UNDO)
         if command is not None and command.command.name == "redo" and context.undone is None:
@@ -169,7 +175,7 @@ def _leads_to(read: Reading, said: Said) -> bool:
 def _step(draft: Draft, meant: Mapping[str, Reference]) -> PlanStep:
     region = {"words": draft.region} if draft.region else None
     base = meant[draft.base].revisions[0].id if draft.base and len(meant[draft.base].revisions) == 1 else None
-    return PlanStep(tool=draft.tool, args=draft.args, region=region, base=base)
+    return PlanStep(tool=draft.tool, args=draft.args, region=region, base=base, subjects=draft.subjects)
 
 
 def _usual(context: Context) -> tuple[Candidate, ...]:

@@ -84,7 +84,7 @@ class Draft:
 
     `refers`: its object was "it", which may mean what was just talked about. `complaint`: nobody has asked for it yet.
     `factor`: how much should be left of what an earlier step of this tool (of any, where the tool is "") did. `more`:
-    as an earlier one of this tool was not enough.
+    as an earlier one of this tool was not enough. `subjects`: ids of the other pictures it works with.
     """
 
     tool: str
@@ -96,6 +96,7 @@ class Draft:
     complaint: bool = False
     factor: float | None = None
     more: bool = False
+    subjects: tuple[str, ...] = ()
 
 
 def complete(drafts: Sequence[Draft]) -> bool:

@@ -25,6 +25,7 @@ _BUILT_IN = {
     "bare_name": rf"(?: (?!{_NO_NAME}\b)\S+){{1,2}}?",
     "owner": r" \S+'s?(?= )",
     "name": r"(?: (?!(?:and|then|from|but|so|because)\b)\S+){1,5}?",
+    "phrase": r"(?: (?!(?:and|but|then|so|from|,)(?!\S))\S+){1,8}?",
     "number": r" \d+",
     "hash": r" #\d+",
     "decimal": r" \d+(?:\.\d+)?",

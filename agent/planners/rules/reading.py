@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.plan import Context
-from agent.planners.rules import afterthoughts, asides, edits, limits, remarks, requests
+from agent.planners.rules import afterthoughts, asides, edits, limits, pictures, remarks, requests
 from agent.planners.rules.clause import Clause, Draft
 from agent.planners.rules.edits import Canvas
 from agent.planners.rules.judgements import half_said
@@ -105,6 +105,7 @@ def _beside(draft: Draft, topic: str) -> Draft:
 
 
 _STEPS = (
+    pictures.requested,
     afterthoughts.correction, afterthoughts.only_there, afterthoughts.also_removed, afterthoughts.mend,
     remarks.courtesy, remarks.past, limits.instead, limits.lone_command, remarks.reason, afterthoughts.tone,
     limits.restriction, afterthoughts.but_more, limits.command, limits.command_after, afterthoughts.elliptic,

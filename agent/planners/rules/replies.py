@@ -15,12 +15,15 @@ from agent.planners.rules.words import Word
 
 POSSIBLE = (
     "I can crop, resize, rotate, straighten and flip a photo, change its light and colours, make it black and white or "
-    "sepia, blur, sharpen, remove noise or things, change the background's colour, add a vignette, a border or words, "
-    "and go back to any version."
+    "sepia, blur, sharpen, remove noise or things, change the background, add a vignette, a border or words, put in "
+    "what another photo shows or take over its colours, and go back to any version."
 )
 NOT_UNDERSTOOD = f"I did not understand all of that, so I changed nothing. {POSSIBLE}"
 IMPOSSIBLE = f"I cannot do that, so I changed nothing. {POSSIBLE}"
-NO_ADDING = f"I cannot put new things into a photo, so I changed nothing. {POSSIBLE}"
+NO_ADDING = (
+    "I cannot put things into a photo that are in no other, so I changed nothing. Attach a photo of it and say where "
+    f"it goes. {POSSIBLE}"
+)
 NO_PEOPLE = f"I cannot change how a person or an animal looks, so I changed nothing. {POSSIBLE}"
 NO_WEATHER = f"I cannot change the weather, the season or the time of day, so I changed nothing. {POSSIBLE}"
 QUESTION = f"I only edit the photo and cannot answer that; nothing was changed. {POSSIBLE}"

@@ -12,7 +12,9 @@ from typing import Literal
 
 from agent.planners.rules import tables
 
-Kind = Literal["word", "number", "ratio", "size", "color", "hash", "ordinal", "quote", "mark", "symbol", "ref"]
+Kind = Literal[
+    "word", "number", "ratio", "size", "color", "hash", "ordinal", "quote", "mark", "symbol", "ref", "request"
+]
 
 
 @dataclass(frozen=True)
