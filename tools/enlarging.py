@@ -44,8 +44,7 @@ def change_of(small: Floats, edit: Floats, colours: Floats) -> Change:
     variance = box_mean(squares, RADIUS) - mean * mean
     together: Floats = left * luma[..., None]
     covariance = box_mean(together, RADIUS) - means * mean[..., None]
-    nearby: Floats = covariance / (variance + np.float32(EPS))[..., None]
-    slope = box_mean(nearby, RADIUS)
+    slope = box_mean(np.divide(covariance, (variance + EPS)[..., None], dtype=np.float32), RADIUS)
     return Change(colours, slope, left - slope * luma[..., None])
 
 

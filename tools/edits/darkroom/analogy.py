@@ -66,7 +66,9 @@ def analogy(ctx: EditContext, args: Args) -> Edit:
     if args.amount == 0:
         return (yield from unchanged(ctx))
     side = min(SIDE, *(max(picture.size) for picture in (*ctx.subjects, ctx.image)))
-    a, changed = pair(ctx, side)
+    yield Progress(0.0)
+    a = seen(ctx.subjects[0], side)
+    changed = resized(seen(ctx.subjects[1], side), a)
     yield Progress(0.0)
     b, rng = seen(ctx.image, side), ctx.rng()
     told = yield from paced(imitate(a, changed, b, rng), 0.0, 0.3, (3 * a.size + b.size) // (3 * ROWS))
@@ -90,19 +92,22 @@ def texture_plan(
 ) -> Generator[None, None, Plan | None]:
     """Where B takes its texture from; None where A' has none. small: A, A' and B."""
     a, changed, b = small
-    left = fine(changed - told.a, 1.0)
+    left = changed - told.a
+    left -= smooth(left)
     share = evenness(left)
     if share * left.std() <= FAINT:
         return None
     source = yield from texture(Scale(left, guides(a, told.a), guides(b, told.b)), rng)
-    big, sheet = pair(ctx, SHEET)
+    big = seen(ctx.subjects[0], min(SHEET, max(ctx.subjects[1].size)))
+    yield
+    sheet = resized(seen(ctx.subjects[1], SHEET), big)
     yield
     height, width = big.shape[:2]
-    change = change_of(a, told.a, told.colours)
+    change = change_of(a, changed - left, told.colours)
     for rows, _, _ in bands(height, width, pixels=CACHED_PIXELS):
         sheet[rows] -= carried_out(change, big[rows], (0, rows.start, width, rows.stop), (width, height))
         yield
-    return plan_of(source, a.shape[:2], share * fine(sheet, width / a.shape[1]))
+    return plan_of(source, a.shape[:2], share * sheet)
 
 
 def check_same_view(a: Picture, changed: Picture) -> None:
@@ -126,14 +131,6 @@ def check_told(changed: Floats, told: Floats) -> None:
         )
 
 
-def pair(ctx: EditContext, side: int) -> tuple[Floats, Floats]:
-    """Coded 0…1 (h, w, 3) of A and A', of one size and at most `side` pixels long."""
-    a, changed = ctx.subjects
-    small = seen(a, min(side, max(changed.size)))
-    other = cv2.resize(seen(changed, side), small.shape[1::-1], interpolation=cv2.INTER_AREA)
-    return small, np.asarray(other, np.float32)
-
-
 def seen(picture: Picture, side: int) -> Floats:
     """A small copy as it looks on grey."""
     small = from_bytes(shrink(picture.pixels, side))
@@ -142,14 +139,14 @@ def seen(picture: Picture, side: int) -> Floats:
     return small[..., 3:] * small[..., :3] + (1 - small[..., 3:]) * np.float32(0.5)
 
 
-def smooth(planes: Floats, scale: float = 1.0) -> Floats:
-    """What there is of large shapes (h, w, 3); `scale`: how much larger than the working copies the picture is."""
-    return np.asarray(cv2.GaussianBlur(planes, (0, 0), BLURS[1] * scale), np.float32)
+def resized(planes: Floats, like: Floats) -> Floats:
+    """The size of another, (h, w, 3); no more than a rounding larger."""
+    return np.asarray(cv2.resize(planes, like.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
-def fine(planes: Floats, scale: float) -> Floats:
-    """What there is besides."""
-    return planes - smooth(planes, scale)
+def smooth(planes: Floats) -> Floats:
+    """What there is of large shapes, (h, w, 3)."""
+    return np.asarray(cv2.GaussianBlur(planes, (0, 0), BLURS[1]), np.float32)
 
 
 def evenness(left: Floats) -> float:
