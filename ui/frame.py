@@ -42,7 +42,7 @@ def instead(worker: Worker, view: View, plan: Plan) -> None:
     if first.base is not None and first.base.startswith(REVISION_PREFIX):
         first = first.model_copy(update={"base": None})  # where the undo leads
     told = ", ".join(plancard.words(step) for step in plan.steps)
-    changes = {"command": Command(name="undo"), "steps": (first, *rest), "ask": None}
+    changes = {"command": Command(name="undo"), "steps": (first, *rest), "then": None, "ask": None}
     send(worker, view, f"Instead: {told}"[:TOLD], plan=plan.model_copy(update=changes))
 
 

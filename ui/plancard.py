@@ -35,8 +35,11 @@ def words(step: PlanStep) -> str:
 def rows(plan: Plan, made: Sequence[Revision], running: tuple[int, float] | None = None, ended: bool = True) -> str:
     """The card as HTML. `made`: what the steps came to, in order; `running`: the step at work, and how far, 0…1."""
     lines = "".join(_row(number, step, made, running, ended) for number, step in enumerate(plan.steps))
-    told = f"<li class='done'><span class='what'>{escape(_told(plan.command))}</span></li>" if plan.command else ""
-    return f"<ol class='plan-rows'>{told}{lines}</ol>" if lines else ""
+    before, after = (
+        f"<li class='done'><span class='what'>{escape(_told(command))}</span></li>" if command else ""
+        for command in (plan.command, plan.then)
+    )
+    return f"<ol class='plan-rows'>{before}{lines}{after}</ol>" if lines else ""
 
 
 def _told(command: Command) -> str:
