@@ -175,6 +175,14 @@ def test_whoever_takes_the_old_name_does_not_inherit_its_moves(store, session, l
         moves.redo(store, session, "b")
 
 
+def test_what_is_undone_under_the_old_name_later_is_nothing_to_the_renamed_branch(store, session, line):
+    names.rename_branch(store, session, "main", "a")
+    moves.create_branch(store, session, "main", line[2])
+    moves.undo(store, session, "main")
+    with pytest.raises(NothingToUndo):
+        moves.redo(store, session, "a")
+
+
 def test_renaming_another_branch_leaves_the_current_one_current(store, session, line):
     moves.create_branch(store, session, "warm", line[0])
     names.rename_branch(store, session, "main", "cold")
