@@ -4,7 +4,8 @@ Its soft edge is freed of the old background's colour. Blended in, it also keeps
 the place: Poisson blending (`tools.poisson`) inside its outline, only that the change is limited, and that the matte
 mixes both and not the outline. A picture with a see-through background is put in as it is.
 A region on the step is a frame that it is fitted into. The result's mask is where it was put, and nothing else changes.
-Draws no shadow, turns nothing, and puts nothing behind anything.
+Draws no shadow, turns nothing, and puts nothing behind anything. Uncuttable: what `tools.regions` names, above
+all the first graph cut.
 """
 
 from __future__ import annotations
