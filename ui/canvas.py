@@ -19,7 +19,7 @@ from ui.chat import BEAT_SECONDS, go_on
 from ui.stage import Painted, Scene, stage
 from ui.timeline import Pair, Pick, layout, timeline
 from ui.view import View
-from ui.worker import Worker
+from ui.worker import Live, Worker
 
 CORRECT = "correct"
 """The brush that begins with the mask of the step that is shown."""
@@ -31,22 +31,30 @@ MODES = {"look": "Picture", "slide": "Before / after", "mask": "Mask", "brush": 
 
 
 def show(worker: Worker, view: View) -> None:
-    """The whole column."""
-    if view.live is not None and not view.live.over:
-        st.fragment(_working, run_every=BEAT_SECONDS)(worker, view)
-    else:
-        _still(worker, view)
+    """The whole column. The stage is drawn by one fragment in every state, so that it is never mounted anew."""
+    running = view.live is not None and not view.live.over
+    st.fragment(_picture, run_every=BEAT_SECONDS if running else None)(worker, view)
     _history(worker, view)
 
 
 # The picture
 
 
-def _working(worker: Worker, view: View) -> None:
-    """The picture while a turn runs: as it was, then as it looks so far."""
-    live = worker.live(view.live.call.request_id) if view.live else None
-    if live is None or live.over:
+def _picture(worker: Worker, view: View) -> None:
+    view = replace(view, place=place.here())
+    live = worker.live(view.live.call.request_id) if view.live is not None and not view.live.over else None
+    if live is not None and live.over:
         st.rerun(scope="app")
+    if live is not None:
+        _working(worker, view, live)
+    elif view.beside is not None:
+        _compared(worker, view, view.beside)
+    else:
+        _still(worker, view)
+
+
+def _working(worker: Worker, view: View, live: Live) -> None:
+    """The picture while a turn runs: as it was, then as it looks so far."""
     shown = view.shown
     if live.made:
         shown = worker.assistant.store.revision(live.call.session, live.made[-1])
@@ -59,9 +67,6 @@ def _working(worker: Worker, view: View) -> None:
 
 
 def _still(worker: Worker, view: View) -> None:
-    if view.beside is not None:
-        _compared(worker, view, view.beside)
-        return
     mode = _mode(view)
     drawn = stage(_scene(view, mode), "stage")
     if drawn is not None:
@@ -138,20 +143,26 @@ def _tools(worker: Worker, view: View, mode: str) -> None:
         if view.shown.id != view.head.id:
             _elsewhere(worker, view)
         offered = [one for one in MODES if (one != "slide" or view.parent) and (one != "mask" or _mask(view))]
-        chosen = st.segmented_control(
+        key = f"mode-{view.shown.seq}-{mode}"
+        st.segmented_control(
             "What the canvas shows",
             offered,
             format_func=MODES.__getitem__,
             default=mode,
             label_visibility="collapsed",
-            key=f"mode-{view.shown.seq}-{mode}",
+            key=key,
+            on_change=_choose,
+            args=(key,),
         )
-        if chosen is not None and chosen != mode:
-            place.go(mode=chosen)
         correctable = mode == "mask" and view.shown.id == view.head.id and view.last_plan and not view.marking
         if correctable and st.button("Correct the mask", icon=":material/brush:"):
             place.go(mode=CORRECT)
         _more(worker, view)
+
+
+def _choose(key: str) -> None:
+    """Another mode of the canvas; only the fragment of the picture is drawn again."""
+    place.move(mode=st.session_state[key] or "")
 
 
 def _elsewhere(worker: Worker, view: View) -> None:

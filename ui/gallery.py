@@ -27,7 +27,7 @@ from tools import registry
 from tools.pixels import shrink
 from tools.regions import ground
 
-SIDES = {"thumb": 160, "view": 1600}
+SIDES = {"thumb": 256, "view": 1600}
 """Longest side of a preview in pixels, by its name."""
 
 CACHE_BYTES = 64_000_000

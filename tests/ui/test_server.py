@@ -64,7 +64,7 @@ def opened(response):
 
 def test_pictures_are_small_webp_that_browsers_may_keep_and_foreign_pages_may_not_show(browser, graph):
     thumb = browser.get(f"{address(graph)}/thumb.webp")
-    assert opened(thumb).size == (160, 133)
+    assert opened(thumb).size == (240, 200)
     assert "immutable" in thumb.headers["cache-control"]
     assert thumb.headers["cross-origin-resource-policy"] == "same-origin"
     assert thumb.headers["x-content-type-options"] == "nosniff"
