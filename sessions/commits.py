@@ -31,6 +31,9 @@ _NAMES_LIKE = union_all(
         for table in (schema.branches, schema.tags)
     )
 )
+_HEAD = select(schema.branches.c.head).where(
+    schema.branches.c.session == bindparam("session_id"), schema.branches.c.name == bindparam("branch")
+)
 _RENAMED = (
     select(schema.moves.c.id, schema.moves.c.branch)
     .where(
@@ -146,9 +149,8 @@ def open_branch(connection: Connection, session: str, wanted: str, head: str) ->
 
 def _called_now(connection: Connection, session: str, branch: str) -> tuple[str, str | None]:
     """The name itself where a branch has it, else the name now of the branch that had it last; and that one's head."""
-    b = schema.branches.c
     name, after = branch, 0
-    while (head := connection.execute(select(b.head).where(b.session == session, b.name == name)).scalar()) is None:
+    while (head := connection.execute(_HEAD, {"session_id": session, "branch": name}).scalar()) is None:
         renamed = connection.execute(_RENAMED, {"session_id": session, "branch": name, "after": after}).first()
         if renamed is None:
             return branch, None
@@ -167,10 +169,7 @@ def advance(connection: Connection, place: tuple[str, str], expect: str, head: s
     version = connection.execute(_ADVANCE, values).scalar()
     if version is not None:
         return Branch(session, branch, head, version)
-    exists = select(schema.branches.c.name).where(
-        schema.branches.c.session == session, schema.branches.c.name == branch
-    )
-    if connection.execute(exists).first() is None:
+    if connection.execute(_HEAD, {"session_id": session, "branch": branch}).first() is None:
         raise no_branch(branch)
     raise _head_moved(branch)
 

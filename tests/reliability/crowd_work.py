@@ -24,9 +24,7 @@ from tests.reliability.crowd import meet
 SIDE = 16
 TRIES = 10_000
 """Somebody wins every time, so nobody loses so often before all others are through."""
-SOON = 0.002
-"""Seconds that a loser stands back at most, twice as long after each loss: what any caller does who wants one line."""
-_step_back = threading.Event()
+_stand_back = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,11 @@ def digest(shown: Picture) -> str:
 
 
 def append_many(number: int, place: Place, count: int) -> Stay:
-    """Append `count` pictures to `main`, each for as often as it takes."""
+    """Append `count` pictures to `main`, each for as often as it takes.
+
+    Who comes too late stands back for a random while, longer after each loss: where all try again at once, a server
+    that lets them in one by one spends nearly all its time on losers.
+    """
     with place.open() as store:
         began = meet()
         made = [_append(store, place.session, number * count + i + 1) for i in range(count)]
@@ -67,12 +69,13 @@ def append_many(number: int, place: Place, count: int) -> Stay:
 def _append(store: Store, session: str, seed: int) -> tuple[str, int]:
     kept = store.keep(session, picture(seed, SIDE, SIDE))
     for late in range(TRIES):
+        began = time.monotonic()
         head = moves.branch(store, session, "main").head
         try:
             draft = commits.Draft(kept, (head,), step(head, seed))
             return commits.append(store, session, "main", draft, head).id, late
         except HeadMoved:
-            _step_back.wait(random.uniform(0, SOON * 2 ** min(late, 5)))
+            _stand_back.wait(random.uniform(0, (time.monotonic() - began) * 2 ** min(late, 4)))
     raise AssertionError(f"came too late {TRIES} times")
 
 
