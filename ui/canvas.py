@@ -41,7 +41,7 @@ def show(worker: Worker, view: View) -> None:
 
 
 def _picture(worker: Worker, view: View) -> None:
-    view = replace(view, place=place.here())
+    view = replace(view, place=replace(view.place, mode=place.here().mode))
     live = worker.live(view.live.call.request_id) if view.live is not None and not view.live.over else None
     if live is not None and live.over:
         st.rerun(scope="app")
@@ -152,7 +152,7 @@ def _tools(worker: Worker, view: View, mode: str) -> None:
             label_visibility="collapsed",
             key=key,
             on_change=_choose,
-            args=(key,),
+            args=(key, mode),
         )
         correctable = mode == "mask" and view.shown.id == view.head.id and view.last_plan and not view.marking
         if correctable and st.button("Correct the mask", icon=":material/brush:"):
@@ -160,9 +160,11 @@ def _tools(worker: Worker, view: View, mode: str) -> None:
         _more(worker, view)
 
 
-def _choose(key: str) -> None:
-    """Another mode of the canvas; only the fragment of the picture is drawn again."""
-    place.move(mode=st.session_state[key] or "")
+def _choose(key: str, drawn: str) -> None:
+    """Another mode of the canvas than the one drawn; only the fragment of the picture is drawn again."""
+    chosen = st.session_state[key] or ""
+    if chosen != drawn:  # a segmented control also reports a change when it is first drawn
+        place.move(mode=chosen)
 
 
 def _elsewhere(worker: Worker, view: View) -> None:

@@ -95,8 +95,14 @@ def look(store: Store, worker: Worker, place: Place) -> View:
     graph = history.graph(store, session)
     messages = tuple(turns.messages(store, session, TALK))
     branch = place.branch if place.branch in graph.branches else graph.current or "main"
-    live = worker.live(place.request) if place.request else next(iter(worker.revive(session)), None)
-    return View(place, graph, branch, messages, tuple(turns.recent(store, session, TALK)), live)
+    return View(place, graph, branch, messages, tuple(turns.recent(store, session, TALK)), _live(worker, place))
+
+
+def _live(worker: Worker, place: Place) -> Live | None:
+    """What runs in the session now, whoever began it; else how the turn ended that this tab waits for."""
+    worker.revive(place.session)
+    running = worker.running(place.session)
+    return running[-1] if running else worker.live(place.request)
 
 
 def _held(turn: Turn) -> bool:

@@ -58,7 +58,7 @@ class Person:
     def says(self, words: str, *photos: Path) -> None:
         if photos:
             self.page.locator("[data-testid=stChatInput] input[type=file]").set_input_files(photos)
-            self.page.locator("[data-testid=stChatInputFile]").nth(len(photos) - 1).wait_for()
+            self.page.locator("[data-testid=stFileChip]").nth(len(photos) - 1).wait_for()
         field = self.page.get_by_test_id("stChatInputTextArea")
         field.fill(words)
         field.press("Enter")
