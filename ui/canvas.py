@@ -253,7 +253,6 @@ def _compared(worker: Worker, view: View, beside: Revision) -> None:
         labels = (title(beside), title(shown))
         scene = replace(scene, before=place.onto(beside, shown), labels=labels, mode="slide")
     stage(scene, "stage")
-    st.html(_comparison(view, beside, found))
     with st.container(key="tools", horizontal=True, vertical_alignment="center"):
         if st.button("Slider" if mapped else "Difference map", icon=":material/difference:"):
             place.go(mode="" if mapped else "map")
@@ -264,6 +263,7 @@ def _compared(worker: Worker, view: View, beside: Revision) -> None:
             frame.command(worker, view, words, name="merge", target=name)
         if st.button("Close", icon=":material/close:"):
             place.go(beside="", mode="")
+    st.html(_comparison(view, beside, found))
 
 
 def _comparison(view: View, beside: Revision, found: comparing.Comparison) -> str:

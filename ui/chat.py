@@ -79,10 +79,10 @@ def _working(worker: Worker, request_id: str) -> None:
     live = worker.live(request_id)
     if live is None or live.over:
         st.rerun(scope="app")
-    with st.status(_progress(live), state="running", expanded=True):
-        st.html(_running(live))
-        if st.button("Cancel", key="cancel", help="Nothing of the step that is running is kept"):
-            worker.cancel(live.call.session, request_id)
+    status = st.container(key="working").status(_progress(live), state="running", expanded=True)
+    status.html(_running(live))  # not `with`: leaving it would show the turn as complete
+    if status.button("Cancel", key="cancel", help="Nothing of the step that is running is kept"):
+        worker.cancel(live.call.session, request_id)
 
 
 def _progress(live: Live) -> str:

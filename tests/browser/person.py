@@ -118,7 +118,7 @@ class Person:
     def hears(self, words: str | re.Pattern[str]) -> None:
         """Wait for a reply of the assistant that has these words, and for the page to be still again."""
         self.page.locator(".said.pentimento", has_text=words).last.wait_for()
-        self.page.locator("[data-testid=stStatus]").wait_for(state="detached")
+        self.page.locator(".st-key-working").wait_for(state="detached")
 
     def is_at(self, number: int) -> None:
         """Wait until the canvas stands at a revision and its picture is there."""
@@ -148,6 +148,8 @@ class Person:
         """A screenshot into the album, where there is one."""
         if self.album is not None:
             self.page.wait_for_function(DRAWN)
+            self.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+            self.page.mouse.move(640, 4)  # nothing is hovered
             self.page.screenshot(path=self.album / f"{name}.png")
 
 
