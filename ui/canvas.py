@@ -21,6 +21,9 @@ from ui.timeline import Pair, Pick, layout, timeline
 from ui.view import View
 from ui.worker import Live, Worker
 
+CONTROL = "canvas-mode"
+"""The key of the control that chooses what the canvas shows; what it shows follows from the place, not from it."""
+
 CORRECT = "correct"
 """The brush that begins with the mask of the step that is shown."""
 
@@ -143,16 +146,15 @@ def _tools(worker: Worker, view: View, mode: str) -> None:
         if view.shown.id != view.head.id:
             _elsewhere(worker, view)
         offered = [one for one in MODES if (one != "slide" or view.parent) and (one != "mask" or _mask(view))]
-        key = f"mode-{view.shown.seq}-{mode}"
+        st.session_state[CONTROL] = mode
         st.segmented_control(
             "What the canvas shows",
             offered,
             format_func=MODES.__getitem__,
-            default=mode,
             label_visibility="collapsed",
-            key=key,
+            key=CONTROL,
             on_change=_choose,
-            args=(key, mode),
+            args=(mode,),
         )
         correctable = mode == "mask" and view.shown.id == view.head.id and view.last_plan and not view.marking
         if correctable and st.button("Correct the mask", icon=":material/brush:"):
@@ -160,9 +162,9 @@ def _tools(worker: Worker, view: View, mode: str) -> None:
         _more(worker, view)
 
 
-def _choose(key: str, drawn: str) -> None:
+def _choose(drawn: str) -> None:
     """Another mode of the canvas than the one drawn; only the fragment of the picture is drawn again."""
-    chosen = st.session_state[key] or ""
+    chosen = st.session_state[CONTROL] or ""
     if chosen != drawn:  # a segmented control also reports a change when it is first drawn
         place.move(mode=chosen)
 

@@ -221,15 +221,22 @@ def _say(worker: Worker, view: View) -> None:
                     frame.send(worker, view, sentence)
     if view.place.mark:
         _marked(view)
-    said = st.chat_input(
+    st.chat_input(
         _placeholder(view),
         key="say",
         accept_file="multiple",
         file_type=KINDS,
         max_upload_size=MEGABYTES,
+        on_submit=_said,
+        args=(worker, view),
     )
+
+
+def _said(worker: Worker, view: View) -> None:
+    """Send what was typed, before the page is drawn again."""
+    said = st.session_state["say"]
     if said is not None:
-        frame.send(worker, view, said.text, [(file.name, file.getvalue()) for file in said.files])
+        frame.begin(worker, view, said.text, [(file.name, file.getvalue()) for file in said.files])
 
 
 def _marked(view: View) -> None:

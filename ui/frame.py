@@ -17,6 +17,9 @@ from ui import place, plancard
 from ui.view import View
 from ui.worker import Call, Worker
 
+QUICK_SECONDS = 0.4
+"""How long a message may hold up the drawing of the page."""
+
 TOLD = 400
 """Longest message, in characters, that tells what was clicked."""
 
@@ -25,7 +28,14 @@ LISTED = 12
 
 
 def send(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), plan: Plan | None = None) -> None:
-    """Send a message, or a click as a plan with the words for it, and wait for it in this tab."""
+    """Send a message, or a click as a plan with the words for it, and draw the page anew."""
+    begin(worker, view, text, files, plan)
+    st.rerun()
+
+
+def begin(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), plan: Plan | None = None) -> None:
+    """Send a message and wait for it in this tab: for a moment here, so that what is quick is drawn at once, and then
+    as a turn that runs."""
     here = view.place
     focus = Focus(REVISION_PREFIX + here.at if here.at else None, region(here.mark))
     call = Call(here.session, text, files, view.branch, focus, plan)
@@ -33,7 +43,8 @@ def send(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), pl
         propose(worker, call)
     else:
         worker.start(call)
-    place.go(request=call.request_id, branch=view.branch, beside="", mark="", mode="")
+        worker.wait(call.request_id, QUICK_SECONDS)
+    place.move(request=call.request_id, branch=view.branch, beside="", mark="", mode="")
 
 
 def instead(worker: Worker, view: View, plan: Plan) -> None:

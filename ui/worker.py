@@ -78,7 +78,7 @@ class Worker:
     def __init__(self, assistant: Assistant) -> None:
         self.assistant = assistant
         self._lives: OrderedDict[str, Live] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._pool = ThreadPoolExecutor(SEATS, thread_name_prefix="turn")
 
     def start(self, call: Call) -> Live:
@@ -94,6 +94,11 @@ class Worker:
 
     def live(self, request_id: str) -> Live | None:
         return self._lives.get(request_id)
+
+    def wait(self, request_id: str, seconds: float) -> bool:
+        """Wait until a turn has ended, at most so long; whether it has."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._lives[request_id].over, seconds)
 
     def running(self, session: str) -> list[Live]:
         """The turns of a session that this process runs now, oldest first."""
@@ -157,6 +162,7 @@ class Worker:
         with self._lock:
             live = self._lives[request_id]
             self._lives[request_id] = replace(live, beat=live.beat + 1, **changes)  # type: ignore[arg-type]
+            self._lock.notify_all()
 
     def _forget(self) -> None:
         """Drop the oldest ended turns; the lock is held."""

@@ -47,12 +47,14 @@ def _line(store: Store, session: str, start: str, count: int, made: int) -> int:
 
 
 def _step(number: int, base: str | None) -> PlanStep:
+    sign = 1 if number % 2 else -1
     kinds = (
-        ("adjust", {"exposure": round(((number * 7) % 40 - 20) / 100, 2) or 0.05}),
-        ("adjust", {"temperature": round(((number * 11) % 60 - 30) / 100, 2) or 0.05}),
-        ("adjust", {"contrast": round(((number * 5) % 30 - 15) / 100, 2) or 0.05}),
-        ("vignette", {"amount": round((number % 9 + 1) / 20, 2)}),
-        ("sharpen", {"amount": round((number % 7 + 1) / 20, 2)}),
+        ("adjust", {"exposure": round(sign * (0.06 + number % 7 / 100), 2)}),
+        ("adjust", {"temperature": round(sign * (0.1 + number % 11 / 100), 2)}),
+        ("adjust", {"saturation": round(sign * (0.1 + number % 5 / 100), 2)}),
+        ("flip", {"axis": "horizontal"}),
     )
-    tool, args = kinds[number % len(kinds)]
+    tool, args = kinds[number // 2 % len(kinds)]
+    if number % LINE == 0:
+        tool, args = "monochrome", {"tone": ("neutral", "sepia", "cool", "warm")[number // LINE % 4]}
     return PlanStep(tool=tool, args=args, base=base)
