@@ -206,6 +206,7 @@ def test_a_plan_can_wait_be_changed_and_approved(bob):
 def test_a_running_turn_survives_the_reload_and_can_be_cancelled(bob, large):
     person = bob()
     person.opens()
+    person.sees("Works now, without any download")
     person.says("remove the noise", large)
     person.page.locator(".st-key-working").wait_for()
     person.photographs("running")
