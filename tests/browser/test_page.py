@@ -165,12 +165,21 @@ def test_two_branches_are_compared_and_merged(ada):
     ada.presses("Compare")
     ada.presses("sepia, #8")
     ada.sees("mean difference")
-    ada.page.locator(".stage .before img[src*=onto]").wait_for()
+    ada.page.wait_for_function(SHOWS_BESIDE)
     ada.photographs("compare")
     ada.presses("Merge sepia into main")
     ada.hears(re.compile("main is at #9"))
     ada.is_at(9)
     ada.photographs("merged")
+
+
+SHOWS_BESIDE = """() => {
+  const wanted = new URL(location).searchParams.get('beside');
+  const roots = [...document.querySelectorAll('*')].map((one) => one.shadowRoot).filter(Boolean);
+  const shown = roots.flatMap((root) => [...root.querySelectorAll('.stage .before img')]);
+  return wanted && shown.some((img) => img.src.includes(`${wanted}/onto`) && img.complete);
+}"""
+"""The slider has the picture that the address names."""
 
 
 def test_what_cannot_be_done_is_said_with_a_way_out(ada):

@@ -85,6 +85,22 @@ def test_one_picture_on_the_frame_of_another_and_their_difference(browser, graph
     assert heat[60:140, 80:160].mean() > 1.2 * heat[:20, :40].mean()
 
 
+def test_a_whole_photo_is_laid_onto_what_was_cropped_out_of_it(browser, store, graph):
+    """The sepia of the whole photo, where the crop is: the same place, the other colours."""
+    told = Plan(steps=(PlanStep(tool="crop", args={"aspect": "1:1"}, base=graph.revisions[0].id),))
+    sepia = Plan(steps=(PlanStep(tool="monochrome", args={"tone": "sepia"}, base=graph.revisions[0].id),))
+    for plan in (told, sepia):
+        list(Assistant(store, Given(plan)).turn(graph.session.id, "go"))
+    square, brown = history.graph(store, graph.session.id).revisions[-2:]
+    laid = opened(browser.get(f"/pictures/{square.session}/{short(brown.id)}/onto/{short(square.id)}.webp"))
+    cropped = opened(browser.get(f"/pictures/{square.session}/{short(square.id)}/view.webp"))
+    assert laid.size == cropped.size == (200, 200)
+    grey, brownish = np.asarray(cropped.convert("L"), float), np.asarray(laid.convert("L"), float)
+    assert np.corrcoef(grey.ravel(), brownish.ravel())[0, 1] > 0.97
+    assert np.ptp(np.asarray(laid, float).mean((0, 1))) > 15  # brown, as sepia is, and not the crop itself
+    assert np.abs(np.asarray(laid, float) - np.asarray(cropped, float)).mean() > 5
+
+
 def test_files_have_safe_names_and_the_bytes_they_promise(browser, graph, cat):  # noqa: F811
     session, revision = graph.session.id, short(graph.revisions[1].id)
     jpeg = browser.get(f"/files/{session}/{revision}.jpg?quality=70")
