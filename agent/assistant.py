@@ -244,7 +244,8 @@ _STOPPED = "Stopped. Nothing of the step that was running is kept."
 
 def _reply(before: Sequence[Told], run: Run, later: Sequence[Told]) -> str:
     """What a turn came to: what its commands did, and between them its steps."""
-    steps = [telling.done(run.made, run.branch)] if run.made or not (before or later) else []
+    stood = "" if before else run.turn.branch
+    steps = [telling.done(run.made, run.branch, stood)] if run.made or not (before or later) else []
     return " ".join([*(event.sentence for event in before), *steps, *(event.sentence for event in later)])
 
 

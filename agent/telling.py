@@ -58,12 +58,16 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 0.1 else f"{max(1, round(seconds * 1000))} ms"
 
 
-def done(made: Sequence[Revision], branch: str) -> str:
-    """What a turn came to: `Done in 0.6 s: crop 1:1, blur · background. main is at #4.`"""
+def done(made: Sequence[Revision], branch: str, before: str = "") -> str:
+    """What a turn came to: `Done in 0.6 s: crop 1:1, blur · background. main is at #4.`
+
+    `before`: the branch it was spoken on, to say so where another one was opened.
+    """
     if not made:
         return "Nothing was to be done."
     seconds = sum(r.facts.get("seconds", 0.0) for r in made)
     steps = ", ".join(title(r).split(" ", 1)[1] for r in made)
     outside = [r.facts["pixels_changed_outside"] for r in made if "pixels_changed_outside" in r.facts]
     promise = f" {sum(outside)} pixels changed outside the mask." if outside else ""
-    return f"Done in {duration(seconds)}: {steps}. {branch} is at #{made[-1].seq}.{promise}"
+    opened = f"New branch {branch}; {before} stays where it was. " if before not in ("", branch) else ""
+    return f"{opened}Done in {duration(seconds)}: {steps}. {branch} is at #{made[-1].seq}.{promise}"

@@ -53,7 +53,7 @@ class Databases:
     @contextmanager
     def _copy(self, template: str) -> Iterator[str]:
         name = f"pentimento_{new_id()}"
-        self._do(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._do(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield self.url.set(database=name).render_as_string(hide_password=False)
         finally:
@@ -70,6 +70,10 @@ class Databases:
     def empty(self) -> AbstractContextManager[str]:
         """The URL of a database without tables, which is dropped in the end."""
         return self._copy("template0")
+
+    def copy(self, url: str) -> AbstractContextManager[str]:
+        """The URL of a copy of another database, to which nobody is connected; it is dropped in the end."""
+        return self._copy(str(make_url(url).database))
 
     def fresh(self) -> AbstractContextManager[str]:
         """The URL of a database that has the tables and nothing in them, which is dropped in the end."""

@@ -118,6 +118,8 @@ def _alt(graph: Graph, shown: Revision) -> str:
 
 def _facts(view: View) -> str:
     """What the shown step did, where, how long it took, what it left alone, and what it started from."""
+    if view.marking:
+        return "<p class='facts'><strong>Tinted: what it would change.</strong> The rest stays as it is.</p>"
     shown, facts = view.shown, view.shown.facts
     parts = [f"<strong>{escape(title(shown))}</strong>", f"{shown.width}×{shown.height}"]
     if view.parent is not None:

@@ -113,6 +113,8 @@ def _present(worker: Worker, view: View) -> None:
     elif view.open is not None and view.ask is not None:
         _question(worker, view, view.open, view.ask)
     elif live is not None and live.refused is not None:
+        if not live.made:
+            st.html(f"<p class='hint'>Nothing was changed; {escape(view.branch)} is at #{view.head.seq}.</p>")
         _ways_out(live.refused.code)
     else:
         _offer_file(view)
@@ -127,7 +129,7 @@ def _approve(worker: Worker, view: View, turn: Turn) -> None:
         place.go(request=turn.request_id)
     st.html("<p class='hint'>This is the plan. Change amounts, drop or reorder steps, then run it.</p>")
     edited = plancard.editor(plan, f"plan-{turn.request_id}", "Run this plan")
-    if st.button("Leave it", key="leave"):
+    if st.button("Cancel, change nothing", key="leave"):
         turns.cancel(worker.assistant.store, turn.session, turn.request_id)
         st.rerun()
     if edited is not None:

@@ -47,7 +47,7 @@ _HTML = """
     <span class="brushes">
       <button type="button" data-do="paint" title="Paint (X changes over)">Paint</button>
       <button type="button" data-do="erase" title="Erase (X changes over)">Erase</button>
-      <button type="button" data-do="undo" title="Take back the last stroke (Ctrl+Z)">Undo</button>
+      <button type="button" data-do="undo" title="Take back the last stroke (Ctrl+Z)">Undo stroke</button>
       <button type="button" data-do="clear">Clear</button>
       <label>Size <input type="range" min="1" max="40" step="0.5" value="8" title="Smaller [ and larger ]"></label>
     </span>

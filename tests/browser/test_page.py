@@ -170,6 +170,7 @@ def test_two_branches_are_compared_and_merged(ada):
     ada.presses("Merge sepia into main")
     ada.hears(re.compile("main is at #9"))
     ada.is_at(9)
+    ada.page.locator(".stage .label", has_text="after · #9").wait_for()
     ada.photographs("merged")
 
 
@@ -217,7 +218,8 @@ def test_a_running_turn_survives_the_reload_and_can_be_cancelled(bob, large):
     person.opens()
     person.sees("Works now, without any download")
     person.says("remove the noise", large)
-    person.page.locator(".st-key-working").wait_for()
+    person.sees("Step 1 of 1: denoise")
+    person.page.get_by_role("button", name="Cancel").wait_for()
     person.photographs("running")
     person.page.reload()
     person.page.locator(".st-key-working").wait_for()

@@ -36,8 +36,7 @@ from tests.making import Made
 
 
 @pytest.fixture
-def made(store) -> Made:
-    made = making.everything(store)
+def made(made, store) -> Made:
     turns.finish(store, turns.get(store, made.session, "ask"), "done", {}, "Done.")
     return made
 
@@ -50,10 +49,12 @@ def packed(store, made) -> Path:
 
 
 @pytest.fixture
-def elsewhere(store):
+def elsewhere(patterns):
     """Another data folder, always of SQLite."""
-    with closing(Store(store.home.parent / "elsewhere", owner=new_id())) as other:
-        yield other
+    with making.memory_folder() as folder:
+        home = patterns.of("sqlite", furnished=False).copied(folder)
+        with closing(Store(home, owner=new_id())) as other:
+            yield other
 
 
 def contents(store: Store) -> tuple[list[int], list[str]]:
@@ -277,8 +278,18 @@ class Crafted:
 
 
 @pytest.fixture
-def crafted(packed) -> Crafted:
-    found = Crafted(packed)
+def sent(patterns, tmp_path) -> Path:
+    """A bundle from SQLite: those from PostgreSQL are the same, and it is read on SQLite too."""
+    pattern, path = patterns.of("sqlite", furnished=True), tmp_path / "sent.zip"
+    with closing(Store(pattern.copied(tmp_path))) as store:
+        turns.finish(store, turns.get(store, pattern.made.session, "ask"), "done", {}, "Done.")
+        export_session(store, pattern.made.session, path)
+    return path
+
+
+@pytest.fixture
+def crafted(sent) -> Crafted:
+    found = Crafted(sent)
     for name in ("rows", "sha256", "blobs", "bytes"):
         del found.manifest[name]
     return found
@@ -544,23 +555,23 @@ def linked(about: zipfile.ZipInfo) -> zipfile.ZipInfo:
     return about
 
 
-def test_members_of_other_kinds(packed, elsewhere, tmp_path):
-    refused(elsewhere, rewritten(packed, tmp_path / "compressed.zip", compressed))
-    refused(elsewhere, rewritten(packed, tmp_path / "linked.zip", linked))
+def test_members_of_other_kinds(sent, elsewhere, tmp_path):
+    refused(elsewhere, rewritten(sent, tmp_path / "compressed.zip", compressed))
+    refused(elsewhere, rewritten(sent, tmp_path / "linked.zip", linked))
     for name in ("manifest.json", "revisions.jsonl"):
-        refused(elsewhere, rewritten(packed, tmp_path / "twice.zip", lambda about: about, twice=name))
+        refused(elsewhere, rewritten(sent, tmp_path / "twice.zip", lambda about: about, twice=name))
 
 
-def test_a_bundle_cut_short_anywhere(packed, elsewhere, tmp_path):
-    data, path = packed.read_bytes(), tmp_path / "x.zip"
+def test_a_bundle_cut_short_anywhere(sent, elsewhere, tmp_path):
+    data, path = sent.read_bytes(), tmp_path / "x.zip"
     for length in [*range(0, len(data), len(data) // 40), len(data) - 1]:
         path.write_bytes(data[:length])
         refused(elsewhere, path)
 
 
-def test_flipped_bits(packed, elsewhere, tmp_path):
+def test_flipped_bits(sent, elsewhere, tmp_path):
     """Where a flip falls into what no reader looks at, the session is the same; nothing else is ever taken in."""
-    data, path, dice = packed.read_bytes(), tmp_path / "x.zip", random.Random(1)
+    data, path, dice = sent.read_bytes(), tmp_path / "x.zip", random.Random(1)
     taken = 0
     for _ in range(150):
         place = dice.randrange(len(data))
@@ -578,8 +589,8 @@ def test_flipped_bits(packed, elsewhere, tmp_path):
     assert contents(elsewhere)[0] == [0] * len(schema.metadata.sorted_tables)
 
 
-def test_a_directory_of_more_members_than_memory_holds(packed, elsewhere, tmp_path):
-    data, path = packed.read_bytes(), tmp_path / "x.zip"
+def test_a_directory_of_more_members_than_memory_holds(sent, elsewhere, tmp_path):
+    data, path = sent.read_bytes(), tmp_path / "x.zip"
     end = data.rindex(b"PK\5\6")
     path.write_bytes(data[: end + 12] + struct.pack("<I", 2**31) + data[end + 16 :])
     assert "members" in str(refused(elsewhere, path))

@@ -9,11 +9,6 @@ from sessions.errors import Ambiguous, NotFound
 from tests import making
 
 
-@pytest.fixture
-def made(store):
-    return making.everything(store)
-
-
 def test_the_graph_holds_everything_in_order_of_commit(store, made):
     graph = history.graph(store, made.session)
     assert graph.revisions == made.revisions

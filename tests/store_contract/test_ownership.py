@@ -173,8 +173,7 @@ def everything_stored(store: Store, session: str) -> list[object]:
 
 
 @pytest.fixture
-def made(store) -> Made:
-    made = making.everything(store)
+def made(made, store) -> Made:
     turns.take(store, made.session, "ask", "holder")
     return made
 

@@ -9,9 +9,8 @@ from sqlalchemy import text
 from sessions.errors import StorageError, StorageFull
 from sessions.store import Store
 from tests import making
-from tests.postgres import Databases
 from tests.reliability.test_migrations import differences
-from tests.store_contract.conftest import opened_and_checked
+from tests.store_contract.conftest import Patterns, opened_and_checked
 
 _HANG_UP = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND pid <> pg_backend_pid()"
@@ -19,9 +18,8 @@ _HANG_UP = text(
 
 
 @pytest.fixture
-def url(postgres: Databases) -> Iterator[str]:
-    with postgres.fresh() as made:
-        yield made
+def engine() -> str:
+    return "postgresql"
 
 
 @pytest.fixture
@@ -68,7 +66,7 @@ def test_the_tables_of_the_code_are_those_of_the_migrations(store):
     assert differences(store.database.engine) == []
 
 
-def test_a_new_database_is_migrated(postgres: Databases, tmp_path: Path):
-    with postgres.empty() as url:
-        for opened in opened_and_checked(tmp_path, url):
+def test_a_new_database_is_migrated(patterns: Patterns, tmp_path: Path):
+    with patterns.postgres.empty() as url:
+        for opened in opened_and_checked(tmp_path / "home", url):
             making.everything(opened)

@@ -61,10 +61,13 @@ class Stage {
     if (["mode", "mask", "after"].some((part) => scene[part] !== old[part])) this.begin(scene);
     else this.redraw(); // the theme may have changed
     if (scene.width * old.height !== scene.height * old.width) this.glass.reset();
+    if (scene.before !== old.before || scene.after !== old.after) this.labels.forEach((label) => (label.textContent = ""));
+    if (scene.before !== old.before) this.before.show(null); // no pair that never was
     const loading = [this.after.show(scene.after, scene.alt)];
     if (scene.mode === "slide") loading.push(this.before.show(scene.before, scene.labels[0]));
     const loaded = await Promise.all(loading);
     if (this.scene !== scene) return;
+    this.labels.forEach((label, i) => (label.textContent = scene.labels[i]));
     this.lost.textContent = loaded.every(Boolean) ? "" : "The picture could not be loaded. What you see is the last one.";
     this.magnified();
   }
@@ -72,7 +75,6 @@ class Stage {
   describe(scene) {
     this.area.setAttribute("aria-label", KEYS[scene.mode] ?? scene.alt);
     this.area.tabIndex = scene.mode === "slide" ? -1 : 0; // there the divider is what has the focus
-    this.labels.forEach((label, i) => (label.textContent = scene.labels[i]));
     this.buttons.use.textContent = scene.mode === "box" ? "Use this box" : "Use this mask";
     this.bar.classList.toggle("busy", scene.busy !== null);
     this.bar.style.setProperty("--done", scene.busy ?? 0);
@@ -97,7 +99,7 @@ class Stage {
   }
 
   redraw() {
-    const accent = getComputedStyle(this.root).getPropertyValue("--st-primary-color").trim();
+    const accent = getComputedStyle(this.root).getPropertyValue("--mask").trim();
     if (this.scene.mode === "mask") this.mask.present(accent);
     if (this.scene.mode === "brush") this.mask.redraw(accent);
   }
