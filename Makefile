@@ -30,7 +30,7 @@ check: .venv/ready-test
 	$(BIN)/pytest tests/house
 
 test: .venv/ready-test
-	$(BIN)/pytest -m 'not reliability'
+	$(BIN)/pytest -m 'not reliability' -n auto --dist loadfile
 
 reliability: .venv/ready-test
 	$(BIN)/pytest -m reliability
