@@ -42,7 +42,7 @@ class Patterns:
         return self._to_the_end.enter_context(databases(durable=False))
 
     @cache  # noqa: B019 (there is one, to the end)
-    def of(self, engine: str, furnished: bool) -> Pattern:
+    def of(self, engine: str, furnished: bool, /) -> Pattern:
         home = self._folder / f"{engine}-{furnished}"
         url = self._to_the_end.enter_context(self.postgres.fresh()) if engine == "postgresql" else ""
         with closing(Store(home, url)) as store:

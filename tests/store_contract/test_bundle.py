@@ -52,7 +52,7 @@ def packed(store, made) -> Path:
 def elsewhere(patterns):
     """Another data folder, always of SQLite."""
     with making.memory_folder() as folder:
-        home = patterns.of("sqlite", furnished=False).copied(folder)
+        home = patterns.of("sqlite", False).copied(folder)
         with closing(Store(home, owner=new_id())) as other:
             yield other
 
@@ -277,11 +277,12 @@ class Crafted:
         return path
 
 
-@pytest.fixture
-def sent(patterns, tmp_path) -> Path:
+@pytest.fixture(scope="session")
+def sent(patterns, tmp_path_factory) -> Path:
     """A bundle from SQLite: those from PostgreSQL are the same, and it is read on SQLite too."""
-    pattern, path = patterns.of("sqlite", furnished=True), tmp_path / "sent.zip"
-    with closing(Store(pattern.copied(tmp_path))) as store:
+    pattern, folder = patterns.of("sqlite", True), tmp_path_factory.mktemp("sent")
+    path = folder / "sent.zip"
+    with closing(Store(pattern.copied(folder))) as store:
         turns.finish(store, turns.get(store, pattern.made.session, "ask"), "done", {}, "Done.")
         export_session(store, pattern.made.session, path)
     return path

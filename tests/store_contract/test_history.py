@@ -6,7 +6,6 @@ import pytest
 
 from sessions import history, moves
 from sessions.errors import Ambiguous, NotFound
-from tests import making
 
 
 def test_the_graph_holds_everything_in_order_of_commit(store, made):
