@@ -106,5 +106,15 @@ def stranger(store: Store):
 
 
 @pytest.fixture
+def elsewhere(patterns: Patterns) -> Iterator[Store]:
+    """Somebody else on another data folder, always of SQLite."""
+    with (
+        memory_folder() as folder,
+        closing(Store(patterns.of("sqlite", False).copied(folder), owner=new_id())) as opened,
+    ):
+        yield opened
+
+
+@pytest.fixture
 def session(store: Store) -> str:
     return store.create_session("cat.png").id

@@ -48,15 +48,6 @@ def packed(store, made) -> Path:
     return path
 
 
-@pytest.fixture
-def elsewhere(patterns):
-    """Another data folder, always of SQLite."""
-    with making.memory_folder() as folder:
-        home = patterns.of("sqlite", False).copied(folder)
-        with closing(Store(home, owner=new_id())) as other:
-            yield other
-
-
 def contents(store: Store) -> tuple[list[int], list[str]]:
     """How many rows each table has, and every file."""
     with store.database.read() as connection:
