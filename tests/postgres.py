@@ -110,10 +110,14 @@ class Server:
 
     @contextmanager
     def stopped_at_the_end(self) -> Iterator[None]:
-        """Of the block, or of this process: a shell waits for the end of a pipe that nobody else holds."""
+        """Of the block, or of this process: a shell waits for the end of a pipe that nobody else holds.
+
+        In a session of its own, so that what ends all processes of a terminal or of `timeout` does not end it too.
+        """
         stop = [str(self._programs / "pg_ctl"), "stop", "--mode=immediate", f"--pgdata={self._data}"]
         guard = ["/bin/sh", "-c", 'read _; "$@"', "guard", *stop]
-        with subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=self.folder, **self._as):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        with subprocess.Popen(guard, stdin=subprocess.PIPE, cwd=self.folder, **quiet, **self._as):
             yield
 
     def _control(self, what: str) -> list[str]:

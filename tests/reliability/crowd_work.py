@@ -24,6 +24,9 @@ from tests.reliability.crowd import meet
 SIDE = 16
 TRIES = 10_000
 """Somebody wins every time, so nobody loses so often before all others are through."""
+LONGEST = 0.25
+"""Seconds that who came too late stands back at most."""
+
 _stand_back = threading.Event()
 
 
@@ -75,7 +78,7 @@ def _append(store: Store, session: str, seed: int) -> tuple[str, int]:
             draft = commits.Draft(kept, (head,), step(head, seed))
             return commits.append(store, session, "main", draft, head).id, late
         except HeadMoved:
-            _stand_back.wait(random.uniform(0, (time.monotonic() - began) * 2 ** min(late, 4)))
+            _stand_back.wait(random.uniform(0, min((time.monotonic() - began) * 2 ** min(late, 4), LONGEST)))
     raise AssertionError(f"came too late {TRIES} times")
 
 
