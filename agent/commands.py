@@ -65,7 +65,7 @@ def _back_or_forth(store: Store, session: str, branch: str, name: str, number: i
     return Moved(moved, f"{'Undone' if name == 'undo' else 'Redone'}: {moved.name} is at {title(here)}.")
 
 
-def once(store: Store, session: str, branch: str, command: Command, turn: str) -> Moved:
+def once(store: Store, session: str, branch: str, command: Command, turn: str | None) -> Moved:
     """Carry out a command that is one move."""
     if command.name == "reset" or (command.name == "switch" and command.target == "original"):
         moved = moves.reset(store, session, branch, turn=turn)
@@ -80,14 +80,14 @@ def once(store: Store, session: str, branch: str, command: Command, turn: str) -
     raise PlanError(f"I cannot {command.name} in words yet.", "pentimento --help lists what there is.")
 
 
-def _new_branch(store: Store, session: str, branch: str, command: Command, turn: str) -> Moved:
+def _new_branch(store: Store, session: str, branch: str, command: Command, turn: str | None) -> Moved:
     here = moves.branch(store, session, branch)
     name = moves.branch_name(command.target or "", "branch")
     opened = moves.create_branch(store, session, name, here.head, exact=command.target is not None, turn=turn)
     return Moved(opened, f"New branch {opened.name} at {title(store.revision(session, opened.head))}.")
 
 
-def _switch(store: Store, session: str, branch: str, target: str, turn: str) -> Moved:
+def _switch(store: Store, session: str, branch: str, target: str, turn: str | None) -> Moved:
     """To a branch by its name; to a revision by the branch it heads, or else by a new branch that starts at it."""
     graph = history.graph(store, session)
     meant = resolve(graph, target, branch)

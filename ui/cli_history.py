@@ -88,13 +88,12 @@ def switch(
     from agent import commands
     from agent.plan import Command
     from sessions import history
-    from sessions.identity import new_id
     from ui import terminal
 
     store = open_store()
     where = session_of(store, session)
     here = history.current_branch(store, where.id)
-    moved = commands.once(store, where.id, here, Command(name="switch", target=target), new_id())
+    moved = commands.once(store, where.id, here, Command(name="switch", target=target), None)
     if json_:
         terminal.out_json({"branch": moved.branch.name, "head": moved.branch.head, "revisions": []})
     else:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,16 @@ def answer(done: subprocess.CompletedProcess) -> dict:
     return json.loads(done.stdout)
 
 
-def test_a_conversation_with_everything_in_it(cli, photo):
+@pytest.fixture
+def sound(environment) -> Iterator[None]:
+    """Whatever a test did, what it left behind passes `python -m sessions fsck`."""
+    yield
+    checked = [sys.executable, "-m", "sessions", "fsck"]
+    done = subprocess.run(checked, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=WAIT)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_conversation_with_everything_in_it(cli, photo, sound):
     made = answer(cli("new", str(photo), "--json"))
     assert set(made) == {"session", "revision"}
     said = answer(cli("say", "crop it square, make it a little warmer and flip it horizontally", "--json"))
