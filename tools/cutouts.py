@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from sessions.errors import BadArguments, Unsure
 from sessions.values import Picture, Pixels, Region
-from tools import regions
 from tools.matte import foreground, reach_of
 from tools.parts import Box, grown
 from tools.pixels import Floats, marked, mask_box, shrink
+
+if TYPE_CHECKING:
+    from tools.regions import Grounding
 
 SUBJECT = "the subject"
 SHOWN = 1024
@@ -67,6 +70,8 @@ def cut_out(photo: Picture, words: str | None, confirmed: bool) -> Generator[flo
     NotGrounded if it cannot be found. Unsure, with a picture of what was found, if that needs a look and `confirmed`
     is false.
     """
+    from tools import regions  # pulls in scikit-image, which most messages need not wait for
+
     drawn = words is None and photo.alpha is not None and bool((photo.alpha < 255).any())
     if drawn:
         matte = np.asarray(photo.alpha)
@@ -81,7 +86,7 @@ def cut_out(photo: Picture, words: str | None, confirmed: bool) -> Generator[flo
     return Cutout(regions.rgb_of(photo), matte, box, drawn)
 
 
-def _doubt(photo: Picture, found: regions.Grounding, words: str) -> Unsure:
+def _doubt(photo: Picture, found: Grounding, words: str) -> Unsure:
     small = Picture(shrink(regions.rgb_of(photo), SHOWN))
     return Unsure(
         f"I am not sure that this is {words} in the other picture; it is what I would put in.",

@@ -14,7 +14,6 @@ import numpy as np
 
 from sessions.errors import BadArguments
 from sessions.values import Picture, Pixels, Region
-from tools import regions
 from tools.grounding import words as known
 from tools.grounding.places import place_of
 from tools.parts import Box
@@ -65,6 +64,8 @@ def spot(picture: Picture, at: str | None, stands_cut: bool) -> Generator[float,
         raise BadArguments(
             f"“{at}” is no place that I know.", 'Say for example "bottom right", "on the table" or "next to the cup".'
         )
+    from tools import regions  # pulls in scikit-image, which plain places need not wait for
+
     found = yield from regions.ground_steps(picture, Region(words=named["thing"]))
     how = next(name for name, said in named.groupdict().items() if said and name != "thing")
     return _at_thing(how, named["thing"], found.mask)

@@ -156,3 +156,8 @@ def test_terminate_stops_the_turn_and_keeps_nothing_of_the_step(cli, environment
 def test_the_command_line_imports_nothing_heavy(module):
     code = f"import ui.cli, sys; assert {module!r} not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=WAIT)
+
+
+def test_knowing_the_tools_imports_no_eyes():
+    code = "from tools import registry; registry.registered(); import sys; assert 'skimage' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=WAIT)
