@@ -78,7 +78,7 @@ def cut_out(photo: Picture, words: str | None, confirmed: bool) -> Generator[flo
     else:
         found = yield from regions.ground_steps(photo, Region(words=words or SUBJECT))
         if found.confidence < regions.SURE and not confirmed:
-            raise _doubt(photo, found, words or SUBJECT)
+            raise _doubt(regions.rgb_of(photo), found, words or SUBJECT)
         matte = trimmed(found.mask)
     box = mask_box(matte)
     if box is None:
@@ -86,8 +86,8 @@ def cut_out(photo: Picture, words: str | None, confirmed: bool) -> Generator[flo
     return Cutout(regions.rgb_of(photo), matte, box, drawn)
 
 
-def _doubt(photo: Picture, found: Grounding, words: str) -> Unsure:
-    small = Picture(shrink(regions.rgb_of(photo), SHOWN))
+def _doubt(rgb: Pixels, found: Grounding, words: str) -> Unsure:
+    small = Picture(shrink(rgb, SHOWN))
     return Unsure(
         f"I am not sure that this is {words} in the other picture; it is what I would put in.",
         "Say yes to use it, or attach a picture of it that is cut out already (a PNG with a see-through background).",
