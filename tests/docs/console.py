@@ -10,11 +10,13 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests import terminal
+from ui.cli import main
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -64,12 +66,8 @@ def run(command: str, folder: Path) -> str:
     """What a command of ours prints, errors included."""
     program, *words = shlex.split(command)
     assert program == "pentimento", command
-    environment = os.environ | {"PENTIMENTO_HOME": str(folder / "data"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "ui.cli", *words],
-        cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
-    return done.stdout
+    done = terminal.run(main, words, os.environ | {"PENTIMENTO_HOME": str(folder / "data")}, folder)
+    return done.stderr + done.stdout
 
 
 def steady(text: str) -> str:

@@ -13,6 +13,10 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from sessions.__main__ import main as operate
+from tests import terminal
+from ui.cli import main
+
 ROOT = Path(__file__).parents[2]
 WAIT = 60
 
@@ -32,14 +36,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def cli(environment):
     def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, "-m", "ui.cli", *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            timeout=WAIT,
-        )
+        done = terminal.run(main, list(words), environment, ROOT)
         assert done.returncode == code, done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         return done
@@ -55,8 +52,7 @@ def answer(done: subprocess.CompletedProcess) -> dict:
 def sound(environment) -> Iterator[None]:
     """Whatever a test did, what it left behind passes `python -m sessions fsck`."""
     yield
-    checked = [sys.executable, "-m", "sessions", "fsck"]
-    done = subprocess.run(checked, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=WAIT)
+    done = terminal.run(operate, ["fsck"], environment, ROOT)
     assert (done.returncode, done.stdout) == (0, "")
 
 

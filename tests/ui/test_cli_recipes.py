@@ -21,12 +21,13 @@ from agent.recipes import Recipe, recipe_of
 from sessions import history
 from sessions.sniff import HEAD, sniff
 from sessions.store import Store
+from tests import terminal
 from tests.agent.conftest import ScriptedPlanner, png
 from ui import batch
 from ui.batch import Order, Report, Row, beside, photos_of, run
+from ui.cli import main
 
 ROOT = Path(__file__).parents[2]
-WAIT = 120
 STEPS = [
     {"tool": "adjust", "args": {"temperature": 0.3}},
     {"tool": "blur", "region": {"words": "the top half"}},
@@ -202,15 +203,7 @@ def environment(tmp_path):
 @pytest.fixture
 def cli(environment, tmp_path):
     def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "ui.cli", *words]
-        done = subprocess.run(
-            command,
-            env=environment | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=WAIT,
-        )
+        done = terminal.run(main, list(words), environment, tmp_path)
         assert done.returncode == code, done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         return done
