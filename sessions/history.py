@@ -41,6 +41,7 @@ _NEWEST_MOVE = (
     .order_by(schema.moves.c.id.desc())
     .limit(1)
 )
+_UNDONE = undone_statement().where(OWNED)
 _WORDS = (
     select(schema.message_revisions.c.revision, schema.messages.c.text)
     .join(
@@ -140,6 +141,14 @@ def tags(store: Store, session: str) -> list[Tag]:
     """All tags by name."""
     with store.database.read() as connection:
         return [tag_of(row) for row in connection.execute(_TAGS, store.mine(session))]
+
+
+def undone(store: Store, session: str, branch: str) -> str | None:
+    """The revision that redo would return a branch to, if any."""
+    asked = store.mine(session) | {"session_id": session, "branch": branch}
+    with store.database.read() as connection:
+        row = connection.execute(_UNDONE, asked).first()
+    return row.before if row else None
 
 
 def page(store: Store, session: str, limit: int = 50, before: int = 2**31 - 1) -> list[Revision]:

@@ -11,7 +11,7 @@ import streamlit as st
 from agent import comparing
 from agent.plan import Plan
 from agent.telling import duration, title
-from sessions import uploads
+from sessions import history, uploads
 from sessions.history import Graph
 from sessions.values import IDENTITY, Revision
 from ui import frame, place
@@ -294,10 +294,19 @@ def _side(one: Revision, steps: Sequence[Revision], parted: str) -> str:
 def _history(worker: Worker, view: View) -> None:
     with st.container(key="history", horizontal=True, vertical_alignment="center"):
         st.html("<h2>History</h2>")
+        elsewhere = "" if view.shown.id == view.head.id else f"You are not at #{view.head.seq}, the end of this branch"
         undo = st.button(
-            "Undo", icon=":material/undo:", help="Take back the last message", disabled=not view.head.parents
+            "Undo",
+            icon=":material/undo:",
+            help=elsewhere or "Take back the last message",
+            disabled=bool(elsewhere) or not view.head.parents,
         )
-        redo = st.button("Redo", icon=":material/redo:", help="Take back the last undo", disabled=not view.graph.undone)
+        redo = st.button(
+            "Redo",
+            icon=":material/redo:",
+            help=elsewhere or "Take back the last undo",
+            disabled=bool(elsewhere) or not history.undone(worker.assistant.store, view.place.session, view.branch),
+        )
     if undo:
         frame.command(worker, view, "undo", name="undo")
     if redo:
@@ -305,12 +314,18 @@ def _history(worker: Worker, view: View) -> None:
     data = layout(view.graph, lambda revision: place.picture(revision, "thumb"), view.shown.id)
     match timeline(data, "timeline"):
         case Pick(revision=revision):
-            at = "" if revision == view.head.id else place.short(revision)
-            place.go(at=at, beside="", request="", mode="")
+            _look_at(view, revision)
         case Pair(a=a, b=b, what="compare"):
             place.go(beside=place.short(a), at="" if b == view.head.id else place.short(b), request="", mode="")
         case Pair(a=a, b=b, what="merge"):
             _merge(worker, view, a, b)
+
+
+def _look_at(view: View, revision: str) -> None:
+    """A revision; where a branch ends in it, on that branch, so that what comes next goes on there."""
+    ends = sorted(name for name, head in view.graph.branches.items() if head == revision)
+    branch = view.branch if view.branch in ends or not ends else ends[0]
+    place.go(branch=branch, at="" if ends else place.short(revision), beside="", request="", mode="")
 
 
 def _merge(worker: Worker, view: View, a: str, b: str) -> None:
