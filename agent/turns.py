@@ -7,6 +7,7 @@ Nothing here runs a tool or writes to the store.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from pydantic import ValidationError
 
@@ -175,13 +176,15 @@ def _sentence(tool: str, detail: Json) -> str:
 
 def region_of(value: Json) -> Region:
     """A region from its JSON form, checked: exactly one kind, a box inside the picture and not empty."""
-    region = Region.from_json(value) if set(value) <= {"words", "box", "mask"} and len(value) == 1 else None
+    region = None
+    with suppress(ValueError):
+        region = Region.from_json(value)
     if region is None:
-        raise PlanError("a region is words, or a box, or a mask")
+        raise PlanError("A region is words, or a box of four numbers, or a mask.")
     if region.box is not None:
-        x0, y0, x1, y1 = (*region.box, 0, 0, 0, 0)[:4]
-        if len(region.box) != 4 or not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-            raise PlanError("a box is four fractions x0 < x1, y0 < y1 between 0 and 1")
+        x0, y0, x1, y1 = region.box
+        if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+            raise PlanError("A box is four fractions x0 < x1, y0 < y1 between 0 and 1.")
     return region
 
 

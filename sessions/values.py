@@ -87,10 +87,17 @@ class Region:
 
     @classmethod
     def from_json(cls, value: Json | None) -> Region | None:
+        """The region that was written as JSON; ValueError where it is not exactly one of the three."""
         if value is None:
             return None
-        box = value.get("box")
-        return cls(value.get("words"), tuple(box) if box is not None else None, value.get("mask"))
+        match list(value.items()):
+            case [("words", str(words))]:
+                return cls(words=words)
+            case [("box", [x0, y0, x1, y1])] if all(isinstance(edge, float | int) for edge in (x0, y0, x1, y1)):
+                return cls(box=(x0, y0, x1, y1))
+            case [("mask", str(mask))]:
+                return cls(mask=mask)
+        raise ValueError("a region is words, or a box of four numbers, or a mask")
 
 
 @dataclass(frozen=True)

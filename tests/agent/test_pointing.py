@@ -5,6 +5,7 @@ import pytest
 from agent import pointing
 from agent.plan import Ask, Context, Plan, PlanStep
 from agent.planners.rules import RulesPlanner
+from agent.turns import region_of
 from sessions.errors import PlanError
 from sessions.values import Region
 
@@ -39,3 +40,26 @@ def test_a_place_that_is_named_and_a_tool_that_takes_none_are_left_alone():
 def test_the_rest_is_not_guessed():
     with pytest.raises(PlanError, match="the rest"):
         pointing.plainly("make this warmer and the rest black and white")
+
+
+@pytest.mark.parametrize("region", [Region(words="the sky"), BOX, Region(mask="0" * 64), Region(box=(0, 0, 1, 1))])
+def test_a_place_as_json_is_the_same_place(region):
+    assert region_of(region.to_json()) == Region.from_json(region.to_json()) == region
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, {"words": None}, {"words": 5}, {"mask": 5}, {"mask": None}, {"box": 5}, {"box": None}, {"box": ["a", 0, 1, 1]},
+     {"box": [0, 0, 1]}, {"box": [0, 0, 1, 1, 1]}, {"box": "0011"}, {"sky": "blue"}, {"words": "x", "box": None}],
+)  # fmt: skip
+def test_what_is_no_place_is_a_plan_error(value):
+    with pytest.raises(PlanError, match=r"^A region is words, or a box of four numbers, or a mask\.$"):
+        region_of(value)
+    with pytest.raises(ValueError, match="a region is"):
+        Region.from_json(value)
+
+
+@pytest.mark.parametrize("box", [[0.5, 0, 0.5, 1], [0, -0.1, 1, 1], [0, 0, 1, 2], [0, 0, float("nan"), 1]])
+def test_a_box_lies_in_the_picture(box):
+    with pytest.raises(PlanError, match=r"^A box is four fractions"):
+        region_of({"box": box})
