@@ -123,7 +123,7 @@ class Gallery:
     def onto(self, session: str, revision: str, other: str) -> bytes:
         """A revision as it lies on the frame of another."""
         one, two = self._revision(session, revision), self._revision(session, other)
-        if one.geometry == IDENTITY == two.geometry and (one.width, one.height) == (two.width, two.height):
+        if _in_place(one, two) or _in_place(two, one):
             return self.preview(session, revision, "view")
 
         def laid() -> bytes:
@@ -144,6 +144,11 @@ class Gallery:
 
     def _revision(self, session: str, short: str) -> Revision:
         return self.store.revision(session, REVISION_PREFIX + short)
+
+
+def _in_place(parent: Revision, child: Revision) -> bool:
+    """Whether a step made one of the other and left every pixel where it was."""
+    return child.parents[:1] == (parent.id,) and child.geometry == IDENTITY
 
 
 def example(name: str) -> bytes:

@@ -101,6 +101,17 @@ def test_a_whole_photo_is_laid_onto_what_was_cropped_out_of_it(browser, store, g
     assert np.abs(np.asarray(laid, float) - np.asarray(cropped, float)).mean() > 5
 
 
+def test_the_unmirrored_photo_is_mirrored_onto_what_was_made_of_its_mirror_image(browser, store, graph):
+    """Neither end of the way is a flip, but the way between them is."""
+    steps = (PlanStep(tool="flip", args={"axis": "horizontal"}), PlanStep(tool="adjust", args={"exposure": 0.2}))
+    list(Assistant(store, Given(Plan(steps=steps))).turn(graph.session.id, "go"))
+    first, *_, last = history.graph(store, graph.session.id).revisions
+    laid = opened(browser.get(f"/pictures/{last.session}/{short(first.id)}/onto/{short(last.id)}.webp"))
+    original = opened(browser.get(f"{address(graph, 1)}/view.webp"))
+    apart = np.abs(np.asarray(laid, float) - np.asarray(original, float)[:, ::-1]).mean()
+    assert apart < 4 < np.abs(np.asarray(laid, float) - np.asarray(original, float)).mean()
+
+
 def test_files_have_safe_names_and_the_bytes_they_promise(browser, graph, cat):  # noqa: F811
     session, revision = graph.session.id, short(graph.revisions[1].id)
     jpeg = browser.get(f"/files/{session}/{revision}.jpg?quality=70")
