@@ -16,11 +16,12 @@ from agent.events import Event
 from agent.plan import Plan
 from agent.planners.given import Given
 from agent.recipes import Recipe, plan_of
-from agent.turns import region_of
+from agent.stepping import region_meant
 from sessions import turns as stored
 from sessions.errors import Cancelled, EditError, PentimentoError, PlanError, Unsure
 from sessions.store import Store
 from sessions.values import Json, Revision, Turn
+from tools import registry
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,10 @@ def _stopped_by(turn: Turn) -> PentimentoError | None:
     if turn.state == "done":
         return None
     if plan.ask is not None:
-        place = telling.place(region_of(plan.steps[turn.next_step].region or {}))
-        return Unsure(f"I am not sure where {place!r} is in this picture ({plan.confidence:.0%} sure).")
+        step = plan.steps[turn.next_step]
+        region = region_meant(step, registry.get(step.tool))
+        what = f"where {telling.place(region)!r} is in this picture" if region else f"of what {step.tool} found"
+        return Unsure(f"I am not sure {what} ({plan.confidence:.0%} sure).")
     if plan.refused is not None:
         return PlanError(plan.chat or "")
     if turn.state == "cancelled" and "error" not in turn.outcome:

@@ -202,6 +202,29 @@ def test_what_was_accepted_on_one_photo_is_asked_about_on_another(store, session
     assert not turns.open_turns(store, base.session), "nothing is left waiting"
 
 
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ({"tool": "replace_background", "args": {"color": "#ffffff"}}, "where 'the background' is in this picture"),
+        ({"tool": "insert_subject", "args": {"subject": "the cup"}}, "of what insert_subject found"),
+    ],
+)
+def test_a_step_that_is_unsure_of_a_place_it_was_not_told_is_left_out_too(store, session, say, monkeypatch, step, why):
+    def doubtful(image, region, brush=None):
+        yield 0.5
+        return regions.Grounding(np.full((image.height, image.width), 255, np.uint8), 0.4, "it")
+
+    monkeypatch.setattr(regions, "ground_steps", doubtful)
+    base = photo(store, data.coffee()[:99, :80])
+    other = receive(store, base.session, Picture(data.coffee()[:40, :60])).sha256
+    subjects = {"subjects": (other,)} if step["tool"] == "insert_subject" else {}
+    recipe = with_step(recipe_after(store, session, say, FLIP), 0, step | subjects)
+    for _ in range(2):
+        _, came = lead(replay(store, recipe, base, "again"))
+        assert [one.why for one in came.steps] == [f"I am not sure {why} (40% sure).", ""]
+    assert tools_of(store, base.session, came.head) == ["flip"]
+
+
 def test_a_single_replay_in_the_conversation_asks(store, session, say, assistant, unsure):
     say(BLUR_TOP)
     list(assistant.turn(session, "yes"))
