@@ -12,6 +12,7 @@ from benchmarks.planner import measure
 HERE = Path(__file__).parent
 OPENED = sorted(HERE.glob("everyday_*_opening.jsonl"))
 TUNING = sorted((HERE / "tuning").glob("*.jsonl"))
+SETS = [*OPENED, *(pytest.param(path, marks=pytest.mark.reliability) for path in TUNING)]
 ACCURACY = {"o": 0.80, "z": 0.82, "zz": 0.76}
 """Quoting, irony and denial (o) are refused more often, and must be; of the last two (stories, words taken
 back) only what was done wrong has been mended."""
@@ -25,7 +26,7 @@ def test_the_first_tuning_set_is_understood_and_nothing_wrong_is_done():
     assert score.wrong_edits == 0
 
 
-@pytest.mark.parametrize("path", [*OPENED, *TUNING], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_what_was_learnt_from_later_messages_is_not_forgotten(path):
     score = measure(path)
     assert score.messages == 150
