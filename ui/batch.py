@@ -1,7 +1,8 @@
 """A recipe over photos on disk: every photo a session of its own, every result a file, and a report of it all.
 
-The originals are only read, and no file is ever overwritten that says something else. Stopped or killed at any point,
-the same call goes on where it was: what a photo's session has already is not done again. Prints nothing.
+The originals are only read, and no file is ever overwritten that says something else, but a report by a later one of
+the same call. Stopped or killed at any point, the same call goes on where it was: what a photo's session has already is
+not done again. Prints nothing.
 """
 
 from __future__ import annotations
@@ -95,8 +96,11 @@ class Report:
 
     @property
     def stem(self) -> Path:
-        """The report's files without their endings; another recipe has others."""
-        return self.order.out / f"replay-{self.order.recipe.key[:8]}"
+        """The report's files without their endings; another recipe has others, and so have other photos."""
+        order = self.order
+        photos = [str(photo.absolute()) for photo in order.photos]
+        name = bytes_hash(canonical([order.recipe.key, order.strict, *photos]))
+        return order.out / f"replay-{name[:8]}"
 
     def to_json(self) -> Json:
         counts = {state: sum(row.state == state for row in self.rows) for state in get_args(State)}

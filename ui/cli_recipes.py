@@ -28,6 +28,7 @@ TargetsArgument = Annotated[
 def recipe(
     what: Annotated[str, typer.Argument(help="A revision: #7, an id, a branch, head~2.")] = "head",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the recipe to this file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     session: SessionOption = "",
     branch: BranchOption = "",
     json_: JsonOption = False,
@@ -45,7 +46,7 @@ def recipe(
     if out is None:
         terminal.out(text)
     else:
-        pictures.save(text.encode() + b"\n", out, force=True)
+        pictures.save(text.encode() + b"\n", out, force)
         terminal.out(text if json_ else f"{out}   {len(found.steps)} steps")
     for name in recipe_files.left_out(found):
         terminal.log(f"The picture {name} is too large to travel: replay these steps in this session only.")

@@ -25,7 +25,9 @@ def write(store: Store, revision: Revision, path: Path) -> Path:
 def save(data: bytes, path: Path, force: bool = False) -> Path:
     """Write a file under a passing name and then give it its own. NameTaken where it is taken, unless `force`."""
     if path.exists() and not force:
-        raise NameTaken(f"{path} is there already.", "export --force writes over it; --out names another file.")
+        raise NameTaken(
+            f"{path} is there already.", "Name another file; export, recipe and compare write over it with --force."
+        )
     part = path.with_name(f".{new_id()}{TEMP_SUFFIX}")
     with storage_errors():
         path.parent.mkdir(parents=True, exist_ok=True)

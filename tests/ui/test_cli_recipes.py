@@ -155,6 +155,17 @@ def test_a_file_of_somebody_else_is_left_as_it_is(store, plain, folder):
     assert done(store, plain, folder, out=folder).rows[0].state == "refused", "not the originals either"
 
 
+def test_other_photos_into_the_same_folder_leave_the_earlier_report(store, plain, folder):
+    out = folder.with_name("out")
+    first = done(store, plain, folder / "cup.png", out=out)
+    told = first.stem.with_suffix(".txt").read_text()
+    other = done(store, plain, folder / "cat.JPG", out=out)
+    assert first.stem.with_suffix(".txt").read_text() == told
+    assert "cat.JPG" in other.stem.with_suffix(".txt").read_text()
+    again = done(store, plain, folder / "cup.png", out=out)
+    assert again.stem == first.stem, "the same call has one report"
+
+
 @pytest.mark.parametrize("after", [1, 4, 9])
 def test_stopped_it_writes_a_report_and_goes_on_without_doing_a_photo_twice(store, plain, folder, after):
     whole = done(store, plain, folder, out=folder.with_name("expected"))
@@ -218,6 +229,11 @@ def test_a_recipe_as_lines_and_as_a_file_and_replayed_on_files_and_revisions(cli
     assert [line.split()[1] for line in said[1:]] == ["adjust", "flip"]
     written = json.loads(cli("recipe", "--out", "warm.json", "--json").stdout)
     assert json.loads((tmp_path / "warm.json").read_text()) == written
+    (tmp_path / "mine.json").write_text("mine")
+    assert "--force" in cli("recipe", "--out", "mine.json", code=1).stderr
+    assert (tmp_path / "mine.json").read_text() == "mine"
+    cli("recipe", "--out", "mine.json", "--force")
+    assert json.loads((tmp_path / "mine.json").read_text())["steps"]
     replayed = cli("replay", "warm.json", "#1", "#3").stdout
     assert "adjust → #3" in replayed, "on its own photo it makes nothing new"
     assert "adjust → #5" in replayed
