@@ -14,19 +14,18 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from agent import commands, planning, telling, turns
-from agent.commands import THUMBNAIL
+from agent import asking, commands, planning, telling, turns
 from agent.events import Asked, Compared, Event, Exported, Finished, Moved, Planned, Refused, Working
 from agent.executor import Run
-from agent.plan import Ask, Candidate, Plan, Planner
+from agent.plan import Ask, Plan, Planner
 from agent.planning import Focus, Wish, failure
+from agent.stepping import guarded
 from sessions import history, intake, uploads
 from sessions import turns as stored
 from sessions.errors import Cancelled, PentimentoError, Unsure
 from sessions.identity import new_id
 from sessions.store import Store
-from sessions.values import Asset, Json, Picture, Revision, Session, Turn, TurnState
-from tools.pixels import shrink
+from sessions.values import Asset, Json, Revision, Session, Turn, TurnState
 
 Upload = tuple[str, bytes]
 """A file as a face received it: its name (words for people, nothing more) and its bytes."""
@@ -145,15 +144,16 @@ class Assistant:
         asked: Asked | None = None
         place = self.store, turn.session
         try:
-            if plan.command is not None and turn.next_step == 0:
-                first = commands.run(*place, run.branch, plan.command, turn.request_id, holder)
-                asked = yield from self._command(first, run, before)
-            if asked is None:
-                with closing(run.steps(plan.steps)) as steps:
-                    yield from steps
-                if plan.then is not None:
-                    last = commands.after(*place, run.branch, plan.then, turn.request_id)
-                    yield from self._command(last, run, later)
+            with guarded("go on"):
+                if plan.command is not None and turn.next_step == 0:
+                    first = commands.run(*place, run.branch, plan.command, turn.request_id, holder)
+                    asked = yield from self._command(first, run, before)
+                if asked is None:
+                    with closing(run.steps(plan.steps)) as steps:
+                        yield from steps
+                    if plan.then is not None:
+                        last = commands.after(*place, run.branch, plan.then, turn.request_id)
+                        yield from self._command(last, run, later)
         except Unsure as unsure:
             yield from self._unsure(turn, plan, run, unsure)
         except PentimentoError as error:
@@ -194,34 +194,22 @@ class Assistant:
     def _unsure(self, turn: Turn, plan: Plan, run: Run, unsure: Unsure) -> Iterator[Event]:
         """Show the mask and ask; yes goes on at that step with it."""
         index = stored.get(self.store, turn.session, turn.request_id).next_step
-        candidates = (Candidate(label="yes, use it", value=True), Candidate(label="no", value=False))
-        ask = Ask(question=str(unsure), candidates=candidates, slot=f"steps.{index}.confirmed")
-        asking = plan.model_copy(update={"confidence": unsure.confidence})
-        yield from self._wait(turn, asking, run, Asked(ask, {0: unsure.shown}, unsure.mask))
+        doubtful = plan.model_copy(update={"confidence": unsure.confidence})
+        yield from self._wait(turn, doubtful, run, asking.doubt(unsure, index))
 
     def _wait(self, turn: Turn, plan: Plan, run: Run, asked: Asked) -> Iterator[Event]:
         """Store the question with the plan, ask it, and let the turn wait."""
-        asking = plan.model_copy(update={"ask": asked.ask})
-        stored.wait(self.store, turn, asking.to_json(), _question(asked.ask))
+        waiting = plan.model_copy(update={"ask": asked.ask})
+        stored.wait(self.store, turn, waiting.to_json(), _question(asked.ask))
         yield asked
         yield Finished("waiting", _question(asked.ask), run.branch, tuple(r.id for r in run.made))
 
     # What a face is told
 
     def _asked(self, turn: Turn, plan: Plan) -> Iterator[Event]:
-        ask = plan.ask
-        if ask is not None:
-            yield Asked(ask, self._thumbnails(turn, plan, ask))
-            yield Finished("waiting", _question(ask), turn.branch, tuple(stored.revisions(self.store, turn)))
-
-    def _thumbnails(self, turn: Turn, plan: Plan, ask: Ask) -> dict[int, Picture]:
-        """What each candidate looks like, by its place."""
-        if plan.command is not None and plan.command.name == "merge" and (ask.slot or "").startswith("command.options"):
-            return commands.pictures(self.store, turn.session, turn.branch, plan.command)
-        meant = {at: one.revision for at, one in enumerate(ask.candidates) if one.revision is not None}
-        images = {at: self.store.revision(turn.session, revision).image for at, revision in meant.items()}
-        load = self.store.picture
-        return {at: Picture(shrink(load(turn.session, image).pixels, THUMBNAIL)) for at, image in images.items()}
+        if plan.ask is not None:
+            yield asking.again(self.store, turn)
+            yield Finished("waiting", _question(plan.ask), turn.branch, tuple(stored.revisions(self.store, turn)))
 
     def _finish(self, turn: Turn, state: TurnState, outcome: Json, reply: str, branch: str) -> Finished:
         made = tuple(stored.revisions(self.store, turn))

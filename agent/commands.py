@@ -168,7 +168,7 @@ def taken(command: Command) -> Take:
 
 
 def _asked(conflict: Conflict) -> Asked:
-    candidates = tuple(Candidate(label=_LABELS[choice], value=choice) for choice in conflict.shown)
+    candidates = tuple(Candidate(label=_LABELS[choice], value=choice, shown=True) for choice in conflict.shown)
     slot = f"command.options.take.{conflict.step.id}"
     ask = Ask(question=f"{conflict.why} What shall I keep?", candidates=candidates, slot=slot)
     return Asked(ask, {at: Picture(shrink(p.pixels, THUMBNAIL)) for at, p in enumerate(conflict.shown.values())})

@@ -63,21 +63,27 @@ class Command(Wire):
 
 
 class Candidate(Wire):
-    """One answer to a question: a value for the slot, or a revision id; `label` is what the person reads."""
+    """One answer to a question: a value for the slot, or a revision id; `label` is what the person reads.
+
+    `shown`: a picture of it comes with the question, as one of a revision always does.
+    """
 
     label: str
     value: Any = None
     revision: str | None = None
+    shown: bool = False
 
 
 class Ask(Wire):
     """A question back. `slot` is the place of the plan that the answer fills, e.g. `steps.0.args.aspect`,
-    `steps.1.base`, `steps.0.region`, `command.target`; `free`: the answer's own words may fill it."""
+    `steps.1.base`, `steps.0.region`, `command.target`; `free`: the answer's own words may fill it. `mask`: it is about
+    the place of a step, which a face shows as a mask; a box or a brush instead is an answer too."""
 
     question: str
     candidates: tuple[Candidate, ...] = ()
     slot: str | None = None
     free: bool = False
+    mask: bool = False
 
 
 class Plan(Wire):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from agent.turns import arguments_of, region_of
 from sessions.errors import PentimentoError, ToolFailed, Unsure
 from sessions.values import IDENTITY, Json, Picture, Pixels, Region
 from tools import registry
-from tools.base import Edit, EditContext, EditResult, Progress, Tool
+from tools.base import EditContext, EditResult, Tool
 from tools.pixels import composite, marked, shrink
 
 if TYPE_CHECKING:
@@ -66,13 +66,10 @@ def work(index: int, job: Job) -> Generator[Working, None, Result]:
     args = arguments_of(tool, step.args)
     region = region_meant(step, tool)
     yield Working(index, step, 0.0)
-    mask, facts = yield from _ground(index, job, region)
-    context = EditContext(base, mask, job.subjects, job.seed, step.confirmed)
-    running = guarded(tool, tool.run(context, tool.args.model_validate(args)))
-    with closing(running):
-        while (progress := next(running, None)) is not None and not isinstance(progress, EditResult):
-            yield Working(index, step, progress.fraction, progress.preview)
-    edit = finished(base, progress, mask)
+    with guarded(f"{tool.name} this picture"):
+        mask, facts = yield from _ground(index, job, region)
+        context = EditContext(base, mask, job.subjects, job.seed, step.confirmed)
+        edit = finished(base, (yield from _run(index, job, tool, context, args)), mask)
     yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
     return Result(
         step, args, region, tool, edit, facts | edit.facts | {"seconds": round(time.perf_counter() - began, 3)}
@@ -103,6 +100,20 @@ def _ground(index: int, job: Job, region: Region | None) -> Generator[Working, N
     return found.mask, {"region": found.label, "confidence": round(found.confidence, 3)}
 
 
+def _run(
+    index: int, job: Job, tool: Tool, context: EditContext, args: Json
+) -> Generator[Working, None, EditResult | None]:
+    """The tool at work, and what it comes to."""
+    with closing(tool.run(context, tool.args.model_validate(args))) as running:
+        try:
+            while True:
+                progress = next(running)
+                yield Working(index, job.step, progress.fraction, progress.preview)
+        except StopIteration as end:
+            edit: EditResult | None = end.value
+            return edit
+
+
 def region_meant(step: PlanStep, tool: Tool) -> Region | None:
     """The region that a step names, or the one that its tool usually works on."""
     if step.region is not None:
@@ -110,17 +121,18 @@ def region_meant(step: PlanStep, tool: Tool) -> Region | None:
     return Region(words=tool.usual) if tool.usual else None
 
 
-def guarded(tool: Tool, edit: Edit) -> Generator[Progress | EditResult, None, None]:
-    """A tool's progress and, last, its result; whatever it raises that is not ours becomes a sentence."""
+@contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Whatever is raised inside that is not ours becomes a sentence: we could not do `what`."""
     try:
-        yield (yield from edit)
+        yield
     except PentimentoError:
         raise
     except MemoryError as error:
-        raise ToolFailed(f"There is not enough memory to {tool.name} this picture.", "Resize it first.") from error
+        raise ToolFailed(f"There is not enough memory to {what}.", "Resize it first.") from error
     except Exception as error:
-        log.exception("tool %s %s failed", tool.name, tool.version)
-        raise ToolFailed(f"The tool {tool.name} failed ({type(error).__name__}); nothing was changed.") from error
+        log.exception("could not %s", what)
+        raise ToolFailed(f"Something broke on our side: I could not {what} ({type(error).__name__}).") from error
 
 
 def finished(base: Picture, edit: object, mask: Pixels | None) -> EditResult:
