@@ -19,6 +19,7 @@ import numpy as np
 
 from sessions.errors import BadArguments, EditError
 from sessions.values import Picture
+from tools import geometry
 from tools.base import EditContext, drain
 from tools.edits.darkroom.resize import Args, resize
 
@@ -62,10 +63,11 @@ def lossy(kind: Format) -> bool:
 
 
 def resized(picture: Picture, factor: float) -> Picture:
-    """The picture with both sides times `factor`, by the tool `resize`; BadArguments above 64 megapixels."""
+    """The picture with both sides times `factor`, by the tool `resize`; BadArguments where it is too large for that."""
     width, height = (max(1, round(side * factor)) for side in picture.size)
     if (width, height) == picture.size:
         return picture
+    geometry.check_size(width, height)
     return drain(resize.run(EditContext(picture), Args(width=width, height=height))).image
 
 

@@ -22,8 +22,8 @@ QUALITY = 90
 """What is used where no quality is asked for."""
 ENDINGS: dict[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp", "tiff": "tiff"}
 _SYNONYMS = {"jpg": "jpeg", "tif": "tiff"}
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([km]?)(?:i?b|bytes)?")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)%|(\d+)|(\d*)x(\d*)")
+_BYTES = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([km]?)(?:i?b|bytes)?")
+_SIZE = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)%|(\d{1,6})|(\d{0,6})x(\d{0,6})")
 
 
 def parse_format(value: Any) -> Any:

@@ -288,6 +288,13 @@ def test_options_in_the_words_of_people():
     assert [weight(n) for n in (900, 212_300, 4_560_000)] == ["900 bytes", "212 kB", "4.6 MB"]
 
 
+@pytest.mark.parametrize("size", ["20000%", "999999%", "3000%"])
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_a_size_beyond_what_a_picture_may_have_is_a_sentence(store, cup, kind, size):
+    with pytest.raises(BadArguments, match="Ask for a smaller size"):
+        encode(store, cup, Options(format=kind, size=size))
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -300,6 +307,10 @@ def test_options_in_the_words_of_people():
         {"size": "0%"},
         {"max_bytes": "lots"},
         {"max_bytes": 0},
+        {"max_bytes": "9" * 400},
+        {"size": "9" * 5000},
+        {"size": "9" * 5000 + "%"},
+        {"size": "1x" + "9" * 5000},
         {"keep": "gps"},
         {"keep": "location"},
         {"original": True, "format": "png"},
