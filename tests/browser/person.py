@@ -61,6 +61,7 @@ class Person:
             self.page.locator("[data-testid=stFileChip]").nth(len(photos) - 1).wait_for()
         field = self.page.get_by_test_id("stChatInputTextArea")
         field.fill(words)
+        self.page.locator("[data-testid=stChatInputSubmitButton]:enabled").wait_for()  # all files are there
         field.press("Enter")
 
     def presses(self, label: str) -> None:

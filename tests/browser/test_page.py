@@ -67,9 +67,9 @@ def bob(browser, address, album):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Path:
-    """A photo that takes a while: 6 megapixels."""
+    """A photo that takes a while: 12 megapixels."""
     path = tmp_path_factory.mktemp("photos") / "large.jpg"
-    Image.fromarray(data.coffee()).resize((3000, 2000)).save(path, quality=90)
+    Image.fromarray(data.coffee()).resize((4200, 2800)).save(path, quality=90)
     return path
 
 
