@@ -19,6 +19,7 @@ from sessions import intake, uploads
 from sessions.errors import Damaged, NotFound, PentimentoError, PlanError, Refused, TooLarge
 from sessions.identity import REVISION_PREFIX
 from sessions.intake import Admitted
+from sessions.limits import PIXELS
 from sessions.store import Store
 from sessions.tiles import encode
 from sessions.values import Asset, Picture
@@ -27,6 +28,8 @@ FILE_BYTES = 24 * 2**20
 """The longest recipe file that is read."""
 SUBJECT_BYTES = 8 * 2**20
 """How many bytes of PNG the other pictures of a recipe may have together; those that do not fit are named only."""
+UNPACKED_BYTES = 4 * PIXELS
+"""How many bytes of pixels all of them may have: as the largest picture has, or 250 masks as the page draws them."""
 
 Pictures = Mapping[str, Picture]
 """What a recipe's steps refer to, by the names they use: masks (H, W), subjects RGB or RGBA."""
@@ -55,11 +58,12 @@ def _picture(store: Store, session: str, name: str) -> Picture:
 def enclosing(recipe: Recipe, pictures: Pictures) -> Recipe:
     """The recipe with its pictures enclosed, so that it can travel."""
     enclosed = {name: Enclosed(kind="mask", name="brush", data=_text(pictures[name])) for name in masks(recipe)}
-    left = SUBJECT_BYTES
+    left, room = SUBJECT_BYTES, UNPACKED_BYTES - sum(pictures[name].pixels.nbytes for name in masks(recipe))
     for name in subjects(recipe):
-        data = _text(pictures[name])
-        fits = len(data) * 3 // 4 <= left
-        left -= len(data) * 3 // 4 if fits else 0
+        data, unpacked = _text(pictures[name]), pictures[name].pixels.nbytes
+        fits = len(data) * 3 // 4 <= left and unpacked <= room
+        if fits:
+            left, room = left - len(data) * 3 // 4, room - unpacked
         enclosed[name] = Enclosed(kind="subject", name=name[:11], data=data if fits else None)
     return recipe.model_copy(update={"enclosed": enclosed})
 
@@ -110,27 +114,38 @@ def _check(number: int, step: PlanStep) -> None:
 
 
 def admitted(recipe: Recipe) -> dict[str, Picture]:
-    """The enclosed pictures, through the door; NotFound where one that a step needs did not travel."""
+    """The enclosed pictures, through the door; NotFound where one that a step needs did not travel.
+
+    TooLarge as soon as they have more than UNPACKED_BYTES: a flat picture of 64 megapixels has 65 kB in the file.
+    """
     if missing := [name for name in (*masks(recipe), *subjects(recipe)) if not _data(recipe, name)]:
         raise NotFound(
             f"The recipe needs {len(missing)} pictures that did not travel in it.",
             "Replay it in the session where it was made: pentimento replay '#7' PHOTO -s SESSION",
         )
-    return {name: _admit(name, recipe.enclosed[name]) for name in (*masks(recipe), *subjects(recipe))}
+    drawn, room = set(masks(recipe)), UNPACKED_BYTES
+    found: dict[str, Picture] = {}
+    for name in (*masks(recipe), *subjects(recipe)):
+        picture = _admit(name, recipe.enclosed[name].data)
+        found[name] = Picture(picture.pixels[..., 0].copy()) if name in drawn else picture
+        room -= found[name].pixels.nbytes
+        if room < 0:
+            raise TooLarge(f"The pictures in this recipe unpack to more than {UNPACKED_BYTES // 2**20} MiB.")
+    return found
 
 
 def _data(recipe: Recipe, name: str) -> str | None:
     return recipe.enclosed[name].data if name in recipe.enclosed else None
 
 
-def _admit(name: str, one: Enclosed) -> Picture:
+def _admit(name: str, data: str | None) -> Picture:
     try:
-        picture = intake.admit(base64.b64decode(one.data or "", validate=True)).picture
+        picture = intake.admit(base64.b64decode(data or "", validate=True)).picture
     except (binascii.Error, ValueError):
         raise Damaged(f"The picture {name[:11]} in the recipe is damaged.", "Write the recipe again.") from None
     if picture is None:
         raise Refused(f"The recipe encloses a sound as {name[:11]}, where a picture is needed.")
-    return Picture(picture.pixels[..., 0].copy()) if one.kind == "mask" else picture
+    return picture
 
 
 # Moving in
@@ -153,12 +168,10 @@ def _kept(store: Store, session: str, name: str, picture: Picture) -> str:
 
 def receive(store: Store, session: str, picture: Picture, name: str = "") -> Asset:
     """Keep a picture of ours in a session: a brush mask (H, W) as a mask, another as an image."""
-    original = encode(picture.pixels)
-    if picture.mode != "L":
-        return uploads.receive(store, session, Admitted("image", "image/png", picture, None, None, original), name)
-    kept = store.keep(session, picture)
-    mask = Asset(kept.image.hash, store.owner, "mask", "image/png", *picture.size, bytes=len(original), name=name)
-    return store.add_asset(session, mask, original, kept, None)
+    if picture.mode == "L":
+        return uploads.drawn(store, session, picture.pixels)
+    admitted = Admitted("image", "image/png", picture, None, None, encode(picture.pixels))
+    return uploads.receive(store, session, admitted, name)
 
 
 def _renamed(step: RecipeStep, names: Mapping[str, str]) -> RecipeStep:

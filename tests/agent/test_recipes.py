@@ -1,5 +1,6 @@
 """What a recipe says, how it travels, what is refused in one from elsewhere, and whose steps a sentence means."""
 
+import base64
 import json
 import re
 
@@ -14,10 +15,11 @@ from agent.assistant import Assistant
 from agent.plan import Context, Plan
 from agent.planners.rules import RulesPlanner
 from agent.recipe_files import FILE_BYTES, admitted, bring, enclosing, left_out, pictures_of, read_recipe, receive
-from agent.recipes import Recipe, differences, plan_of, recipe_of
+from agent.recipes import Brush, Enclosed, Recipe, differences, plan_of, recipe_of
 from agent.replaying import replay
-from sessions import history
+from sessions import history, intake
 from sessions.errors import NotFound, PentimentoError, PlanError, Refused, TooLarge
+from sessions.tiles import encode
 from sessions.values import Asset, Picture
 from tests.agent.conftest import ScriptedPlanner, end, png
 from tests.agent.rules.everyday import CONTEXTS
@@ -174,6 +176,39 @@ def test_an_enclosed_picture_goes_through_the_door(recipe, enclosed):
     with pytest.raises(PentimentoError) as refused:
         admitted(read_recipe(json.dumps(raw).encode()))
     assert isinstance(refused.value, Refused | NotFound)
+
+
+def test_small_files_of_large_pictures_are_opened_only_as_far_as_there_is_room(recipe, monkeypatch):
+    names = [f"{number:064x}" for number in range(5)]
+    steps = [recipe.steps[2].model_copy(update={"region": Brush(mask=name)}) for name in names]
+    flat = Enclosed(kind="mask", name="brush", data=base64.b64encode(encode(np.zeros((100, 100), np.uint8))).decode())
+    many = recipe.model_copy(update={"steps": tuple(steps), "enclosed": dict.fromkeys(names, flat)})
+    opened = []
+    admit = intake.admit
+    monkeypatch.setattr(recipe_files, "UNPACKED_BYTES", 25_000)
+    monkeypatch.setattr(intake, "admit", lambda data: (opened.append(1), admit(data))[1])
+    with pytest.raises(TooLarge, match="unpack"):
+        admitted(read_recipe(many.model_dump_json().encode()))
+    assert len(opened) == 3
+
+
+def test_what_is_written_is_within_what_is_opened(matched, store, session, monkeypatch):
+    monkeypatch.setattr(recipe_files, "UNPACKED_BYTES", HAT.pixels.nbytes - 1)
+    assert len(left_out(enclosing(matched, pictures_of(store, session, matched)))) == 1
+    monkeypatch.setattr(recipe_files, "UNPACKED_BYTES", HAT.pixels.nbytes)
+    whole = enclosing(matched, pictures_of(store, session, matched))
+    assert [picture.size for picture in admitted(whole).values()] == [HAT.size]
+
+
+def test_what_a_picture_is_used_for_decides_and_not_what_it_is_called(recipe, matched, store, session):
+    both = recipe.model_copy(update={"steps": recipe.steps + matched.steps})
+    pictures = pictures_of(store, session, both)
+    whole = enclosing(both, pictures)
+    other = {"mask": "subject", "subject": "mask"}
+    called = {name: one.model_copy(update={"kind": other[one.kind]}) for name, one in whole.enclosed.items()}
+    read = admitted(whole.model_copy(update={"enclosed": called}))
+    assert [picture.mode for picture in read.values()] == ["L", "RGB"]
+    assert all(np.array_equal(read[name].pixels, pictures[name].pixels) for name in pictures)
 
 
 values = st.recursive(
