@@ -17,6 +17,7 @@ from sessions import turns
 from sessions.errors import PentimentoError
 from sessions.values import Message, Turn
 from ui import frame, place, plancard
+from ui.labels import plain
 from ui.view import View
 from ui.welcome import KINDS, MEGABYTES, SENTENCES
 from ui.worker import Call, Live, Worker
@@ -141,7 +142,7 @@ def go_on(worker: Worker, turn: Turn, plan: Plan) -> None:
     try:
         worker.assistant.amend(turn.session, turn.request_id, plan)
     except PentimentoError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     worker.start(Call(turn.session, "", branch=turn.branch, request_id=turn.request_id))
     place.go(request=turn.request_id, mode="", mark="")
@@ -158,7 +159,7 @@ def _question(worker: Worker, view: View, turn: Turn, ask: Ask) -> None:
                     st.html(
                         f"<img class='choice' src='{place.picture(revision, 'thumb')}' alt='{escape(title(revision))}'>"
                     )
-                if st.button(candidate.label, key=f"choose-{turn.request_id}-{number}"):
+                if st.button(plain(candidate.label), key=f"choose-{turn.request_id}-{number}"):
                     frame.send(worker, view, _answer(view, ask, candidate, number))
         if view.marking and st.button("Correct it with the brush", icon=":material/brush:"):
             place.go(mode="brush")
@@ -176,7 +177,7 @@ def _answer(view: View, ask: Ask, candidate: Candidate, number: int) -> str:
 
 def _refused(error: PentimentoError) -> None:
     """The message itself was not taken: a sentence, and what to do."""
-    st.error(error.message, icon=":material/error:")
+    st.error(plain(error.message), icon=":material/error:")
     if error.hint:
         st.html(f"<p class='hint'>{escape(error.hint)}</p>")
     _ways_out(error.code)

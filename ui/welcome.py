@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from agent.assistant import Upload
 from sessions.errors import PentimentoError
 from ui import gallery, place
+from ui.labels import plain
 from ui.worker import Call, Worker
 
 SENTENCES = (
@@ -66,7 +67,7 @@ def begin(worker: Worker, photo: Upload, sentence: str = "") -> None:
     try:
         session, _ = worker.assistant.new(photo)
     except PentimentoError as refused:
-        st.error(str(refused))
+        st.error(plain(str(refused)))
         return
     request = ""
     if sentence:
