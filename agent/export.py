@@ -17,6 +17,7 @@ from sessions import history
 from sessions.errors import BadArguments, NotFound
 from sessions.store import Store
 from sessions.values import Json, Picture, Revision
+from tools import geometry
 
 QUALITY = 90
 """What is used where no quality is asked for."""
@@ -84,6 +85,13 @@ def options_of(said: Json) -> Options:
         where = ".".join(str(part) for part in first["loc"][:1]).replace("_", " ")
         what = str(first["msg"]).removeprefix("Value error, ")
         raise BadArguments(f"{f'{where}: ' if where else ''}{what}.", "pentimento export --help says more.") from None
+
+
+def check(options: Options, revision: Revision) -> None:
+    """BadArguments where the size that is asked for is more than a picture may have; encodes nothing."""
+    factor = _factor(options.size or "100%", revision.width, revision.height)
+    if (options.size or "").endswith("%"):
+        geometry.check_size(round(revision.width * factor), round(revision.height * factor))
 
 
 @dataclass(frozen=True)

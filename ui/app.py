@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from sessions.errors import NotFound
+from sessions.errors import PentimentoError
 from ui import canvas, chat, frame, place, welcome
 from ui.server import desk
 from ui.view import look
@@ -21,17 +21,20 @@ STATIC = Path(__file__).parent / "static"
 def page() -> None:
     st.set_page_config("Pentimento", page_icon=str(STATIC / "icon.svg"), layout="wide")
     st.html(f"<style>{(STATIC / 'page.css').read_text(encoding='utf-8')}</style>")
+    try:
+        _stand(place.here())
+    except PentimentoError as failure:
+        frame.failed(failure)
+
+
+def _stand(here: place.Place) -> None:
+    """The page of a session, or the one that begins a session."""
     worker, store = desk().worker, desk().gallery.store
-    here = place.here()
     first = st.empty()  # the two pages share no places, or the one would show through the other for a moment
     if not here.session:
         welcome.show(worker, first)
         return
-    try:
-        view = look(store, worker, here)
-    except NotFound as missing:
-        frame.lost(missing)
-        return
+    view = look(store, worker, here)
     frame.settle(view)
     frame.header(store, view)
     left, right = st.columns([5, 8], gap="medium")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from html import escape
 
 import streamlit as st
 
-from agent import comparing
+from agent import comparing, export
 from agent.plan import Plan
 from agent.telling import duration, title
 from sessions import history, uploads
+from sessions.errors import BadArguments, PentimentoError
 from sessions.history import Graph
+from sessions.store import Store
 from sessions.values import IDENTITY, Revision
 from ui import frame, place
 from ui.chat import BEAT_SECONDS, go_on
+from ui.labels import plain
 from ui.stage import Painted, Scene, stage
 from ui.timeline import Pair, Pick, layout, timeline
 from ui.view import View
@@ -26,6 +30,9 @@ CONTROL = "canvas-mode"
 
 CORRECT = "correct"
 """The brush that begins with the mask of the step that is shown."""
+
+COMPARED = 32
+"""How many comparisons are kept, as words: the page is drawn again at every click."""
 
 CHANGES = 6
 """How many places a comparison lists, most changed first."""
@@ -158,10 +165,16 @@ def _tools(worker: Worker, view: View, mode: str) -> None:
             on_change=_choose,
             args=(mode,),
         )
-        correctable = mode == "mask" and view.shown.id == view.head.id and view.last_plan and not view.marking
-        if correctable and st.button("Correct the mask", icon=":material/brush:"):
+        if mode == "mask" and _correctable(view) and st.button("Correct the mask", icon=":material/brush:"):
             place.go(mode=CORRECT)
         _more(worker, view)
+
+
+def _correctable(view: View) -> bool:
+    """Whether the shown step can be done again in another place: one was named, or is what its tool works on."""
+    step = view.shown.step
+    last = view.shown.id == view.head.id and view.last_plan is not None and not view.marking
+    return last and step is not None and step.region is not None
 
 
 def _choose(drawn: str) -> None:
@@ -188,7 +201,7 @@ def _more(worker: Worker, view: View) -> None:
         st.caption(f"Set #{view.shown.seq} beside")
         others = {f"the original, #{view.original.seq}": view.original}
         others |= {
-            f"{name}, #{view.graph.by_id[head].seq}": view.graph.by_id[head]
+            f"{plain(name)}, #{view.graph.by_id[head].seq}": view.graph.by_id[head]
             for name, head in view.graph.branches.items()
         }
         for label, other in others.items():
@@ -205,8 +218,14 @@ def _downloads(view: View) -> None:
     size = st.text_input("Size", placeholder="as it is · 1200 · 1200x800 · 50%", key="size")
     most = st.text_input("At most", placeholder="any · 500kB · 2MB", key="most") if kind in ("jpg", "webp") else ""
     keep = st.pills("Keep from the original", ["date", "copyright"], selection_mode="multi", key="keep")
-    href = place.export(shown, kind, quality=str(quality), size=size, max_bytes=most, keep=",".join(keep))
-    links = [(f"Save #{shown.seq} as .{kind}", href, True)]
+    said = {"quality": str(quality), "size": size, "max_bytes": most, "keep": ",".join(keep)}
+    links = []
+    try:
+        options = export.options_of({"format": kind} | {name: value for name, value in said.items() if value})
+        export.check(options, shown)
+        links.append((f"Save #{shown.seq} as .{kind}", place.export(shown, kind, **said), True))
+    except BadArguments as wrong:
+        st.error(plain(wrong.message))
     base = f"/files/{shown.session}"
     links.append(("The file you uploaded, unchanged", f"{base}/original/{place.short(shown.id)}", False))
     if shown.parents:
@@ -236,6 +255,7 @@ def _drawn(worker: Worker, view: View, drawn: Painted) -> None:
         steps = list(plan.steps)
         steps[number] = steps[number].model_copy(update={"region": region.to_json(), "confirmed": True})
         go_on(worker, view.open, plan.model_copy(update={"steps": tuple(steps)}))
+        return
     if view.place.mode == CORRECT and view.last_plan is not None and region is not None:
         *before, last = view.last_plan.steps
         again = last.model_copy(update={"region": region.to_json(), "confirmed": True})
@@ -249,7 +269,6 @@ def _drawn(worker: Worker, view: View, drawn: Painted) -> None:
 def _compared(worker: Worker, view: View, beside: Revision) -> None:
     """The other picture against this one: slider, difference map, where they differ, and what was done on each side."""
     store, shown = worker.assistant.store, view.shown
-    found = comparing.compare(store, view.graph, shown, beside)
     mapped = view.place.mode == "map"
     after = place.compared(beside, shown) if mapped else place.picture(shown)
     scene = Scene(after, shown.width, shown.height, f"{title(shown)} beside {title(beside)}")
@@ -262,23 +281,30 @@ def _compared(worker: Worker, view: View, beside: Revision) -> None:
             place.go(mode="" if mapped else "map")
         name = next((name for name, head in view.graph.branches.items() if head == beside.id), None)
         mergeable = name not in (None, view.branch) and shown.id == view.head.id
-        words = f"merge {name} into {view.branch}"
-        if mergeable and st.button(words.capitalize(), icon=":material/merge:", type="primary"):
-            frame.command(worker, view, words, name="merge", target=name)
+        label = f"Merge {plain(name or '')} into {plain(view.branch)}"
+        if mergeable and st.button(label, icon=":material/merge:", type="primary"):
+            frame.command(worker, view, f"merge {name} into {view.branch}", name="merge", target=name)
         if st.button("Close", icon=":material/close:"):
             place.go(beside="", mode="")
-    st.html(_comparison(view, beside, found))
+    try:
+        st.html(_comparison(store, shown.session, shown.id, beside.id))
+    except PentimentoError as failure:
+        st.error(plain(str(failure)))
 
 
-def _comparison(view: View, beside: Revision, found: comparing.Comparison) -> str:
-    """How much and where they differ, and the steps on either side since they parted."""
+@lru_cache(COMPARED)
+def _comparison(store: Store, session: str, one: str, other: str) -> str:
+    """How much and where two revisions differ, and the steps on either side since they parted."""
+    graph = history.graph(store, session)
+    shown, beside = graph.by_id[one], graph.by_id[other]
+    found = comparing.compare(store, graph, shown, beside)
     changes = sorted((*found.regions, *found.places), key=lambda one: -one.mean)[:CHANGES]
     rows = "".join(
         f"<tr><td>{escape(one.where)}</td><td>{one.changed:.0%}</td><td>{one.mean:.1f}</td></tr>" for one in changes
     )
     head = "<tr><th>where</th><th>pixels that differ</th><th>mean difference (ΔE)</th></tr>"
     parted = f"since #{found.base.seq}" if found.base else "different photos"
-    ours, theirs = (_side(one, steps, parted) for one, steps in zip((view.shown, beside), found.steps, strict=True))
+    ours, theirs = (_side(one, steps, parted) for one, steps in zip((shown, beside), found.steps, strict=True))
     table = f"<table class='changes'>{head}{rows}</table>"
     return f"<p class='facts'>{escape(found.sentence)}</p><div class='sides'>{theirs}{ours}</div>{table}"
 

@@ -9,11 +9,12 @@ import streamlit as st
 from agent.assistant import Upload
 from agent.plan import Command, Plan
 from agent.planning import Focus
-from sessions.errors import PentimentoError
+from sessions.errors import NotFound, PentimentoError
 from sessions.identity import REVISION_PREFIX
 from sessions.store import Store
 from sessions.values import Region
 from ui import place, plancard
+from ui.labels import plain
 from ui.view import View
 from ui.worker import Call, Worker
 
@@ -37,21 +38,22 @@ def begin(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), p
     """Send a message and wait for it in this tab: for a moment here, so that what is quick is drawn at once, and then
     as a turn that runs."""
     here = view.place
-    focus = Focus(REVISION_PREFIX + here.at if here.at else None, region(here.mark))
+    at = REVISION_PREFIX + here.at if here.at else None
+    focus = Focus(at, region(here.mark) if plan is None else None)  # what was drawn is for words, not for a click
     call = Call(here.session, text, files, view.branch, focus, plan)
     if here.review and plan is None:
         propose(worker, call)
     else:
         worker.start(call)
         worker.wait(call.request_id, QUICK_SECONDS)
-    place.move(request=call.request_id, branch=view.branch, beside="", mark="", mode="")
+    place.move(request=call.request_id, branch=view.branch, beside="", mode="", mark="" if plan is None else here.mark)
 
 
 def instead(worker: Worker, view: View, plan: Plan) -> None:
     """Take the last message back and do its plan again, changed; the line taken back stays in the tree."""
     first, *rest = plan.steps
-    if first.base is not None and first.base.startswith(REVISION_PREFIX):
-        first = first.model_copy(update={"base": None})  # where the undo leads
+    if not (first.base or "").startswith(REVISION_PREFIX):
+        first = first.model_copy(update={"base": None})  # an attached photo is where the undo leads
     told = ", ".join(plancard.words(step) for step in plan.steps)
     changes = {"command": Command(name="undo"), "steps": (first, *rest), "then": None, "ask": None}
     send(worker, view, f"Instead: {told}"[:TOLD], plan=plan.model_copy(update=changes))
@@ -98,12 +100,12 @@ def header(store: Store, view: View) -> None:
     """Pentimento · session ▾ · branch ▾ · settings."""
     with st.container(key="header", horizontal=True, vertical_alignment="center"):
         st.html("<h1 class='wordmark'>Pentimento</h1>")
-        with st.popover(view.graph.session.name or view.place.session[:8], help="Your sessions"):
+        with st.popover(plain(view.graph.session.name or view.place.session[:8]), help="Your sessions"):
             _sessions(store, view)
-        with st.popover(f"branch {view.branch}", help="The branches of this session"):
+        with st.popover(f"branch {plain(view.branch)}", help="The branches of this session"):
             _branches(view)
         with st.popover("Settings"):
-            _settings(view)
+            _settings(store, view)
 
 
 def _sessions(store: Store, view: View) -> None:
@@ -111,19 +113,19 @@ def _sessions(store: Store, view: View) -> None:
         place.go(session="", branch="", at="", beside="", request="", mark="", mode="")
     for session in store.sessions(LISTED):
         here = session.id == view.place.session
-        label = f"{session.name} · {session.seq} pictures"
+        label = f"{plain(session.name)} · {session.seq} pictures"
         if st.button(label, key=f"session-{session.id}", disabled=here, width="stretch"):
             place.go(session=session.id, branch="", at="", beside="", request="", mark="", mode="")
 
 
 def _branches(view: View) -> None:
     for name, head in sorted(view.graph.branches.items()):
-        label = f"{name} · #{view.graph.by_id[head].seq}"
+        label = f"{plain(name)} · #{view.graph.by_id[head].seq}"
         if st.button(label, key=f"branch-{name}", disabled=name == view.branch, width="stretch"):
             place.go(branch=name, at="", beside="", request="", mark="", mode="")
 
 
-def _settings(view: View) -> None:
+def _settings(store: Store, view: View) -> None:
     review = st.toggle(
         "Show me each plan before it runs", bool(view.place.review), help="Change amounts, drop or reorder steps first."
     )
@@ -131,18 +133,14 @@ def _settings(view: View) -> None:
         place.go(review="1" if review else "")
     st.caption("Light or dark: the menu at the top right, Settings.")
     st.caption("Everything here works without a model, a GPU or the network. Your data stays in one folder:")
-    st.code(str(store_home()), language=None)
+    st.code(str(store.home), language=None)
 
 
-def store_home() -> str:
-    from ui.server import desk
-
-    return str(desk().gallery.store.home)
-
-
-def lost(missing: PentimentoError) -> None:
-    """The address names a session that is not there."""
-    st.error(f"{missing.message}")
+def failed(failure: PentimentoError) -> None:
+    """Instead of a page that cannot be shown: why, and what can be done."""
+    st.error(plain(str(failure)))
+    if not isinstance(failure, NotFound) and st.button("Try again"):
+        st.rerun()
     if st.button("Start with a photo"):
         st.query_params.clear()
         st.rerun()

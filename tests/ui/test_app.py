@@ -3,18 +3,21 @@
 from pathlib import Path
 
 import pytest
+from skimage import data
 from streamlit.testing.v1 import AppTest
 
 from agent.assistant import Assistant
 from agent.plan import Command, Plan, PlanStep
 from agent.planners.given import Given
-from sessions import history
-from sessions.errors import StorageError
+from sessions import history, turns
+from sessions.errors import PlanError, StorageError
 from sessions.store import Store
 from tests.agent.conftest import cat, png  # noqa: F401
-from ui import canvas, server
+from tools import regions
+from ui import canvas, plancard, server
 from ui.gallery import Gallery
 from ui.place import short
+from ui.stage import Painted
 from ui.timeline import Pick
 from ui.worker import Worker
 
@@ -115,3 +118,110 @@ def test_redo_is_offered_for_what_was_undone_on_this_branch(two, store, session,
     does("main", command=Command(name="redo"))
     assert button(page(s=session, b="main"), "Redo").disabled
     assert not button(page(s=session, b="sepia"), "Redo").disabled
+
+
+# What is said where something goes wrong
+
+
+def test_a_store_that_fails_is_a_sentence_and_can_be_tried_again(session, monkeypatch):
+    def refused(*_):
+        raise StorageError("The disk refused.", "Make some room.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(history, "graph", refused)
+        app = page(s=session)
+        assert [one.value for one in app.error] == [r"The disk refused\. Make some room\."]
+    button(app, "Try again").click()
+    assert not run(app).error
+
+
+def test_a_session_that_is_not_there_leads_back_to_the_beginning(store):
+    app = page(s="0" * 32)
+    assert app.error
+    button(app, "Start with a photo").click()
+    assert button(run(app), "Use the cat")
+
+
+@pytest.mark.parametrize(("field", "typed"), [("size", "abc"), ("size", "20000%"), ("most", "lots")])
+def test_a_download_that_cannot_be_is_a_sentence_and_no_link(session, field, typed):
+    app = page(s=session)
+    assert any("as .jpg" in one.proto.body for one in app.get("html"))
+    app.text_input(key=field).set_value(typed)
+    run(app)
+    assert app.error and not any("as .jpg" in one.proto.body for one in app.get("html"))
+
+
+def test_an_answer_drawn_to_a_question_that_is_over_is_an_error_and_marks_nothing(store, session, does, monkeypatch):
+    monkeypatch.setattr(regions, "SURE", 2.0)
+    assert does("main", PlanStep(tool="blur", region={"words": "the top half"})).state == "waiting"
+    monkeypatch.setattr(Assistant, "amend", refuses)
+    drawn = [Painted(box=(0.1, 0.1, 0.5, 0.5)), None]
+    monkeypatch.setattr(canvas, "stage", lambda *_: drawn.pop() if drawn else None)
+    app = page(s=session, b="main")
+    run(app)
+    assert [one.value for one in app.error] == [r"It is over\."] and "mark" not in app.query_params
+
+
+def refuses(*_):
+    raise PlanError("It is over.")
+
+
+def test_two_photos_that_cannot_be_compared_are_a_sentence(store, session, does):
+    beside = history.graph(store, session).revisions[0]
+    small = PlanStep(tool="flip", args={"axis": "horizontal"})
+    does("main", small, files=[("cup.png", png(data.coffee()[:90, :80]))])
+    app = page(s=session, b="cup", beside=short(beside.id))
+    assert "different sizes" in app.error[0].value
+    button(app, "Close").click()
+    assert not run(app).error
+
+
+def test_names_are_text_in_labels(store, cat):  # noqa: F811
+    session = Assistant(store, Given(Plan())).new(("![x](https://example.org/a.png) $a$", cat))[0]
+    assert button(page(s=session.id), r"\!\[x\]\(https\:")
+
+
+# Clicks
+
+
+def settled(app):
+    """The page once the turn has ended that it waits for."""
+    assert server.desk().worker.wait(app.query_params["turn"], PATIENCE)
+    return run(app)
+
+
+def edits(monkeypatch):
+    """The form of the last plan, sent once as it stands."""
+    sent = []
+    monkeypatch.setattr(plancard, "editor", lambda plan, *_: None if sent else sent.append(plan) or plan)
+
+
+def test_what_began_with_an_attached_photo_can_be_done_again(store, session, does, monkeypatch):
+    end = does("main", flip(), files=[("cup.png", png(data.coffee()[:90, :80]))])
+    edits(monkeypatch)
+    settled(page(s=session, b=end.branch))
+    assert heads(store, session) == {"main": 1, "cup": 4}
+    assert turns.recent(store, session, 1)[-1].state == "done"
+
+
+def test_what_is_drawn_on_the_picture_is_for_the_next_words_and_not_for_a_click(store, session, does, monkeypatch):
+    does("main", PlanStep(tool="adjust", args={"exposure": 0.3}))
+    edits(monkeypatch)
+    app = settled(page(s=session, b="main", mark="box:0.1000,0.1000,0.5000,0.5000"))
+    made = history.graph(store, session).revisions[-1]
+    assert made.seq == 3 and made.step.region is None and made.mask is None
+    assert app.query_params["mark"].startswith("box:")
+
+
+@pytest.mark.parametrize(
+    ("step", "offered"),
+    [
+        (PlanStep(tool="blur", region={"box": [0.2, 0.2, 0.6, 0.6]}), True),
+        (PlanStep(tool="text", args={"text": "hello"}), False),
+    ],
+)
+def test_a_mask_is_corrected_where_the_step_has_a_place(session, does, step, offered):
+    does("main", step)
+    app = page(s=session, b="main")
+    app.session_state["mode"] = "mask"
+    assert any("Correct the mask" in one.label for one in run(app).button) is offered
