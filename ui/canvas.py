@@ -12,7 +12,7 @@ import streamlit as st
 from agent import comparing, export
 from agent.plan import Plan
 from agent.telling import duration, title
-from sessions import history, uploads
+from sessions import history
 from sessions.errors import BadArguments, PentimentoError
 from sessions.history import Graph
 from sessions.store import Store
@@ -181,6 +181,7 @@ def _choose(drawn: str) -> None:
     """Another mode of the canvas than the one drawn; only the fragment of the picture is drawn again."""
     chosen = st.session_state[CONTROL] or ""
     if chosen != drawn:  # a segmented control also reports a change when it is first drawn
+        st.session_state[frame.DRAFT] = None
         place.move(mode=chosen)
 
 
@@ -243,11 +244,12 @@ def _downloads(view: View) -> None:
 
 def _drawn(worker: Worker, view: View, drawn: Painted) -> None:
     """A painted mask or a box: the answer to a question about a mask, or the place of the next message."""
+    st.session_state[frame.DRAFT] = (view.shown.id, drawn) if drawn.draft else None
+    if drawn.draft:
+        return
     if drawn.cancelled:
         place.go(mode="", mark="")
-    mark = "box:" + ",".join(f"{edge:.4f}" for edge in drawn.box or ())
-    if drawn.mask is not None:
-        mark = f"mask:{uploads.drawn(worker.assistant.store, view.place.session, drawn.mask).sha256}"
+    mark = frame.mark_of(worker.assistant.store, view.place.session, drawn)
     region = frame.region(mark)
     if view.marking and view.open is not None and region is not None:
         plan = Plan.model_validate(view.open.plan)

@@ -9,14 +9,19 @@ import streamlit as st
 from agent.assistant import Upload
 from agent.plan import Command, Plan
 from agent.planning import Focus
+from sessions import uploads
 from sessions.errors import NotFound, PentimentoError
 from sessions.identity import REVISION_PREFIX
 from sessions.store import Store
 from sessions.values import Region
 from ui import place, plancard
 from ui.labels import plain
+from ui.stage import Painted
 from ui.view import View
 from ui.worker import Call, Worker
+
+DRAFT = "draft"
+"""Under which name a tab remembers what is being drawn and on which revision: a message may come before it is done."""
 
 QUICK_SECONDS = 0.4
 """How long a message may hold up the drawing of the page."""
@@ -39,7 +44,8 @@ def begin(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), p
     as a turn that runs."""
     here = view.place
     at = REVISION_PREFIX + here.at if here.at else None
-    focus = Focus(at, region(here.mark) if plan is None else None)  # what was drawn is for words, not for a click
+    mark = "" if plan is not None else here.mark or _drafted(worker, view)  # what is drawn is for words, not a click
+    focus = Focus(at, region(mark))
     call = Call(here.session, text, files, view.branch, focus, plan)
     if here.review and plan is None:
         propose(worker, call)
@@ -70,6 +76,27 @@ def propose(worker: Worker, call: Call) -> None:
 def command(worker: Worker, view: View, text: str, **what: object) -> None:
     """Send a session command that was clicked."""
     send(worker, view, text, plan=Plan(command=Command.model_validate(what)))
+
+
+def mark_of(store: Store, session: str, drawn: Painted) -> str:
+    """What was drawn on the picture as an address has it; a mask is kept among the session's assets for it."""
+    if drawn.mask is not None:
+        return f"mask:{uploads.drawn(store, session, drawn.mask).sha256}"
+    return "box:" + ",".join(f"{edge:.4f}" for edge in drawn.box or ())
+
+
+def _drafted(worker: Worker, view: View) -> str:
+    """The mark of what is being drawn; empty where nothing is, or where it is drawn as an answer or a correction."""
+    of, drawn = st.session_state.pop(DRAFT, None) or ("", None)
+    if (
+        drawn is None
+        or drawn.cancelled
+        or of != view.shown.id
+        or view.marking
+        or place.here().mode not in ("brush", "box")
+    ):
+        return ""
+    return mark_of(worker.assistant.store, view.place.session, drawn)
 
 
 def region(mark: str) -> Region | None:

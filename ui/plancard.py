@@ -23,7 +23,7 @@ _mount = st.components.v2.component(
     "pentimento.plan",
     html='<form class="plan"><ol></ol><div class="actions"></div></form>',
     css=(_STATIC / "plan.css").read_text(encoding="utf-8"),
-    js=(_STATIC / "plan.js").read_text(encoding="utf-8"),
+    js="\n".join((_STATIC / name).read_text(encoding="utf-8") for name in ("shared.js", "plan.js")),
 )
 
 

@@ -20,11 +20,12 @@ from PIL import Image
 
 from sessions.values import Pixels
 
-MAX_BYTES = 2 * 1024 * 1024
-"""Longest base64 text of a painted mask that is decoded."""
+MAX_BYTES = 6 * 1024 * 1024
+"""Longest base64 text of a painted mask that is decoded: enough for the noisiest one that `static/mask.js` can make."""
 MAX_SIDE = 2048
 
 _STATIC = Path(__file__).parent / "static"
+_SCRIPTS = ("shared.js", "picture.js", "mask.js", "stage.js")
 _HTML = """
 <div class="stage">
   <div class="area" tabindex="0" role="group">
@@ -82,11 +83,13 @@ class Scene:
 class Painted:
     """What came of `brush` or `box`: a mask, or a box (x0, y0, x1, y1) in fractions; neither where it was cancelled.
 
-    `mask`: (h, w) uint8, 255 inside, in the picture's aspect with at most 1024 pixels on the longer side.
+    `mask`: (h, w) uint8, 255 inside, in the picture's aspect with at most 1024 pixels on the longer side. `draft`: it
+    is still being drawn.
     """
 
     mask: Pixels | None = None
     box: tuple[float, float, float, float] | None = None
+    draft: bool = False
 
     @property
     def cancelled(self) -> bool:
@@ -97,7 +100,7 @@ _mount = st.components.v2.component(
     "pentimento.stage",
     html=_HTML,
     css=(_STATIC / "stage.css").read_text(encoding="utf-8"),
-    js="\n".join((_STATIC / name).read_text(encoding="utf-8") for name in ("picture.js", "mask.js", "stage.js")),
+    js="\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS),
 )
 
 
@@ -111,13 +114,14 @@ def painted(value: object) -> Painted | None:
     """What the browser sent, or None where it is not what our script sends. Trusts nothing of it."""
     if not isinstance(value, dict):
         return None
+    draft = value.get("draft") is True
     if value.get("cancelled") is True:
-        return Painted()
+        return Painted(draft=draft)
     if "box" in value:
         box = _box(value["box"])
-        return Painted(box=box) if box else None
+        return Painted(box=box, draft=draft) if box else None
     mask = _mask(value.get("mask"))
-    return None if mask is None else Painted(mask=mask)
+    return None if mask is None else Painted(mask=mask, draft=draft)
 
 
 def _box(value: object) -> tuple[float, float, float, float] | None:

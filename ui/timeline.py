@@ -60,7 +60,7 @@ _mount = st.components.v2.component(
     "pentimento.timeline",
     html=_HTML,
     css=(_STATIC / "timeline.css").read_text(encoding="utf-8"),
-    js=(_STATIC / "timeline.js").read_text(encoding="utf-8"),
+    js="\n".join((_STATIC / name).read_text(encoding="utf-8") for name in ("shared.js", "timeline.js")),
 )
 
 

@@ -32,7 +32,9 @@ scenes = {
 scenes["moved"] = scenes["look"]
 with st.container() if flip and query["scene"] == "moved" else nullcontext():
     painted = stage(scenes[query["scene"]], key="stage")
-if painted is not None:
+if painted is not None and painted.draft:
+    st.text("drawing " + ("a box" if painted.box else "nothing" if painted.cancelled else "a mask"))
+elif painted is not None:
     if painted.mask is not None:
         np.save("mask.npy", painted.mask)
     st.text(f"painted {painted.box or 'mask' if not painted.cancelled else 'nothing'}")
@@ -227,6 +229,14 @@ def test_a_rerun_keeps_the_strokes(stage, site):
     page.wait_for_function(f"{BOX}.querySelector('.bar').classList.contains('busy')")
     page.get_by_role("button", name="Use this mask").click()
     assert mask_of(page, site)[341, 512] == 255
+
+
+def test_what_is_drawn_is_told_before_it_is_handed_over(stage):
+    page = stage("brush")
+    drag(page, (0.2, 0.5), (0.8, 0.5))
+    page.get_by_text("drawing a mask").wait_for()
+    page.get_by_role("button", name="Undo stroke").click()
+    page.get_by_text("drawing nothing").wait_for()
 
 
 def test_painting_by_keys(stage, site):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from skimage import data
 from streamlit.testing.v1 import AppTest
@@ -225,3 +226,25 @@ def test_a_mask_is_corrected_where_the_step_has_a_place(session, does, step, off
     app = page(s=session, b="main")
     app.session_state["mode"] = "mask"
     assert any("Correct the mask" in one.label for one in run(app).button) is offered
+
+
+@pytest.mark.parametrize(("drawn", "changed"), [((40, 60), True), (None, False)])
+def test_what_is_being_painted_goes_with_a_message_that_is_sent_before_it_is_handed_over(
+    store, session, monkeypatch, drawn, changed
+):
+    mask = np.zeros((200, 240), np.uint8)
+    mask[40:80, 60:100] = 255
+    drafts = [Painted(mask=mask if drawn else None, draft=True)]
+    monkeypatch.setattr(canvas, "stage", lambda *_: drafts.pop() if drafts else None)
+    server.desk().worker.assistant.planner = Given(Plan(steps=(sepia(),)))
+    app = AppTest.from_file(str(PAGE), default_timeout=PATIENCE)
+    app.session_state["mode"] = "brush"
+    app.query_params["s"] = session
+    run(app).chat_input(key="say").set_value("make it sepia")
+    settled(run(app))
+    made = history.graph(store, session).revisions[-1]
+    assert made.seq == 2 and (made.mask is not None) is changed
+    if drawn:
+        assert np.array_equal(
+            store.picture(session, made.mask).pixels[drawn[0] :, drawn[1] :][:40, :40], mask[40:80, 60:100]
+        )

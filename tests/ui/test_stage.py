@@ -40,6 +40,20 @@ def test_a_box():
     assert painted({"box": [0, 0.25, 1, 0.5]}).box == (0.0, 0.25, 1.0, 0.5)
 
 
+def noisy(side: int) -> bytes:
+    return png(Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 4), np.uint8)))
+
+
+def test_the_noisiest_mask_that_the_brush_can_make_is_one():
+    assert painted(sent(noisy(1024))).mask.shape == (1024, 1024)
+
+
+def test_a_draft_is_known_as_one():
+    assert painted(sent(GOOD) | {"draft": True}).draft and not painted(sent(GOOD)).draft
+    nothing = painted({"cancelled": True, "draft": True})
+    assert nothing.draft and nothing.cancelled
+
+
 def test_cancelled():
     assert painted({"cancelled": True}).cancelled
 

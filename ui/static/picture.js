@@ -4,9 +4,6 @@
 const MAX_ZOOM = 8;
 const FADE = 200; // ms
 
-const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-
 async function decoded(url) {
   const image = new Image();
   image.src = url;

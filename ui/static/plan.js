@@ -88,7 +88,3 @@ function read(item) {
   }
   return { step: Number(item.dataset.step), args };
 }
-
-function element(name, properties = {}) {
-  return Object.assign(document.createElement(name), properties);
-}

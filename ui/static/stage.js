@@ -166,7 +166,7 @@ class Stage {
       const passed = e.getCoalescedEvents?.() ?? [];
       this.mask.extend(stroke, (passed.length ? passed : [e]).map((p) => this.spot(p)));
     };
-    return { move, cancel: () => this.act("undo") };
+    return { move, end: () => this.tellDraft(), cancel: () => this.act("undo") };
   }
 
   boxing(event) {
@@ -179,6 +179,7 @@ class Stage {
       const [x0, y0, x1, y1] = this.box ?? [0, 0, 0, 0];
       if (Math.min(x1 - x0, y1 - y0) < 0.005) this.showBox(null);
       this.tell(this.box ? "" : "Drag a box over the picture.");
+      this.tellDraft();
     };
     return { move, end, cancel: end };
   }
@@ -288,6 +289,7 @@ class Stage {
       this.moveBrush([0, 0]);
       this.pen = this.pen ? null : this.startStroke(this.at);
       this.tell(this.pen ? "The brush is down." : "The brush is up.");
+      if (!this.pen) this.tellDraft();
     };
     const over = () => this.act(this.erasing ? "paint" : "erase");
     const ends = { "Ctrl+z": () => this.act("undo"), Enter: () => this.act("use"), Escape: () => this.act("cancel") };
@@ -312,6 +314,7 @@ class Stage {
     const [u, v] = [clamp(dx / 50, sizing ? x0 - x1 + 0.02 : -x0, 1 - x1), clamp(dy / 50, sizing ? y0 - y1 + 0.02 : -y0, 1 - y1)];
     this.showBox(sizing ? [x0, y0, x1 + u, y1 + v] : [x0 + u, y0 + v, x1 + u, y1 + v]);
     this.tell("");
+    this.tellDraft();
   }
 
   // Buttons, and the keys that stand for them.
@@ -321,7 +324,7 @@ class Stage {
     if (name === "paint" || name === "erase") this.erasing = name === "erase";
     if (name === "undo") this.mask.strokes.pop();
     if (name === "clear") this.mask.strokes.push({ clear: true });
-    if (name === "undo" || name === "clear") this.redraw();
+    if (name === "undo" || name === "clear") this.redraw(), this.tellDraft();
     this.tell("");
     if (name === "cancel") this.send({ cancelled: true });
     if (name === "use" && this.scene.mode === "box") this.useBox();
@@ -335,6 +338,12 @@ class Stage {
   useMask() {
     if (this.mask.empty) return this.tell("Nothing is painted yet.");
     this.send({ mask: this.mask.png() });
+  }
+
+  // What is drawn so far, as a message may be sent before it is handed over.
+  tellDraft() {
+    if (this.scene.mode === "box") this.send({ ...(this.box ? { box: this.box } : { cancelled: true }), draft: true });
+    else this.send({ ...(this.mask.empty ? { cancelled: true } : { mask: this.mask.png() }), draft: true });
   }
 }
 

@@ -7,13 +7,6 @@ const THUMB = 56;
 const SVG = "http://www.w3.org/2000/svg";
 const STEP_KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
 
-const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
-
-function element(tag, className, text = "") {
-  return Object.assign(document.createElement(tag), { className, textContent: text });
-}
-
 // An SVG path along right-angled points, with its corners rounded.
 function rounded(points, radius = 8) {
   const [start, ...rest] = points;
@@ -127,15 +120,15 @@ class Timeline {
     const [image, number, flags] = button.children;
     if (image.getAttribute("src") !== node.thumb) image.src = node.thumb;
     number.textContent = here ? `#${node.seq} here` : `#${node.seq}`;
-    flags.replaceChildren(...node.flags.map((name) => element("span", "flag", name)));
+    flags.replaceChildren(...node.flags.map((name) => element("span", { className: "flag", textContent: name })));
   }
 
   newNode(node) {
-    const button = Object.assign(element("button", "node"), { type: "button", tabIndex: -1 });
+    const button = element("button", { className: "node", type: "button", tabIndex: -1 });
     button.dataset.id = node.id;
     button.setAttribute("role", "treeitem");
-    const image = Object.assign(element("img", "thumb"), { loading: "lazy", draggable: false, alt: "" });
-    button.append(image, element("span", "number"), element("span", "flags"));
+    const image = element("img", { className: "thumb", loading: "lazy", draggable: false, alt: "" });
+    button.append(image, element("span", { className: "number" }), element("span", { className: "flags" }));
     this.buttons.set(node.id, button);
     this.tree.append(button);
     return button;
@@ -161,8 +154,9 @@ class Timeline {
     this.lanes.replaceChildren(
       ...this.data.lanes.map((lane, row) => {
         const names = lane.names.join(", ");
-        const button = element("button", "lane", names || (lane.tip ? "merged" : row === firstUndone ? "undone" : ""));
-        Object.assign(button, { type: "button", title: names ? `Continue from ${names}` : "", disabled: !lane.tip });
+        const label = names || (lane.tip ? "merged" : row === firstUndone ? "undone" : "");
+        const button = element("button", { className: "lane", type: "button", textContent: label });
+        Object.assign(button, { title: names ? `Continue from ${names}` : "", disabled: !lane.tip });
         button.classList.toggle("named", Boolean(names));
         button.classList.toggle("current", lane.current);
         button.style.top = `${row * ROW}px`;
@@ -249,7 +243,7 @@ class Timeline {
     this.hover(null);
     this.menu.replaceChildren(
       ...items.map(([text, action]) => {
-        const item = Object.assign(element("button", "", text), { type: "button" });
+        const item = element("button", { type: "button", textContent: text });
         item.setAttribute("role", "menuitem");
         item.addEventListener("click", () => {
           this.closeMenu();
@@ -348,7 +342,7 @@ class Timeline {
     this.drag.moving = true;
     this.drag.button.setPointerCapture(event.pointerId);
     this.drag.button.classList.add("lifted");
-    this.ghost.replaceChildren(Object.assign(element("img", "thumb"), { src: this.drag.node.thumb, alt: "" }));
+    this.ghost.replaceChildren(element("img", { className: "thumb", src: this.drag.node.thumb, alt: "" }));
     this.ghost.showPopover();
   }
 
