@@ -74,8 +74,7 @@ def spot(picture: Picture, at: str | None, stands_cut: bool) -> Generator[float,
 def _side(words: str, size: tuple[int, int], stands_cut: bool) -> Spot | None:
     """A place of the picture itself, its middle where nothing is said."""
     plain = [w for w in words.split() if w not in {"the", "in", "at", "on", "to", "into", "a"}]
-    corner = plain in (["corner"], ["a", "corner"])
-    place = place_of(["bottom", "right"] if corner else plain) if plain else place_of(["middle"])
+    place = place_of({"": ["middle"], "corner": ["bottom", "right"]}.get(" ".join(plain), plain))
     if place is None:
         return None
     (width, height), (x0, y0, x1, y1) = size, place.boxes[0]

@@ -136,7 +136,7 @@ def texture(finest: Scale, rng: np.random.Generator) -> Generator[None, None, In
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class SourceMap:
     """Which place of a small A, `y`, `x` (h, w), each pixel of a small B copies.
 
     grid: the small A's (height, width); sheet: its texture at any size, (H, W, 3), from which pieces are cut.
@@ -148,33 +148,34 @@ class Plan:
     sheet: Floats
 
 
-def plan_of(source: Index, grid: tuple[int, int], sheet: Floats) -> Plan:
+def source_map(source: Index, grid: tuple[int, int], sheet: Floats) -> SourceMap:
     y, x = np.divmod(source, grid[1])
-    return Plan(y.astype(np.float32), x.astype(np.float32), grid, sheet)
+    return SourceMap(y.astype(np.float32), x.astype(np.float32), grid, sheet)
 
 
-def laid(plan: Plan, box: Box, size: tuple[int, int]) -> Floats:
+def laid(sources: SourceMap, box: Box, size: tuple[int, int]) -> Floats:
     """The texture in a box of a B of `size` (width, height), (h, w, 3).
 
     Each pixel lies between four of the small B, which vote by nearness: where they copy from one place it is an exact
     copy of the sheet, between two pieces a fade.
     """
     x0, y0, x1, y1 = box
-    h, w = plan.y.shape
+    h, w = sources.y.shape
     y, x = scaled(y0, y1, h / size[1])[:, None], scaled(x0, x1, w / size[0])[None]
     out = np.zeros((y1 - y0, x1 - x0, 3), np.float32)
     for dy in (0, 1):
         for dx in (0, 1):
             cy, cx = np.floor(y) + dy, np.floor(x) + dx
             nearness: Floats = (1 - np.abs(y - cy)) * (1 - np.abs(x - cx))
-            out += times(piece(plan, (y, x), (np.clip(cy, 0, h - 1), np.clip(cx, 0, w - 1))), nearness)
+            out += times(piece(sources, (y, x), (np.clip(cy, 0, h - 1), np.clip(cx, 0, w - 1))), nearness)
     return out
 
 
-def piece(plan: Plan, at: tuple[Floats, Floats], cell: tuple[Floats, Floats]) -> Floats:
+def piece(sources: SourceMap, at: tuple[Floats, Floats], cell: tuple[Floats, Floats]) -> Floats:
     """The sheet's colours at places (y, x) of the small B, if they copy from where the pixels `cell` of it copy."""
     inside = cell[0].astype(np.intp), cell[1].astype(np.intp)
-    zoom = plan.sheet.shape[0] / plan.grid[0], plan.sheet.shape[1] / plan.grid[1]
-    y = (plan.y[inside] + (at[0] - cell[0]) + 0.5) * np.float32(zoom[0]) - 0.5
-    x = (plan.x[inside] + (at[1] - cell[1]) + 0.5) * np.float32(zoom[1]) - 0.5
-    return np.asarray(cv2.remap(plan.sheet, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.float32)
+    sheet, (height, width) = sources.sheet, sources.grid
+    zoom = sheet.shape[0] / height, sheet.shape[1] / width
+    y = (sources.y[inside] + (at[0] - cell[0]) + 0.5) * np.float32(zoom[0]) - 0.5
+    x = (sources.x[inside] + (at[1] - cell[1]) + 0.5) * np.float32(zoom[1]) - 0.5
+    return np.asarray(cv2.remap(sheet, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.float32)

@@ -17,7 +17,7 @@ from tools.edits.darkroom.analogy import Args, analogy, evenness
 from tools.enlarging import carried_out, change_of
 from tools.imitation import imitate
 from tools.patchmatch import distance, improve, matches
-from tools.texturing import laid, plan_of
+from tools.texturing import laid, source_map
 
 SMALL = {name: cv2.resize(photo(name), (120, 90), interpolation=cv2.INTER_AREA) for name in ("coffee", "chelsea")}
 UNCHANGED = np.vstack([np.eye(3), np.zeros(3)]).astype(np.float32)
@@ -193,8 +193,8 @@ def test_what_a_photo_does_not_show_is_enlarged_as_it_is_whatever_the_box():
 def test_texture_copied_from_one_place_is_an_exact_copy():
     sheet = noise(40, 60).astype(np.float32)
     y, x = np.mgrid[:20, :30]
-    plan = plan_of(np.clip(y + 3, 0, 19) * 30 + np.clip(x + 5, 0, 29), (20, 30), sheet)
-    assert np.allclose(laid(plan, (0, 0, 48, 32), (60, 40)), sheet[6:38, 10:58], atol=0.01)
+    sources = source_map(np.clip(y + 3, 0, 19) * 30 + np.clip(x + 5, 0, 29), (20, 30), sheet)
+    assert np.allclose(laid(sources, (0, 0, 48, 32), (60, 40)), sheet[6:38, 10:58], atol=0.01)
 
 
 @given(st.integers(0, 999))

@@ -27,7 +27,7 @@ from tools.filters import box_mean
 from tools.imitation import ROWS, Told, imitate
 from tools.parts import CACHED_PIXELS, Box, edit_parts, unchanged
 from tools.pixels import Floats, bands, shrink
-from tools.texturing import Plan, Scale, laid, plan_of, texture
+from tools.texturing import Scale, SourceMap, laid, source_map, texture
 
 SIDE = 384
 """Longer side, in pixels, of the copies that are compared."""
@@ -75,21 +75,21 @@ def analogy(ctx: EditContext, args: Args) -> Edit:
     check_told(changed, told.a)
     change = change_of(b, told.b, told.colours)
     yield Progress(0.3, Picture(to_bytes(told.b)))
-    plan = yield from paced(texture_plan(ctx, (a, changed, b), told, rng), 0.3, 0.8, STEPS)
+    sources = yield from paced(texture_sources(ctx, (a, changed, b), told, rng), 0.3, 0.8, STEPS)
 
     def full_size(rgb: Pixels, box: Box) -> Pixels:
         out = carried_out(change, from_bytes(rgb), box, ctx.image.size)
-        if plan is not None:
-            out += laid(plan, box, ctx.image.size)
+        if sources is not None:
+            out += laid(sources, box, ctx.image.size)
         return np.asarray(cv2.addWeighted(to_bytes(out), args.amount, rgb, 1 - args.amount, 0.0), np.uint8)
 
     parts = ctx.image.width * ctx.image.height // CACHED_PIXELS
     return (yield from paced(edit_parts(ctx, full_size), 0.8, 1.0, parts))
 
 
-def texture_plan(
+def texture_sources(
     ctx: EditContext, small: tuple[Floats, Floats, Floats], told: Told, rng: np.random.Generator
-) -> Generator[None, None, Plan | None]:
+) -> Generator[None, None, SourceMap | None]:
     """Where B takes its texture from; None where A' has none. small: A, A' and B."""
     a, changed, b = small
     left = changed - told.a
@@ -107,7 +107,7 @@ def texture_plan(
     for rows, _, _ in bands(height, width, pixels=CACHED_PIXELS):
         sheet[rows] -= carried_out(change, big[rows], (0, rows.start, width, rows.stop), (width, height))
         yield
-    return plan_of(source, a.shape[:2], share * sheet)
+    return source_map(source, a.shape[:2], share * sheet)
 
 
 def check_same_view(a: Picture, changed: Picture) -> None:
