@@ -173,7 +173,7 @@ class Run:
             made_with={"device": "cpu", "weights": list(result.tool.weights)},
             facts=result.facts | measured(start.picture, result.edit) | {"bytes": kept.bytes},
         )
-        wanted = telling.name_for(step.tool, step.args.get("tone"))
+        wanted = telling.name_for(step.tool, step.args)
         revision, branch, forked = self._place(draft, base, wanted)
         self.branch = branch
         return Landed(revision, kept.image, branch, (*forked, Committed(revision, branch)))

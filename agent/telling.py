@@ -9,15 +9,31 @@ from sessions.values import Json, Region, Revision
 
 
 def branch_for(revision: Revision) -> str:
-    """The name of a branch that starts with, or at, this revision: its tone where it has one, its tool, its photo."""
+    """The name of a branch that starts with, or at, this revision: what its step did, or its photo."""
     if revision.step is None:
         return branch_name(revision.name, "photo")
-    return name_for(revision.step.tool, revision.step.args.get("tone"))
+    return name_for(revision.step.tool, revision.step.args)
 
 
-def name_for(tool: str, tone: object) -> str:
-    """`sepia` for a sepia monochrome, otherwise the tool's name."""
-    return branch_name(tone if isinstance(tone, str) and tone not in ("neutral", "") else tool)
+_EFFECTS = {
+    "exposure": ("darker", "brighter"),
+    "contrast": ("softer", "crisper"),
+    "saturation": ("paler", "richer"),
+    "temperature": ("cooler", "warmer"),
+}
+"""What an amount below 0 and one above it make of a picture."""
+
+
+def name_for(tool: str, args: Json) -> str:
+    """`sepia` for a sepia monochrome, `warmer` for what is mostly that, otherwise the tool's name."""
+    tone = args.get("tone")
+    if isinstance(tone, str) and tone not in ("neutral", ""):
+        return branch_name(tone)
+    amounts = {name: args[name] for name in _EFFECTS if isinstance(args.get(name), float | int) and args[name]}
+    if not amounts:
+        return branch_name(tool)
+    most = max(amounts, key=lambda name: abs(amounts[name]))
+    return _EFFECTS[most][amounts[most] > 0]
 
 
 def title(revision: Revision) -> str:
@@ -47,7 +63,8 @@ def _shown(name: str, value: object) -> str:
         return name if value else ""
     if isinstance(value, float | int):
         number = f"{value:+g}" if name not in _BARE | {"width", "height", "scale", "size"} else f"{value:g}"
-        return number if name in _BARE else f"{name} {number}"
+        unit = "°" if name == "degrees" else ""
+        return f"{number}{unit}" if name in _BARE else f"{name} {number}"
     if isinstance(value, list):
         return f"{name} {'×'.join(f'{v:g}' if isinstance(v, float | int) else str(v) for v in value)}"
     return str(value) if name in _BARE else f"{name} {value}"

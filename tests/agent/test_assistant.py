@@ -130,8 +130,8 @@ def test_a_head_that_moved_in_the_meantime_makes_a_sibling_branch(assistant, sto
     assistant.propose(session, plan, (), "slow")
     say(CROP)
     events = list(assistant.turn(session, plan, request_id="slow"))
-    assert end(events).branch == "adjust"
-    assert seqs(store, session, "adjust") == [3, 1]
+    assert end(events).branch == "warmer"
+    assert seqs(store, session, "warmer") == [3, 1]
     assert seqs(store, session, "main") == [2, 1]
 
 
