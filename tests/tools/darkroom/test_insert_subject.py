@@ -7,7 +7,7 @@ import pytest
 from sessions.errors import BadArguments, NotGrounded, Unsure
 from tests.tools.darkroom.tones import PHOTOS, ellipse, far
 from tests.tools.darkroom.two_pictures import fractions, together
-from tools import placing, regions
+from tools import regions
 from tools.edits.darkroom.insert_subject import insert_subject
 from tools.pixels import mask_box
 
@@ -107,7 +107,7 @@ def table(monkeypatch):
         yield 0.5
         return regions.Grounding(masks[region.words], 1.0, region.words)
 
-    monkeypatch.setattr(placing.regions, "ground_steps", ground_steps)
+    monkeypatch.setattr(regions, "ground_steps", ground_steps)
 
 
 def test_places_of_things(table):
