@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from agent.laying import Past, same_frame
+from agent.merging import said_by_both
 from agent.telling import place, title
 from sessions import lineage
 from sessions.errors import BadArguments
@@ -50,7 +51,8 @@ class Comparison:
 
     `difference`: uint8 (H, W), ΔE × LEVELS. `shared`: the share of `before` that both show. `changed`, `visible`: the
     shares of that which differ at all, and by VISIBLE or more. `places`: a grid of three by three; `regions`: the masks
-    of steps that only one of the two has, which are `steps`, before's and after's, since `base`.
+    of steps that only one of the two has in its picture, which are `steps`, before's and after's: a call that both made
+    in the same place is none.
     """
 
     before: Revision
@@ -109,10 +111,7 @@ class Comparison:
 def compare(store: Store, graph: Graph, before: Revision, after: Revision) -> Comparison:
     """Lay `after` onto `before` and measure; BadArguments where they are different photos of different sizes."""
     past, base = Past(store, graph), lineage.common(graph, before.id, after.id)
-    steps = (
-        lineage.steps_since(graph, before.id, after.id),
-        lineage.steps_since(graph, after.id, before.id),
-    )
+    steps = _only_one(past, before, after)
     one, other = past.load(before.image)[0], past.load(after.image)[0]
     onto, notes = _alignment(past, base, before, after)
     aligned, shown = _onto(other, onto, one.size)
@@ -140,6 +139,13 @@ def compare(store: Store, graph: Graph, before: Revision, after: Revision) -> Co
         tuple(measured.regions(past, before, (*steps[0], *steps[1]))),
         notes,
     )
+
+
+def _only_one(past: Past, before: Revision, after: Revision) -> tuple[tuple[Revision, ...], tuple[Revision, ...]]:
+    """The steps in the picture of the one and not of the other; what both did alike is in both, whosever it is."""
+    mine, other = lineage.apart(past.graph, before.id, after.id)
+    same = said_by_both(past, mine, other)
+    return tuple(s for s in mine if s.id not in same.values()), tuple(s for s in other if s.id not in same)
 
 
 def distance(one: Picture, other: Picture) -> Floats:

@@ -8,12 +8,13 @@
         else:                                             do it again, with its seed, its words grounded anew;
                                                           where that cannot be done: conflict
 
-"Since" is a difference of sets: what theirs has and ours has not, so that merging again brings only what is new and
-lines merged across each other need no guess at where they parted. Two steps of one tool whose masks meet but whose
-arguments differ are a conflict, because doing both might be doubling: two exposures, two crops, two captions in one
-place; but not two steps that set different arguments, a warmer and a brighter one. Steps of different tools are done
-one after the other. A conflict is never settled silently: the person chooses
-`ours` (leave their step out), `theirs` (leave ours out, and do again what came after it) or `both` (in order).
+"Since" is a difference of sets: what is in the picture of theirs and not in the history of ours, so that merging again
+brings only what is new, what ours once left out is not asked about twice, and lines merged across each other need no
+guess at where they parted. "Ours did" is a matter of pictures: what ours shows and theirs does not. Two steps of one
+tool whose masks meet but whose arguments differ are a conflict, because doing both might be doubling: two exposures,
+two crops, two captions in one place; but not two steps that set different arguments, a warmer and a brighter one.
+Steps of different tools are done one after the other. A conflict is never settled silently: the person chooses `ours`
+(leave their step out), `theirs` (leave ours out, and do again what came after it) or `both` (in order).
 
 A merge is a revision even where theirs only goes on from ours, so that undo takes back the whole of it, to the first
 parent, and the conversation can point at it.
@@ -37,7 +38,7 @@ from sessions import commits, lineage
 from sessions.commits import Claim, Draft
 from sessions.errors import BadArguments, EditError, NotGrounded, PentimentoError, PlanError, ToolFailed, Unsure
 from sessions.history import Graph
-from sessions.lineage import LEFT_OUT
+from sessions.lineage import COMPOSITED, LEFT_OUT, REPLAYED
 from sessions.store import Store
 from sessions.tiles import Tiled
 from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels, Revision, Step
@@ -68,8 +69,8 @@ class Merged:
     """A merge before it is durable. `mask`: where it differs from ours, None: it may anywhere.
 
     `facts`: the ids of the steps that were `composited`, `replayed` (of ours too, where something before them was left
-    out), found `already` there and `left_out` (of either side), and what was `decided`. `like`: a picture with the
-    tiles of most of it.
+    out), found `already` there and `left_out` (of either side), and what was `decided`; `sessions.lineage` reads them.
+    `like`: a picture with the tiles of most of it.
     """
 
     ours: Revision
@@ -98,12 +99,12 @@ def merge(store: Store, graph: Graph, ours: Revision, theirs: Revision, take: Ta
     if theirs.id in lineage.ancestors(graph, ours.id):
         return None
     past, decided = Past(store, graph), dict(take)
+    usual = decided.pop(ALL, None)
     while True:
-        end = yield from _Merging(past, ours, theirs, decided).run()
-        usual = take.get(ALL)
-        if isinstance(end, Merged) or usual is None or usual not in end.shown or end.step.id in decided:
+        end = yield from _Merging(past, ours, theirs, decided, usual).run()
+        if isinstance(end, Merged) or usual != "theirs" or usual not in end.shown or end.step.id in decided:
             return end
-        decided[end.step.id] = usual
+        decided[end.step.id] = usual  # leaves out what was walked over: only this choice begins anew
 
 
 def commit(store: Store, branch: str, merged: Merged, name: str, claim: Claim | None = None) -> Revision:
@@ -127,23 +128,28 @@ _CANNOT = (NotGrounded, Unsure, BadArguments, ToolFailed, PlanError)
 
 
 class _Merging:
-    """One walk over the steps of theirs, with what has been decided so far."""
+    """One walk over the steps of theirs, with what has been `decided` so far and what is `usual` for the rest."""
 
-    def __init__(self, past: Past, ours: Revision, theirs: Revision, decided: Take) -> None:
+    def __init__(
+        self, past: Past, ours: Revision, theirs: Revision, decided: dict[str, Choice], usual: Choice | None
+    ) -> None:
         self.past = past
         self.ours = ours
         self.theirs = theirs
         self.decided = decided
-        self.pending = lineage.steps_since(past.graph, theirs.id, ours.id)
-        mine = lineage.steps_since(past.graph, ours.id, theirs.id)
-        self.same = _said_by_both(past, mine, self.pending)
+        self.usual = usual
+        mine, other = lineage.apart(past.graph, ours.id, theirs.id)
+        known = lineage.ancestors(past.graph, ours.id)
+        self.pending = tuple(step for step in other if step.id not in known)
+        self.same = said_by_both(past, mine, other)
         self.only_ours = tuple(step for step in mine if step.id not in self.same.values())
-        self.done: dict[str, list[str]] = {"composited": [], "replayed": [], "already": [], LEFT_OUT: []}
+        self.done: dict[str, list[str]] = {COMPOSITED: [], REPLAYED: [], "already": [], LEFT_OUT: []}
         self.began = time.perf_counter()
 
     def run(self) -> Generator[Working, None, Merged | Conflict]:
         if self.ours.id in lineage.ancestors(self.past.graph, self.theirs.id):
-            self.done["composited"] += [step.id for step in self.pending]
+            self.done[COMPOSITED] += [step.id for step in self.pending]
+            self.done[LEFT_OUT] += [step.id for step in self.only_ours]
             return self._merged(self.past.canvas(self.theirs), self.theirs)
         canvas = yield from self._without(self._dropped())
         for index, step in enumerate(self.pending):
@@ -163,19 +169,18 @@ class _Merging:
     def _without(self, dropped: frozenset[str]) -> Generator[Working, None, Canvas]:
         """Ours, as it would be had the steps `dropped` not been made."""
         self.done[LEFT_OUT] += sorted(dropped)
-        start = lineage.without(self.past.graph, self.ours.id, dropped) or self.ours
+        start, rest = lineage.without(self.past.graph, self.ours.id, dropped)
         canvas = self.past.canvas(start)
-        for step in lineage.steps_since(self.past.graph, self.ours.id, start.id):
-            if step.id not in dropped:
-                laid, failure = composited(canvas, self.past, step), None
-                if laid is None:
-                    laid, failure = yield from self._tried(0, canvas, step)
-                    self.done["replayed"].append(step.id)
-                if laid is None:
-                    raise EditError(
-                        f"{title(step)} cannot be done without what ours did before ({failure}).", "Take ours, or both."
-                    )
-                canvas = laid
+        for step in rest:
+            laid, failure = composited(canvas, self.past, step), None
+            if laid is None:
+                laid, failure = yield from self._tried(0, canvas, step)
+                self.done[REPLAYED].append(step.id)
+            if laid is None:
+                raise EditError(
+                    f"{title(step)} cannot be done without what ours did before ({failure}).", "Take ours, or both."
+                )
+            canvas = laid
         return canvas
 
     def _against(self, step: Revision) -> tuple[Revision, ...]:
@@ -198,23 +203,32 @@ class _Merging:
         elif step.id in self.same:
             done, laid = "already", canvas
         elif (own := composited(canvas, self.past, step)) is not None:
-            done, laid = "composited", own
+            done, laid = COMPOSITED, own
         else:
             again = yield from self._again(index, canvas, step)
             if isinstance(again, Conflict):
                 return again
-            done, laid = "replayed", again
+            done, laid = again
         self.done[done].append(step.id)
         return laid
 
-    def _again(self, index: int, canvas: Canvas, step: Revision) -> Generator[Working, None, Canvas | Conflict]:
-        """A step done again; a Conflict where that may be doubling, or cannot be done and nobody has said what else."""
+    def _again(
+        self, index: int, canvas: Canvas, step: Revision
+    ) -> Generator[Working, None, tuple[str, Canvas] | Conflict]:
+        """A step done again; where that may be doubling, or cannot be done, what was chosen, or else a Conflict."""
         doubled = [one for one in self._doubled(step) if one.id not in self.done[LEFT_OUT]]
         laid, failure = yield from self._tried(index, canvas, step)
         if isinstance(failure, NotGrounded | Unsure):
             laid, _ = yield from self._tried(index, canvas, step, there=True)
-        if laid is not None and (self.decided.get(step.id) == "both" or not (doubled or failure)):
-            return laid
+        if laid is not None and not (doubled or failure):
+            return REPLAYED, laid
+        choice = self.decided.get(step.id, self.usual)
+        if choice == "both" and laid is not None:
+            self.decided[step.id] = choice
+            return REPLAYED, laid
+        if choice == "ours":
+            self.decided[step.id] = choice
+            return LEFT_OUT, canvas
         return self._conflict(canvas, step, laid, failure)
 
     def _tried(
@@ -246,7 +260,7 @@ class _Merging:
         moved = geometry.compose(geometry.invert(ours.frame), canvas.frame)
         still = same_frame(moved, IDENTITY) and canvas.picture.size == ours.picture.size
         mine = {step.id for step in self.only_ours}
-        changing = [*self.done["composited"], *self.done["replayed"], *(mine & set(self.done[LEFT_OUT]))]
+        changing = [*self.done[COMPOSITED], *self.done[REPLAYED], *(mine & set(self.done[LEFT_OUT]))]
         local = still and all(self.past.graph.by_id[step].mask is not None for step in changing)
         mask = _changed(ours.picture, canvas.picture) if local else None
         decided = [{"step": s.id, "took": self.decided[s.id]} for s in self.pending if s.id in self.decided]
@@ -259,7 +273,7 @@ class _Merging:
         )
 
 
-def _said_by_both(past: Past, mine: Sequence[Revision], theirs: Sequence[Revision]) -> dict[str, str]:
+def said_by_both(past: Past, mine: Sequence[Revision], theirs: Sequence[Revision]) -> dict[str, str]:
     """The steps of theirs that ours made too, word for word and in the same place: id → id, each once."""
     left, same = list(mine), {}
     for step in theirs:

@@ -98,10 +98,10 @@ _REGION: TypeAdapter[Words | Box | Brush | None] = TypeAdapter(Words | Box | Bru
 def recipe_of(graph: Graph, revision: Revision) -> Recipe:
     """The steps from the photo to this revision; NotFound for a photo as it came, PlanError for too long a line.
 
-    A merge counts as what was merged: the steps of ours, then those of theirs since they parted, but what it left out.
+    A merge counts as what is in its picture: the steps of ours that it kept, then those of theirs that it brought.
     """
     root = list(graph.line(revision.id))[-1]
-    done = lineage.steps_since(graph, revision.id, root.id)
+    done = lineage.steps(graph, revision.id)
     if not done:
         raise NotFound(
             f"#{revision.seq} {root.name} is the photo as it came; there are no steps to do again.",

@@ -1,17 +1,22 @@
-"""What two revisions share and what each has of its own: ancestors, the best common one, the steps since.
+"""What is in the picture of a revision, and what two revisions share: steps, ancestors, the best common one.
 
-Reads a `Graph`; no database, no pixels. History is a DAG: a merge has two parents, and both count.
+Reads a `Graph`; no database, no pixels. History is a DAG: a merge has two parents, and both count as its history. What
+is in its picture is less: what it left out is not, and of two steps that were the same call only one is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from sessions.history import Graph
 from sessions.values import Revision
 
-LEFT_OUT = "left_out"
-"""The fact of a merge that lists the steps which it brought along as history but not as pixels."""
+COMPOSITED, REPLAYED, LEFT_OUT = "composited", "replayed", "left_out"
+"""Facts of a merge, lists of steps: whose pixels it took over, which it did again, which of either side it left out.
+
+Left out is a word about the picture of that one merge. Another line may have the same step, and where both meet that
+line keeps it.
+"""
 
 
 def ancestors(graph: Graph, revision: str) -> frozenset[str]:
@@ -38,32 +43,52 @@ def common(graph: Graph, one: str, other: str) -> Revision | None:
     return graph.by_id[best[0]] if best else None
 
 
-def since(graph: Graph, revision: str, other: str) -> tuple[Revision, ...]:
-    """The revisions that `revision` has and `other` has not, parents first, a first parent's line before a second's."""
-    return tuple(_in_order(graph, revision, ancestors(graph, other)))
+def steps(graph: Graph, revision: str) -> tuple[Revision, ...]:
+    """The steps that are in the picture of a revision, in the order in which they came into it, each once."""
+    return _pictures(graph, revision)[revision]
 
 
-def steps_since(graph: Graph, revision: str, other: str) -> tuple[Revision, ...]:
-    """Of `since`, those in which a tool was used and that no merge on the way left out."""
-    found = since(graph, revision, other)
-    gone = {left for merge in found if len(merge.parents) == 2 for left in merge.facts.get(LEFT_OUT, ())}
-    return tuple(one for one in found if one.step is not None and one.id not in gone)
+def apart(graph: Graph, one: str, other: str) -> tuple[tuple[Revision, ...], tuple[Revision, ...]]:
+    """The steps that are in the picture of `one` and not in that of `other`, and the other way round; in order."""
+    mine, theirs = steps(graph, one), steps(graph, other)
+    both = {step.id for step in mine} & {step.id for step in theirs}
+    return tuple(s for s in mine if s.id not in both), tuple(s for s in theirs if s.id not in both)
 
 
-def without(graph: Graph, revision: str, dropped: frozenset[str]) -> Revision | None:
-    """The newest revision on the first-parent line that has none of the steps `dropped` in its history."""
-    return next((one for one in graph.line(revision) if not dropped & ancestors(graph, one.id)), None)
+def without(graph: Graph, revision: str, dropped: frozenset[str]) -> tuple[Revision, tuple[Revision, ...]]:
+    """Where to begin so as to have a picture without the steps `dropped`, and the other steps still to be done there.
+
+    That is the newest revision on the first-parent line with nothing but the first of those others in its picture.
+    """
+    pictures = _pictures(graph, revision)
+    wanted = tuple(step for step in pictures[revision] if step.id not in dropped)
+    line = ((one, pictures[one.id]) for one in graph.line(revision))
+    start, has = next((one, has) for one, has in line if has == wanted[: len(has)])
+    return start, wanted[len(has) :]
 
 
-def _in_order(graph: Graph, revision: str, known: frozenset[str]) -> Iterator[Revision]:
-    """Depth first, a revision after all its parents."""
-    seen = set(known)
-    todo = [(revision, False)]
-    while todo:
-        here, ready = todo.pop()
-        if ready:
-            yield graph.by_id[here]
-        elif here not in seen:
-            seen.add(here)
-            todo.append((here, True))
-            todo.extend((parent, False) for parent in reversed(graph.by_id[here].parents))
+def _pictures(graph: Graph, revision: str) -> Mapping[str, tuple[Revision, ...]]:
+    """The steps in the picture of a revision and of each of its ancestors."""
+    mine = ancestors(graph, revision)
+    found: dict[str, tuple[Revision, ...]] = {}
+    older: dict[str, int] = {}  # a revision and its ancestors as the bits of a number: sets would take seconds
+    for place, one in enumerate(one for one in graph.revisions if one.id in mine):
+        ours, theirs = (*one.parents, None, None)[:2]
+        older[one.id] = 1 << place | older.get(ours or "", 0) | older.get(theirs or "", 0)
+        if ours is None:
+            found[one.id] = ()
+        elif theirs is None:
+            found[one.id] = (*found[ours], one) if one.step is not None else found[ours]
+        elif older[ours] & older[theirs] == older[ours]:  # theirs went on from ours, and its picture is what came
+            found[one.id] = found[theirs]
+        else:
+            found[one.id] = _merged(one, found[ours], found[theirs])
+    return found
+
+
+def _merged(merge: Revision, ours: tuple[Revision, ...], theirs: tuple[Revision, ...]) -> tuple[Revision, ...]:
+    """Ours but what the merge left out, then what it brought of theirs."""
+    gone = set(merge.facts.get(LEFT_OUT, ()))
+    kept = tuple(step for step in ours if step.id not in gone)
+    brought = {*merge.facts.get(COMPOSITED, ()), *merge.facts.get(REPLAYED, ())} - {step.id for step in kept}
+    return kept + tuple(step for step in theirs if step.id in brought)

@@ -1,47 +1,25 @@
 """Merge as an algebra, on random masks and paint: it commutes, it associates, and no overlap is settled silently."""
 
-from collections.abc import Iterator
-
 import numpy as np
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import merging
-from agent.merging import Conflict, Merged
-from sessions import commits, history
-from sessions.commits import Draft
-from sessions.store import Store
+from agent.merging import Conflict
+from sessions import lineage
 from sessions.values import Picture, Revision, Step
-from tests import making
+from tests.agent.sketch import Sketch
 
 SHAPE = (6, 9)
-QUIET = settings(
-    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
-)
+QUIET = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    with making.memory_folder() as folder:
-        opened = Store(folder / "home")
-        yield opened
-        opened.close()
-
-
-class Session:
+class Painted(Sketch):
     """A photo and branches of paint; the tool `paint` is none that could be run again."""
 
-    def __init__(self, store: Store, seed: int, sides: int = 3) -> None:
-        self.store = store
+    def __init__(self, seed: int, sides: int = 3) -> None:
         self.rng = np.random.default_rng(seed)
-        self.id = store.create_session("paint").id
         self.owner_of = self.rng.integers(0, sides + 1, SHAPE)
-        root = Picture(self.rng.integers(0, 256, (*SHAPE, 3), np.uint8))
-        self.root, _ = making.upload(store, self.id, root)
-
-    def pixels(self, revision: Revision) -> np.ndarray:
-        return self.store.picture(self.id, revision.image).pixels
+        super().__init__(Picture(self.rng.integers(0, 256, (*SHAPE, 3), np.uint8)))
 
     def paint(self, base: Revision, where: np.ndarray) -> Revision:
         """Colours, some of them as they were before, on a mask with soft edges."""
@@ -49,9 +27,9 @@ class Session:
         fresh = (mask > 0) & (self.rng.random(SHAPE) < 0.7)
         paint = self.rng.integers(0, 256, (*SHAPE, 3), np.uint8)
         picture = Picture(np.where(fresh[..., None], paint, self.pixels(base)))
-        step = Step("paint", "1", {"colour": int(self.rng.integers(2**40))}, base.id)
-        kept = self.store.keep(self.id, picture, mask)
-        return commits.append_on_new_branch(self.store, self.id, "b", Draft(kept, (base.id,), step))[0]
+        return self.add(
+            picture, (base.id,), Step("paint", "1", {"colour": int(self.rng.integers(2**40))}, base.id), mask
+        )
 
     def side(self, number: int, base: Revision | None = None) -> Revision:
         """One to three steps, each somewhere in the part of the picture that belongs to this side."""
@@ -60,26 +38,17 @@ class Session:
             here = self.paint(here, (self.owner_of == number) & (self.rng.random(SHAPE) < 0.6))
         return here
 
-    def outcome(self, ours: Revision, theirs: Revision, take: dict | None = None) -> Merged | Conflict | None:
-        way = merging.merge(self.store, history.graph(self.store, self.id), ours, theirs, take or {})
-        try:
-            while True:
-                next(way)
-        except StopIteration as end:
-            return end.value
-
-    def merged(self, ours: Revision, theirs: Revision) -> Revision:
-        made = self.outcome(ours, theirs)
-        assert isinstance(made, Merged)
+    def composited(self, ours: Revision, theirs: Revision) -> Revision:
+        """A merge without anything done again."""
+        made = self.merged(ours, theirs)
         assert not made.facts["replayed"]
-        heads = history.graph(self.store, self.id).branches
-        return merging.commit(self.store, next(name for name, head in heads.items() if head == ours.id), made, "it")
+        return made
 
 
 @given(st.integers(0, 2**32))
 @QUIET
-def test_disjoint_edits_commute_bit_for_bit(store, seed):
-    s = Session(store, seed)
+def test_disjoint_edits_commute_bit_for_bit(seed):
+    s = Painted(seed)
     a, b = s.side(1), s.side(2)
     expected = np.where((s.owner_of == 2)[..., None], s.pixels(b), s.pixels(a))
     one, other = s.outcome(a, b), s.outcome(b, a)
@@ -90,44 +59,45 @@ def test_disjoint_edits_commute_bit_for_bit(store, seed):
 
 @given(st.integers(0, 2**32))
 @QUIET
-def test_disjoint_edits_associate_and_merging_again_is_nothing(store, seed):
-    s = Session(store, seed)
+def test_disjoint_edits_associate_and_merging_again_is_nothing(seed):
+    s = Painted(seed)
     a, b, c = (s.side(number) for number in (1, 2, 3))
-    ab = s.merged(a, b)
-    left = s.merged(ab, c)
-    right = s.outcome(a, s.merged(b, c))
-    assert np.array_equal(s.pixels(left), right.picture.pixels)
+    ab = s.composited(a, b)
+    left = s.composited(ab, c)
+    right = s.composited(a, s.composited(b, c))
+    assert np.array_equal(s.pixels(left), s.pixels(right))
+    assert _names(s, left) == _names(s, right) == {step for one in (a, b, c) for step in _names(s, one)}
     assert s.outcome(left, left) is None
     assert s.outcome(left, b) is None
     assert s.outcome(left, s.root) is None
 
 
+def _names(s: Painted, revision: Revision) -> set[str]:
+    return {step.id for step in lineage.steps(s.graph, revision.id)}
+
+
 @given(st.integers(0, 2**32))
 @QUIET
-def test_lines_merged_across_each_other_bring_only_what_is_new(store, seed):
-    s = Session(store, seed)
+def test_lines_merged_across_each_other_bring_only_what_is_new(seed):
+    s = Painted(seed)
     a, b = s.side(1), s.side(2)
-    one, other = s.merged(a, b), s.outcome(b, a)
-    crossed = merging.commit(s.store, _branch_at(s, b), other, "it")
+    one, other = s.composited(a, b), s.outcome(b, a)
+    crossed = s.keep(other)
     further = s.side(3, crossed)
     made = s.outcome(one, further)
     assert np.array_equal(made.picture.pixels, s.pixels(further))
-    assert set(made.facts["composited"]) <= {r.id for r in history.graph(store, s.id).line(further.id)}
-    assert not set(made.facts["composited"]) & {r.id for r in history.graph(store, s.id).line(b.id)}
-
-
-def _branch_at(s: Session, revision: Revision) -> str:
-    return next(name for name, head in history.graph(s.store, s.id).branches.items() if head == revision.id)
+    assert set(made.facts["composited"]) <= {r.id for r in s.graph.line(further.id)}
+    assert not set(made.facts["composited"]) & {r.id for r in s.graph.line(b.id)}
 
 
 @given(st.integers(0, 2**32))
 @QUIET
-def test_a_step_is_laid_down_as_it_is_only_where_nothing_changed_under_its_mask(store, seed):
-    s = Session(store, seed)
+def test_a_step_is_laid_down_as_it_is_only_where_nothing_changed_under_its_mask(seed):
+    s = Painted(seed)
     ours = s.paint(s.root, s.rng.random(SHAPE) < 0.1)
     theirs = s.paint(s.root, s.rng.random(SHAPE) < 0.1)
     changed = (s.pixels(ours) != s.pixels(s.root)).any(axis=2)
-    mask = s.store.picture(s.id, theirs.mask).pixels > 0
+    mask = s.images[theirs.mask].pixels > 0
     made = s.outcome(ours, theirs)
     assert isinstance(made, Conflict) == bool((changed & mask).any())
     if isinstance(made, Conflict):
