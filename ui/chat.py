@@ -69,7 +69,7 @@ def _came_of(view: View, turn: Turn, message: Message) -> str:
     plan = Plan.model_validate(turn.plan)
     made = [view.graph.by_id[one] for one in message.revisions if one in view.graph.by_id]
     start = view.graph.by_id.get(turn.planned_head or "")
-    return plancard.rows(plan, made) + (plancard.why(plan, start) if plan.steps else "")
+    return plancard.rows(plan, made, state=turn.state) + (plancard.why(plan, start) if plan.steps else "")
 
 
 # What runs, waits or asks
@@ -101,7 +101,7 @@ def _running(live: Live) -> str:
 
     store = desk().gallery.store
     made = [store.revision(live.call.session, one) for one in live.made]
-    return said + plancard.rows(live.plan, made, (live.index, live.fraction), ended=False)
+    return said + plancard.rows(live.plan, made, (live.index, live.fraction), "running")
 
 
 def _present(worker: Worker, view: View) -> None:

@@ -14,7 +14,8 @@ import streamlit as st
 
 from agent.plan import PREV, Command, Plan, PlanStep
 from agent.telling import describe
-from sessions.values import Json, Region, Revision
+from sessions.turns import OPEN_STATES
+from sessions.values import Json, Region, Revision, TurnState
 from tools import registry
 
 _STATIC = Path(__file__).parent / "static"
@@ -32,18 +33,26 @@ def words(step: PlanStep) -> str:
     return describe(step.tool, step.args, Region.from_json(step.region))
 
 
-def rows(plan: Plan, made: Sequence[Revision], running: tuple[int, float] | None = None, ended: bool = True) -> str:
-    """The card as HTML. `made`: what the steps came to, in order; `running`: the step at work, and how far, 0…1."""
+def rows(
+    plan: Plan, made: Sequence[Revision], running: tuple[int, float] | None = None, state: TurnState = "done"
+) -> str:
+    """The card as HTML. `made`: what the steps came to, in order; `running`: the step at work, and how far, 0…1.
+
+    `state`: the turn's. What follows the steps is done only where all of it is.
+    """
+    ended = state not in OPEN_STATES
     lines = "".join(_row(number, step, made, running, ended) for number, step in enumerate(plan.steps))
-    before, after = (
-        f"<li class='done'><span class='what'>{escape(_told(command))}</span></li>" if command else ""
-        for command in (plan.command, plan.then)
-    )
+    then = "done" if state == "done" else "not" if ended else "next"
+    before, after = _command(plan.command, "done"), _command(plan.then, then)
     return f"<ol class='plan-rows'>{before}{lines}{after}</ol>" if lines else ""
 
 
-def _told(command: Command) -> str:
-    return " ".join(str(part) for part in (command.name, command.target, command.other) if part)
+def _command(command: Command | None, how: str) -> str:
+    if command is None:
+        return ""
+    told = " ".join(str(part) for part in (command.name, command.target, command.other) if part)
+    came = "not done" if how == "not" else ""
+    return f"<li class='{how}'><span class='what'>{escape(told)}</span><span class='came'>{came}</span></li>"
 
 
 def _row(number: int, step: PlanStep, made: Sequence[Revision], running: tuple[int, float] | None, ended: bool) -> str:

@@ -1,5 +1,7 @@
 """The plan as a card: what it says, and how the form's answer becomes a plan again."""
 
+import pytest
+
 from agent.plan import PREV, Command, Plan, PlanStep
 from ui import plancard
 
@@ -18,9 +20,18 @@ def test_words_of_users_are_text_and_not_markup():
 
 
 def test_a_row_says_whether_its_step_is_done_at_work_or_to_come():
-    shown = plancard.rows(PLAN, (), running=(1, 0.4), ended=False)
+    shown = plancard.rows(PLAN, (), running=(1, 0.4), state="running")
     assert shown.count("class='next'") == 2 and "width:40%" in shown
     assert plancard.rows(PLAN, ()).count("not done") == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "how"), [("done", "done"), ("failed", "not"), ("cancelled", "not"), ("running", "next")]
+)
+def test_what_follows_the_steps_is_done_where_all_of_the_turn_is(state, how):
+    plan = PLAN.model_copy(update={"then": Command(name="export")})
+    *_, last = plancard.rows(plan, (), state=state).split("<li class=")
+    assert "export" in last and last.startswith(f"'{how}'")
 
 
 def test_a_command_alone_has_no_card():
