@@ -1,33 +1,36 @@
 """Files that the page offers: a revision in any format, its recipe, the whole session, the uploaded original.
 
-Each is made when it is asked for and handed over with a safe name; nothing is kept.
+Each is made when it is asked for and handed over with a safe name; nothing is kept. A session may be larger than the
+memory: its bundle is read off the disk as the browser takes it.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from agent import export, recipe_files, recipes
 from sessions import bundle as bundles
 from sessions import history
 from sessions.errors import NotFound
-from sessions.identity import REVISION_PREFIX
+from sessions.files import TEMP_SUFFIX, storage_errors
+from sessions.identity import REVISION_PREFIX, new_id
 from sessions.moves import branch_name
 from sessions.store import Store
 
 ENDINGS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "tif": "tiff", "tiff": "tiff"}
 OPTIONS = ("quality", "max_bytes", "size", "keep")
+BLOCK = 1 << 20
+"""How much of a large file is in memory, in bytes."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file on its way to the browser."""
+    """A file on its way to the browser: its bytes, or an open file with them."""
 
-    data: bytes
+    data: bytes | BinaryIO
     media_type: str
     name: str
 
@@ -36,6 +39,13 @@ class Download:
         """The header that makes it a download, its name given in ASCII and in full (RFC 6266)."""
         plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in self.name)
         return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(self.name)}"
+
+
+def blocks(file: BinaryIO) -> Iterator[bytes]:
+    """The bytes of an open file, which is closed at their end."""
+    with file:
+        while block := file.read(BLOCK):
+            yield block
 
 
 def picture(store: Store, session: str, revision: str, ending: str, wanted: Mapping[str, str]) -> Download:
@@ -68,12 +78,19 @@ def recipe(store: Store, session: str, revision: str) -> Download:
 
 
 def bundle(store: Store, session: str) -> Download:
-    """The whole session: every picture, every step, the conversation."""
-    name = store.session(session).name
-    with tempfile.TemporaryDirectory(prefix="pentimento-") as folder:
-        path = Path(folder) / "bundle.zip"
-        bundles.export_session(store, session, path)
-        return Download(path.read_bytes(), "application/zip", f"{_stem(name)}.pentimento.zip")
+    """The whole session: every picture, every step, the conversation.
+
+    Written beside its pictures, where `gc` finds it should we be killed, and unlinked at once: what is left is open.
+    """
+    about = store.session(session)
+    path = store.home / "blobs" / about.id / f"{new_id()}{TEMP_SUFFIX}"
+    try:
+        with storage_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            bundles.export_session(store, about.id, path)
+            return Download(path.open("rb"), "application/zip", f"{_stem(about.name)}.pentimento.zip")
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _stem(name: str) -> str:

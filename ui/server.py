@@ -19,7 +19,7 @@ import uvicorn
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from agent.runtime import open_assistant
@@ -208,7 +208,10 @@ def file(make: Callable[[], downloads.Download]) -> Response:
         made = make()
     except PentimentoError as failure:
         return refusal(failure)
-    response = Response(made.data, media_type=made.media_type)
+    if isinstance(made.data, bytes):
+        response: Response = Response(made.data, media_type=made.media_type)
+    else:
+        response = StreamingResponse(downloads.blocks(made.data), media_type=made.media_type)
     response.headers["Content-Disposition"] = made.disposition
     return _headed(response, "no-store")
 
