@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
@@ -21,7 +21,6 @@ from sessions.errors import BadArguments, NotGrounded
 from sessions.history import Graph
 from sessions.identity import REVISION_PREFIX
 from sessions.store import Store
-from sessions.tiles import Tiled
 from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels, Revision, Step
 from tools import geometry
 from tools.pixels import mask_box
@@ -39,13 +38,16 @@ class Canvas:
 
 
 class Past:
-    """The revisions of one session with their pixels and frames; what was read lately is not read again."""
+    """The revisions of one session with their pixels and frames; what was read lately is not read again.
+
+    Its caches know nothing of it: no cycle keeps the pictures in memory once it is let go.
+    """
 
     def __init__(self, store: Store, graph: Graph) -> None:
         self.store = store
         self.graph = graph
-        self.load = lru_cache(KEPT)(self._load)
-        self.frame = lru_cache(None)(self._frame)
+        self.load = lru_cache(KEPT)(partial(store.picture_and_tiles, graph.session.id))
+        self.frame = lru_cache(None)(partial(_frame, graph))
 
     def canvas(self, revision: Revision) -> Canvas:
         """A revision's picture as something to go on from."""
@@ -72,14 +74,13 @@ class Past:
         """From the pixels a step was made on to those of another frame."""
         return geometry.compose(geometry.invert(self.frame(self.below(revision).id)), onto)
 
-    def _load(self, image: str) -> tuple[Picture, Tiled]:
-        return self.store.picture_and_tiles(self.graph.session.id, image)
 
-    def _frame(self, revision: str) -> Geometry:
-        frame = IDENTITY
-        for one in reversed(list(self.graph.line(revision))):
-            frame = geometry.compose(frame, one.geometry) if one.geometry != IDENTITY else frame
-        return frame
+def _frame(graph: Graph, revision: str) -> Geometry:
+    """From the photo that a line began with to a revision on it."""
+    frame = IDENTITY
+    for one in reversed(list(graph.line(revision))):
+        frame = geometry.compose(frame, one.geometry) if one.geometry != IDENTITY else frame
+    return frame
 
 
 def same_frame(one: Geometry, other: Geometry) -> bool:

@@ -1,5 +1,8 @@
 """Compare: measures checked against the definition, versions laid onto each other, what is told of steps and places."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from skimage.color import deltaE_cie76, rgb2lab
@@ -11,6 +14,7 @@ from sessions import history, moves
 from sessions.errors import BadArguments
 from sessions.values import Picture
 from tests.agent.conftest import end
+from tests.agent.sketch import Sketch
 
 DARK = {"tool": "adjust", "args": {"exposure": -0.3}}
 TOP_LEFT = {"box": [0.0, 0.0, 0.33, 0.33]}
@@ -105,6 +109,18 @@ def test_both_sides_steps_since_they_parted(say, compared, store, session):
     assert told["base"] == found.base.id
     assert len(told["places"]) == 9
     assert found.heat().size == found.picture.size
+
+
+def test_the_pictures_that_were_looked_at_are_let_go_at_once():
+    s = Sketch(Picture(np.zeros((4, 4, 3), np.uint8)))
+    asked = weakref.ref(s)  # what the caches ask holds every picture
+    gc.disable()
+    try:
+        compare(s, s.graph, s.root, s.root)
+        del s
+        assert asked() is None
+    finally:
+        gc.enable()
 
 
 def test_different_photos_of_different_sizes_are_a_sentence(say, compared, cup):
