@@ -20,7 +20,8 @@ from tools import registry
 
 PLANNER = "recipe@1"
 
-Name = Annotated[str, StringConstraints(max_length=300)]
+LONGEST_NAME = 300
+Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^(r1:)?[0-9a-f]{64}$")]
 
@@ -110,9 +111,10 @@ def recipe_of(graph: Graph, revision: Revision) -> Recipe:
     if len(done) > LONGEST_PLAN:
         raise PlanError(f"This line has {len(done)} steps; a recipe holds at most {LONGEST_PLAN}.")
     here = next((name for name, head in sorted(graph.branches.items()) if head == revision.id), f"#{revision.seq}")
-    photo = Photo(name=root.name, image=root.image, width=root.width, height=root.height)
+    called = root.name[: LONGEST_NAME - len(f" · {here}")]
+    photo = Photo(name=called, image=root.image, width=root.width, height=root.height)
     steps = tuple(_recorded(one, one.step) for one in done if one.step)
-    return Recipe(name=f"{root.name} · {here}", photo=photo, steps=steps)
+    return Recipe(name=f"{called} · {here}", photo=photo, steps=steps)
 
 
 def _recorded(revision: Revision, step: Step) -> RecipeStep:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,16 @@ def test_a_merge_counts_as_the_steps_that_were_merged(store, session, say, assis
     head = history.graph(store, session).head
     assert len(head.parents) == 2
     assert [step.tool for step in recipe_at(store, session).steps] == ["blur", "sharpen"]
+
+
+def test_a_photo_with_a_very_long_name_has_a_recipe_too(recipe, store, session):
+    graph = history.graph(store, session)
+    root, *steps = graph.revisions
+    long = recipe_of(replace(graph, revisions=(replace(root, name="x" * 5000), *steps)), steps[-1])
+    assert long.name.endswith("x · main")
+    assert (
+        read_recipe(enclosing(long, pictures_of(store, session, long)).model_dump_json().encode()).steps == recipe.steps
+    )
 
 
 # Travelling
