@@ -12,10 +12,15 @@ from agent.plan import PREV, Ask, Candidate, Plan, PlanStep
 from agent.stepping import Job, work
 from sessions import turns
 from sessions.errors import EditError, NotFound, Unsure
-from sessions.identity import REVISION_PREFIX
+from sessions.identity import REVISION_PREFIX, bytes_hash, canonical
 from sessions.store import Store
 from sessions.values import Picture, Turn
 from tools.pixels import shrink
+
+
+def name(turn: Turn) -> str:
+    """A short name for a turn's question: another one as soon as anything of its plan is another."""
+    return bytes_hash(canonical(turn.plan))[:16]
 
 
 def doubt(unsure: Unsure, index: int) -> Asked:
@@ -58,14 +63,14 @@ def _doubted(store: Store, turn: Turn, ask: Ask, steps: tuple[PlanStep, ...]) ->
 
 
 def _job(store: Store, turn: Turn, index: int, step: PlanStep) -> Job:
-    base = step.base or turn.planned_head or PREV
-    if base == PREV:
-        base = turns.revisions(store, turn)[index - 1]
+    def meant(name: str) -> Picture:
+        return _picture(store, turn, turns.revisions(store, turn)[index - 1] if name == PREV else name)
+
     brush = (step.region or {}).get("mask")
     return Job(
         step,
-        _picture(store, turn, base),
-        tuple(_picture(store, turn, subject) for subject in step.subjects),
+        meant(step.base or turn.planned_head or PREV),
+        tuple(meant(subject) for subject in step.subjects),
         _picture(store, turn, brush).pixels if brush else None,
     )
 

@@ -10,10 +10,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Where the data lies and whose it is."""
+    """Where the data lies, whose it is, and by which names the page is called.
+
+    `hosts`: the names, separated by commas, that the page answers to besides this machine's own.
+    """
 
     model_config = SettingsConfigDict(env_prefix="PENTIMENTO_", extra="ignore")
 
     home: Path = Field(default_factory=lambda: user_data_path("pentimento"))
     database_url: str = ""
     owner: str = "local"
+    hosts: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of `hosts`."""
+        return tuple(name for one in self.hosts.split(",") if (name := one.strip()))

@@ -71,7 +71,7 @@ def _working(worker: Worker, view: View, live: Live) -> None:
     scene = Scene(place.picture(shown), shown.width, shown.height, _alt(view.graph, shown), busy=live.fraction)
     if live.preview is not None:
         width, height = live.preview.size
-        scene = replace(scene, after=place.live(live.call.request_id, live.beat), width=width, height=height)
+        scene = replace(scene, after=place.live(live.call.request_id, live.look), width=width, height=height)
     stage(scene, "stage")
     st.html("<p class='facts'>Working; nothing is changed until a step is done.</p>")
 
@@ -111,7 +111,7 @@ def _scene(view: View, mode: str) -> Scene:
 def _mask(view: View) -> str | None:
     """The address of the mask to show: the one asked about, the one just drawn, or the one of the shown step."""
     if view.marking and view.open is not None:
-        return place.asked(view.place.session, view.open.request_id)
+        return place.asked(view.open, "mask")
     drawn = frame.region(view.place.mark)
     if drawn is not None and drawn.mask is not None:
         return place.drawn(view.place.session, drawn.mask)

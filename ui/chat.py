@@ -10,7 +10,6 @@ from html import escape
 import streamlit as st
 
 from agent import turns as fitting
-from agent.events import Exported
 from agent.plan import Ask, Candidate, Plan
 from agent.telling import title
 from sessions import turns
@@ -18,7 +17,7 @@ from sessions.errors import PentimentoError
 from sessions.values import Message, Turn
 from ui import frame, place, plancard
 from ui.labels import plain
-from ui.view import View
+from ui.view import View, on
 from ui.welcome import KINDS, MEGABYTES, SENTENCES
 from ui.worker import Call, Live, Worker
 
@@ -34,8 +33,8 @@ def show(worker: Worker, view: View) -> None:
     """The whole column."""
     with st.container(key="talk", height=TALK_HEIGHT, border=False, autoscroll=True):
         st.html(f"<div class='talk' role='log' aria-label='Conversation'>{_past(view)}</div>")
-        if view.live is not None and not view.live.over:
-            st.fragment(_working, run_every=BEAT_SECONDS)(worker, view.live.call.request_id)
+        if view.going:
+            st.fragment(_going, run_every=BEAT_SECONDS)(worker, view)
         else:
             _present(worker, view)
     _say(worker, view)
@@ -45,20 +44,35 @@ def show(worker: Worker, view: View) -> None:
 
 
 def _past(view: View) -> str:
-    if not view.messages:
+    said = [(message.created_at, _message(view, message)) for message in view.messages]
+    said += [(live.call.said_at, _in_vain(view, live)) for live in view.refused if live.call.text or live.call.files]
+    if not said:
         return f"<p class='hint'>This is {escape(view.original.name)}. Say what should change.</p>"
-    return "".join(_message(view, message) for message in view.messages)
+    return "".join(words for _, words in sorted(said))
 
 
 def _message(view: View, message: Message) -> str:
     """One utterance; what a turn came to stands below the words that asked for it."""
-    who = "you" if message.role == "user" else "pentimento"
     pictures = "".join(
         f"<img src='{place.attachment(view.place.session, sha256)}' alt='attached photo'>"
         for sha256 in message.attachments
     )
     turn = view.of_message.get(message.id)
     words = f"{pictures}<p>{escape(message.text)}</p>{_came_of(view, turn, message) if turn else ''}"
+    return _by("you" if message.role == "user" else "pentimento", words)
+
+
+def _in_vain(view: View, live: Live) -> str:
+    """What was said and led to no turn, and why; the newest error stands below the conversation."""
+    names = ", ".join(name for name, _ in live.call.files)
+    words = f"<p>{escape(live.call.text)}</p>" + (f"<p class='hint'>with {escape(names)}</p>" if names else "")
+    if live.error is not None and live is view.live:
+        return _by("you", words)
+    why = str(live.error) if live.error is not None else live.finished.reply if live.finished is not None else ""
+    return _by("you", words) + _by("pentimento", f"<p>{escape(why)}</p>")
+
+
+def _by(who: str, words: str) -> str:
     return f"<div class='said {who}'><span class='who'>{who}</span><div class='words'>{words}</div></div>"
 
 
@@ -75,18 +89,32 @@ def _came_of(view: View, turn: Turn, message: Message) -> str:
 # What runs, waits or asks
 
 
-def _working(worker: Worker, request_id: str) -> None:
-    """The running turn, drawn anew every beat; the whole page once it has ended."""
-    live = worker.live(request_id)
-    if live is None or live.over:
+def _going(worker: Worker, view: View) -> None:
+    """The running turn and those that wait for it, drawn anew every beat; the whole page once one has ended or come."""
+    lives = on(view.branch, worker.running(view.place.session))
+    if [live.call.request_id for live in lives] != [live.call.request_id for live in view.going]:
         st.rerun(scope="app")
-    status = st.container(key="working").status(_progress(live), state="running", expanded=True)
-    status.html(_running(live))  # not `with`: leaving it would show the turn as complete
+    first, *others = lives
+    status = st.container(key="working").status(_progress(first), state="running", expanded=True)
+    status.html(_running(first))  # not `with`: leaving it would show the turn as complete
     if status.button("Cancel", key="cancel", help="Nothing of the step that is running is kept"):
-        worker.cancel(live.call.session, request_id)
+        worker.cancel(first.call.session, first.call.request_id)
+    for live in others:
+        _waiting(worker, live)
+
+
+def _waiting(worker: Worker, live: Live) -> None:
+    """A message that begins where those before it end."""
+    name = live.call.request_id
+    with st.container(key=f"waiting-{name}", horizontal=True, vertical_alignment="center"):
+        st.html(f"<p class='hint'>After the one that runs: <strong>{escape(live.call.text)}</strong></p>")
+        if st.button("Cancel", key=f"cancel-{name}", help="It is not begun"):
+            worker.cancel(live.call.session, name)
 
 
 def _progress(live: Live) -> str:
+    if not live.began:
+        return "Waiting for the turn before it"
     if live.plan is None or not live.plan.steps:
         return "Reading your message"
     step = live.plan.steps[min(live.index, len(live.plan.steps) - 1)]
@@ -123,9 +151,9 @@ def _present(worker: Worker, view: View) -> None:
 
 
 def _approve(worker: Worker, view: View, turn: Turn) -> None:
-    """A plan held back: change it, run it, or leave it."""
+    """A plan held back: change it, run it, or leave it. A question is asked at once: there is nothing to approve."""
     plan = Plan.model_validate(turn.plan)
-    if not plan.steps:
+    if not plan.steps or plan.ask is not None:
         worker.start(Call(turn.session, "", branch=turn.branch, request_id=turn.request_id))
         place.go(request=turn.request_id)
     st.html("<p class='hint'>This is the plan. Change amounts, drop or reorder steps, then run it.</p>")
@@ -150,15 +178,11 @@ def go_on(worker: Worker, turn: Turn, plan: Plan) -> None:
 
 def _question(worker: Worker, view: View, turn: Turn, ask: Ask) -> None:
     """The question, each candidate a button, with its picture where it has one."""
-    graph = view.graph
     with st.container(key="answers", horizontal=True):
         for number, candidate in enumerate(ask.candidates, start=1):
-            revision = graph.by_id.get(candidate.revision or "")
             with st.container(key=f"answer-{number}", width="content"):
-                if revision is not None:
-                    st.html(
-                        f"<img class='choice' src='{place.picture(revision, 'thumb')}' alt='{escape(title(revision))}'>"
-                    )
+                if seen := _choice(view, turn, candidate, number - 1):
+                    st.html(seen)
                 if st.button(plain(candidate.label), key=f"choose-{turn.request_id}-{number}"):
                     frame.send(worker, view, _answer(view, ask, candidate, number))
         if view.marking and st.button("Correct it with the brush", icon=":material/brush:"):
@@ -167,6 +191,16 @@ def _question(worker: Worker, view: View, turn: Turn, ask: Ask) -> None:
             place.go(mode="box")
     if ask.free:
         st.html("<p class='hint'>Or say it in your own words.</p>")
+
+
+def _choice(view: View, turn: Turn, candidate: Candidate, at: int) -> str:
+    """The picture of a candidate; a doubtful place is on the canvas instead."""
+    revision = view.graph.by_id.get(candidate.revision or "")
+    if revision is not None:
+        return f"<img class='choice' src='{place.picture(revision, 'thumb')}' alt='{escape(title(revision))}'>"
+    if candidate.shown and not view.marking:
+        return f"<img class='choice' src='{place.asked(turn, str(at))}' alt='{escape(candidate.label)}'>"
+    return ""
 
 
 def _answer(view: View, ask: Ask, candidate: Candidate, number: int) -> str:
@@ -206,11 +240,10 @@ def _again(worker: Worker, view: View) -> None:
 
 def _offer_file(view: View) -> None:
     """A file that was asked for in words."""
-    for event in view.live.events if view.live else ():
-        if isinstance(event, Exported):
-            said = {name: str(value) for name, value in event.options.items()}
-            href = place.export(event.revision, said.pop("format", "jpeg"), **said)
-            st.html(f"<a class='button' download href='{escape(href)}'>Save #{event.revision.seq} as a file</a>")
+    for file in view.live.files if view.live else ():
+        said = {name: str(value) for name, value in file.options.items()}
+        href = place.export(file.revision, said.pop("format", "jpeg"), **said)
+        st.html(f"<a class='button' download href='{escape(href)}'>Save #{file.revision.seq} as a file</a>")
 
 
 # Saying more

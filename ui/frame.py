@@ -46,12 +46,10 @@ def begin(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), p
     at = REVISION_PREFIX + here.at if here.at else None
     mark = "" if plan is not None else here.mark or _drafted(worker, view)  # what is drawn is for words, not a click
     focus = Focus(at, region(mark))
-    call = Call(here.session, text, files, view.branch, focus, plan)
-    if here.review and plan is None:
-        propose(worker, call)
-    else:
-        worker.start(call)
-        worker.wait(call.request_id, QUICK_SECONDS)
+    mine = any(live.call.request_id == here.request and live.call.branch == view.branch for live in view.going)
+    held, after = bool(here.review) and plan is None, here.request if mine else ""
+    call = worker.start(Call(here.session, text, files, view.branch, focus, plan, held, after)).call
+    worker.wait(call.request_id, QUICK_SECONDS)
     place.move(request=call.request_id, branch=view.branch, beside="", mode="", mark="" if plan is None else here.mark)
 
 
@@ -63,14 +61,6 @@ def instead(worker: Worker, view: View, plan: Plan) -> None:
     told = ", ".join(plancard.words(step) for step in plan.steps)
     changes = {"command": Command(name="undo"), "steps": (first, *rest), "then": None, "ask": None}
     send(worker, view, f"Instead: {told}"[:TOLD], plan=plan.model_copy(update=changes))
-
-
-def propose(worker: Worker, call: Call) -> None:
-    """Plan and store, to be approved; a message the door refuses is shown as one that was run."""
-    try:
-        worker.assistant.propose(call.session, call.text, call.files, call.request_id, call.branch, call.focus)
-    except PentimentoError:
-        worker.start(call)
 
 
 def command(worker: Worker, view: View, text: str, **what: object) -> None:
@@ -131,7 +121,7 @@ def header(store: Store, view: View) -> None:
             _sessions(store, view)
         with st.popover(f"branch {plain(view.branch)}", help="The branches of this session"):
             _branches(view)
-        with st.popover("Settings"):
+        with st.popover("", icon=":material/settings:", help="Settings"):
             _settings(store, view)
 
 

@@ -10,22 +10,20 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from agent import comparing
-from agent.plan import PREV, Plan
-from agent.stepping import region_meant
+from agent import asking, comparing
+from agent.events import Asked
 from sessions import history, turns
 from sessions.errors import NotFound
 from sessions.identity import REVISION_PREFIX
 from sessions.store import Store
 from sessions.values import IDENTITY, Picture, Pixels, Revision, Turn
-from tools import registry
 from tools.pixels import shrink
-from tools.regions import ground
 
 SIDES = {"thumb": 256, "view": 1600}
 """Longest side of a preview in pixels, by its name."""
@@ -71,6 +69,7 @@ class Gallery:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.cache = Cache()
+        self._asking = threading.Lock()
 
     def preview(self, session: str, revision: str, name: str) -> bytes:
         """A revision as WebP of `SIDES[name]`; NotFound for a revision or a name there is not."""
@@ -101,24 +100,33 @@ class Gallery:
             raise NotFound("There is no such mask in this session.")
         return self.cache.get((sha256, "mask"), lambda: shape(self.store.picture(session, sha256).pixels))
 
-    def asked(self, session: str, request_id: str) -> bytes:
-        """The mask that a waiting turn is not sure of, found again as the tool found it."""
-        turn = turns.get(self.store, session, request_id)
-        return self.cache.get((session, request_id), lambda: shape(self._unsure(turn)))
+    def keep(self, session: str, request_id: str, asked: Asked) -> None:
+        """Make what a question shows while it is at hand."""
+        self._kept(turns.get(self.store, session, request_id), asked)
 
-    def _unsure(self, turn: Turn) -> Pixels:
-        plan = Plan.model_validate(turn.plan)
-        slot = plan.ask.slot if plan.ask and plan.ask.slot else ""
-        if not slot.endswith(".confirmed"):
-            raise NotFound("That turn does not ask about a place.")
-        step = plan.steps[int(slot.split(".")[1])]
-        made = turns.revisions(self.store, turn)
-        base = made[-1] if step.base in (None, PREV) and made else step.base or turn.planned_head or ""
-        picture = self.store.picture(turn.session, self.store.revision(turn.session, base).image)
-        region = region_meant(step, registry.get(step.tool))
-        if region is None:
-            raise NotFound("That turn does not ask about a place.")
-        return ground(picture, region).mask
+    def asked(self, session: str, request_id: str, question: str, name: str) -> bytes:
+        """One of the pictures of the question that a turn waits with, found again where it is not kept any more."""
+        turn = turns.get(self.store, session, request_id)
+        if turn.state != "waiting" or asking.name(turn) != question:
+            raise NotFound("That question is not open any more.")
+
+        def again() -> bytes:
+            made = self._kept(turn, asking.again(self.store, turn))
+            if name not in made:
+                raise NotFound("That question shows no such picture.")
+            return made[name]
+
+        with self._asking:  # whoever comes first finds all pictures of a question
+            return self.cache.get((session, request_id, question, name), again)
+
+    def _kept(self, turn: Turn, asked: Asked) -> dict[str, bytes]:
+        """The `mask` of a question and the pictures of its candidates by their places, each kept under its name."""
+        made = {str(at): webp(picture, SIDES["view"]) for at, picture in asked.pictures.items()}
+        if asked.mask is not None:
+            made["mask"] = shape(asked.mask)
+        for name, data in made.items():
+            self.cache.get((turn.session, turn.request_id, asking.name(turn), name), partial(bytes, data))
+        return made
 
     def onto(self, session: str, revision: str, other: str) -> bytes:
         """A revision as it lies on the frame of another."""

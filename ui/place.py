@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from agent import asking
 from sessions.identity import REVISION_PREFIX
-from sessions.values import Revision
+from sessions.values import Revision, Turn
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ def compared(a: Revision, b: Revision) -> str:
     return f"/pictures/{a.session}/compared/{short(a.id)}/{short(b.id)}.webp"
 
 
-def asked(session: str, request_id: str) -> str:
-    """The address of the mask that a waiting turn is not sure of."""
-    return f"/pictures/{session}/asked/{request_id}.webp"
+def asked(turn: Turn, name: str) -> str:
+    """The address of what a waiting turn's question shows: its `mask`, or the picture of a candidate by its place."""
+    return f"/pictures/{turn.session}/asked/{turn.request_id}/{asking.name(turn)}/{name}.webp"
 
 
 def drawn(session: str, sha256: str) -> str:
@@ -95,9 +96,9 @@ def drawn(session: str, sha256: str) -> str:
     return f"/pictures/{session}/drawn/{sha256}.webp"
 
 
-def live(request_id: str, beat: int) -> str:
-    """The address of what a running step looks like so far."""
-    return f"/live/{request_id}/{beat}.webp"
+def live(request_id: str, look: int) -> str:
+    """The address of what a running step looks like so far, another one for every look."""
+    return f"/live/{request_id}/{look}.webp"
 
 
 def attachment(session: str, sha256: str) -> str:

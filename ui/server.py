@@ -1,15 +1,17 @@
 """Serves the page on one port: Streamlit's own routes, the pictures and files of one's sessions, the health address.
 
 Pictures have addresses of their own, named by revision and therefore never changing, so that the browser keeps them and
-a rerun of the script sends none. Bound to the loopback address unless told otherwise; then only local names are served.
+a rerun of the script sends none. Bound to the loopback address unless told otherwise; there only local names are
+served.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from agent.runtime import open_assistant
+from agent.settings import Settings
 from sessions.database import SCHEMA
 from sessions.errors import NotFound, PentimentoError, StorageError
 from ui import downloads, gallery
@@ -50,49 +53,66 @@ class Desk:
 
 @cache
 def desk() -> Desk:
-    """Opened once in the life of the server, from the settings."""
+    """Opened once in the life of the server, from the settings, before anybody can ask for it."""
     assistant = open_assistant()
-    return Desk(Worker(assistant), Gallery(assistant.store))
+    pictures = Gallery(assistant.store)
+    return Desk(Worker(assistant, pictures.keep), pictures)
 
 
 def serve(host: str = "127.0.0.1", port: int = PORT, opened: Callable[[str], None] = print) -> None:
     """Serve until stopped; a busy port makes way for the next free one. `opened` is told the address."""
+    worker = desk().worker
     listening = listen(host, port)
-    address = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
-        application(host), log_level="warning", access_log=False, ws="websockets-sansio", ws_max_size=WEBSOCKET_BYTES
+        st.App(SCRIPT, routes=routes(), middleware=guards(host, Settings().names)),
+        log_level="warning",
+        access_log=False,
+        ws="websockets-sansio",
+        ws_max_size=WEBSOCKET_BYTES,
     )
     for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(name).disabled = True
-    opened(address)
+    opened(address(host, listening.getsockname()[1]))
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
-        if not desk().worker.rest(PATIENCE):
+        if not worker.rest(PATIENCE):
             os._exit(0)  # a turn that is still at work is gone on with at the next start, as after any crash
+
+
+def address(host: str, port: int) -> str:
+    """What to open in a browser on this machine."""
+    name = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}"
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket bound to the first free port from `port` on; StorageError where none of the next fifty is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for wanted in range(port, port + TRIES):
+    last = min(port + TRIES, 65_536) - 1
+    for wanted in range(port, last + 1):
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, wanted))
             bound.listen(128)
-        except OSError:
+        except OSError as error:
             bound.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise StorageError(f"{host} is no address of this machine.", "Name another one with --host.") from error
             continue
         return bound
-    raise StorageError(f"No port from {port} to {port + TRIES - 1} is free.", "Name another one with --port.")
+    raise StorageError(f"No port from {port} to {last} is free.", "Name another one with --port.")
 
 
-def application(host: str) -> st.App:
-    """The page with its routes. On a loopback address no other name is answered, whatever foreign pages resolve to."""
-    local = host in ("127.0.0.1", "::1", "localhost")
-    guard = [Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL)] if local else []
-    return st.App(SCRIPT, routes=routes(), middleware=guard)
+def guards(host: str, hosts: Sequence[str] = ()) -> list[Middleware]:
+    """Only local names and `hosts` are answered, whatever foreign pages resolve to.
+
+    On an address that others reach, any name is, unless `hosts` are given.
+    """
+    if host not in ("127.0.0.1", "::1", "localhost") and not hosts:
+        return []
+    return [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, *hosts], www_redirect=False)]
 
 
 def routes() -> list[Route]:
@@ -101,13 +121,13 @@ def routes() -> list[Route]:
         Route("/readyz", ready),
         Route("/examples/{name}.webp", _example),
         Route("/pictures/{session}/attached/{sha256}.webp", _attachment),
-        Route("/pictures/{session}/asked/{request_id}.webp", _asked),
+        Route("/pictures/{session}/asked/{request_id}/{question}/{name}.webp", _asked),
         Route("/pictures/{session}/drawn/{sha256}.webp", _drawn),
         Route("/pictures/{session}/compared/{a}/{b}.webp", _compared),
         Route("/pictures/{session}/{revision}/mask.webp", _mask),
         Route("/pictures/{session}/{revision}/onto/{other}.webp", _onto),
         Route("/pictures/{session}/{revision}/{name}.webp", _preview),
-        Route("/live/{request_id}/{beat}.webp", _live),
+        Route("/live/{request_id}/{look}.webp", _live),
         Route("/files/{session}/recipe/{revision}.json", _recipe),
         Route("/files/{session}/bundle.zip", _bundle),
         Route("/files/{session}/original/{revision}", _original),
@@ -150,10 +170,6 @@ def _mask(request: Request) -> Response:
 
 
 def _asked(request: Request) -> Response:
-    live = desk().worker.live(request.path_params["request_id"])
-    mask = live.asked_mask if live and live.call.session == request.path_params["session"] else None
-    if mask is not None:
-        return picture(lambda: gallery.shape(mask))
     return picture(lambda: desk().gallery.asked(**request.path_params))
 
 

@@ -20,14 +20,22 @@ TALK = 60
 
 @dataclass(frozen=True)
 class View:
-    """Everything the columns draw from."""
+    """Everything the columns draw from. Of this branch: `going`, the turns that are not over, the one at work first
+    unless it is another branch's; `refused`, what was said and led to no turn. `waited_for`: this tab's own."""
 
     place: Place
     graph: Graph
     branch: str
     messages: tuple[Message, ...]
     turns: tuple[Turn, ...]
-    live: Live | None
+    going: tuple[Live, ...] = ()
+    refused: tuple[Live, ...] = ()
+    waited_for: Live | None = None
+
+    @property
+    def live(self) -> Live | None:
+        """The turn at work on this branch, whoever began it; else the one that this tab waited for."""
+        return self.going[0] if self.going else self.waited_for
 
     @property
     def head(self) -> Revision:
@@ -83,7 +91,7 @@ class View:
     @property
     def marking(self) -> bool:
         """Whether the question is about a mask, which the canvas then shows."""
-        return self.ask is not None and (self.ask.slot or "").endswith(".confirmed")
+        return self.ask is not None and self.ask.mask
 
     def _revision(self, short: str) -> Revision | None:
         return self.graph.by_id.get(REVISION_PREFIX + short) if short else None
@@ -92,17 +100,21 @@ class View:
 def look(store: Store, worker: Worker, place: Place) -> View:
     """Read what there is to show; NotFound for a session that is not one's own."""
     session = store.session(place.session).id
+    worker.revive(session)
+    waited_for, running = worker.live(place.request), worker.running(session)  # first: what ends later is drawn anew
     graph = history.graph(store, session)
-    messages = tuple(turns.messages(store, session, TALK))
     branch = place.branch if place.branch in graph.branches else graph.current or "main"
-    return View(place, graph, branch, messages, tuple(turns.recent(store, session, TALK)), _live(worker, place))
+    messages, recent = turns.messages(store, session, TALK), turns.recent(store, session, TALK)
+    begun = {turn.request_id for turn in recent}
+    refused = [live for live in worker.refused(session) if live.call.request_id not in begun]
+    return View(
+        place, graph, branch, tuple(messages), tuple(recent), on(branch, running), on(branch, refused), waited_for
+    )
 
 
-def _live(worker: Worker, place: Place) -> Live | None:
-    """What runs in the session now, whoever began it; else how the turn ended that this tab waits for."""
-    worker.revive(place.session)
-    running = worker.running(place.session)
-    return running[-1] if running else worker.live(place.request)
+def on(branch: str, lives: list[Live]) -> tuple[Live, ...]:
+    """Those that were said on a branch."""
+    return tuple(live for live in lives if live.call.branch in (None, branch))
 
 
 def _held(turn: Turn) -> bool:

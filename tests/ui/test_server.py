@@ -1,5 +1,6 @@
 """The page's own addresses: pictures, files, health; whose they are, and who is answered."""
 
+import errno
 import io
 import json
 import socket
@@ -9,21 +10,22 @@ import numpy as np
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.testclient import TestClient
 
 from agent.assistant import Assistant
-from agent.plan import Plan, PlanStep
+from agent.plan import Command, Plan, PlanStep
 from agent.planners.given import Given
-from sessions import history
+from agent.planners.rules import RulesPlanner
+from agent.settings import Settings
+from sessions import history, turns
 from sessions.errors import StorageError
 from sessions.store import Store
 from tests.agent.conftest import cat, png  # noqa: F401
-from ui import server
-from ui.gallery import Gallery
+from tools import regions
+from ui import place, server
+from ui.gallery import Cache, Gallery
 from ui.place import short
-from ui.worker import Worker
+from ui.worker import Call, Worker
 
 BOXED = Plan(steps=(PlanStep(tool="blur", args={"amount": 0.8}, region={"box": [0.25, 0.25, 0.75, 0.75]}),))
 
@@ -31,7 +33,8 @@ BOXED = Plan(steps=(PlanStep(tool="blur", args={"amount": 0.8}, region={"box": [
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     opened = Store(tmp_path / "home")
-    desk = server.Desk(Worker(Assistant(opened, Given(BOXED))), Gallery(opened))
+    gallery = Gallery(opened)
+    desk = server.Desk(Worker(Assistant(opened, Given(BOXED)), gallery.keep), gallery)
     monkeypatch.setattr(server, "desk", lambda: desk)
     yield opened
     opened.close()
@@ -47,9 +50,12 @@ def graph(store, cat):  # noqa: F811
 
 @pytest.fixture
 def browser():
-    guard = Middleware(TrustedHostMiddleware, allowed_hosts=server.LOCAL)
-    with TestClient(Starlette(routes=server.routes(), middleware=[guard]), "http://localhost") as client:
-        yield client
+    with client() as opened:
+        yield opened
+
+
+def client(host: str = "127.0.0.1", *hosts: str) -> TestClient:
+    return TestClient(Starlette(routes=server.routes(), middleware=server.guards(host, hosts)), "http://localhost")
 
 
 def address(graph, seq=2):
@@ -112,6 +118,73 @@ def test_the_unmirrored_photo_is_mirrored_onto_what_was_made_of_its_mirror_image
     assert apart < 4 < np.abs(np.asarray(laid, float) - np.asarray(original, float)).mean()
 
 
+TWO_PLACES = Plan(
+    steps=(
+        PlanStep(tool="blur", region={"words": "top left"}),
+        PlanStep(tool="adjust", args={"exposure": 0.5}, region={"words": "bottom right"}),
+    )
+)
+
+
+def asked(graph, plan=None, text="go"):
+    """The turn that waits once this has been said."""
+    worker, session = server.desk().worker, graph.session.id
+    worker.assistant.planner = RulesPlanner()
+    worker.start(call := Call(session, text, branch="main", plan=plan))
+    assert worker.wait(call.request_id, 20) and worker.live(call.request_id).finished.state == "waiting"
+    return turns.open_turns(worker.assistant.store, session)[0]
+
+
+@pytest.fixture
+def doubtful(monkeypatch):
+    ground_steps = regions.ground_steps
+
+    def unsure(*args):
+        found = yield from ground_steps(*args)
+        return regions.Grounding(found.mask, 0.3, found.label)
+
+    monkeypatch.setattr(regions, "ground_steps", unsure)
+
+
+@pytest.mark.usefixtures("doubtful")
+def test_each_doubt_of_a_turn_shows_its_own_mask(browser, graph):
+    """What somebody says yes to is what they have seen."""
+    first = asked(graph, TWO_PLACES)
+    corner = np.asarray(opened(browser.get(place.asked(first, "mask"))))[..., 3]
+    second = asked(graph, text="yes, use it")
+    other = np.asarray(opened(browser.get(place.asked(second, "mask"))))[..., 3]
+    assert first.request_id == second.request_id
+    assert corner[10, 10] == other[-10, -10] == 255 and corner[-10, -10] == other[10, 10] == 0
+    assert browser.get(place.asked(first, "mask")).status_code == 404
+
+
+@pytest.mark.usefixtures("doubtful")
+@pytest.mark.parametrize("name", ["mask", "0"])
+def test_what_a_question_shows_is_found_again(browser, graph, monkeypatch, name):
+    address = place.asked(asked(graph, TWO_PLACES), name)
+    kept = browser.get(address)
+    monkeypatch.setattr(server.desk().gallery, "cache", Cache())
+    assert opened(kept).size == (240, 200) and browser.get(address).content == kept.content
+    assert browser.get(address.replace(f"{name}.webp", "7.webp")).status_code == 404
+
+
+def test_the_choices_of_a_merge_have_their_pictures(browser, store, graph):
+    root = graph.revisions[0].id
+    for branch, exposure in (("main", 0.5), ("other", -0.5)):
+        step = PlanStep(tool="adjust", args={"exposure": exposure}, base=root)
+        list(Assistant(store, Given(Plan(steps=(step,)))).turn(graph.session.id, branch))
+    ours, theirs = (f"#{revision.seq}" for revision in history.graph(store, graph.session.id).revisions[-2:])
+    list(Assistant(store, Given(Plan(command=Command(name="switch", target=ours)))).turn(graph.session.id, "there"))
+    worker = server.desk().worker
+    branch = history.graph(store, graph.session.id).current
+    plan = Plan(command=Command(name="merge", target=theirs))
+    worker.start(call := Call(graph.session.id, "merge", branch=branch, plan=plan))
+    assert worker.wait(call.request_id, 20)
+    turn = turns.get(store, graph.session.id, call.request_id)
+    shown = [np.asarray(opened(browser.get(place.asked(turn, str(at)))), float).mean() for at in (0, 1)]
+    assert shown[0] > shown[1] + 20
+
+
 def test_files_have_safe_names_and_the_bytes_they_promise(browser, graph, cat):  # noqa: F811
     session, revision = graph.session.id, short(graph.revisions[1].id)
     jpeg = browser.get(f"/files/{session}/{revision}.jpg?quality=70")
@@ -158,6 +231,23 @@ def test_health_asks_nothing_and_readiness_asks_the_database(browser, store, mon
 
 def test_only_local_names_are_answered(browser):
     assert browser.get("/healthz", headers={"host": "rebound.example"}).status_code == 400
+    assert browser.get("/healthz", headers={"host": "[::1]:8501"}).status_code == 200
+
+
+def test_what_is_opened_to_others_answers_to_the_names_it_is_given_and_to_any_without():
+    def answer(name: str, *hosts: str) -> int:
+        return client("0.0.0.0", *hosts).get("/healthz", headers={"host": name}).status_code
+
+    assert answer("photos.example:80", "photos.example") == answer("127.0.0.1:8501", "photos.example") == 200
+    assert answer("rebound.example", "photos.example") == 400
+    assert answer("rebound.example") == 200
+
+
+def test_the_names_are_a_setting(monkeypatch):
+    monkeypatch.setenv("PENTIMENTO_HOSTS", "photos.example, 192.168.1.7")
+    assert Settings().names == ("photos.example", "192.168.1.7")
+    monkeypatch.delenv("PENTIMENTO_HOSTS")
+    assert Settings().names == ()
 
 
 def test_a_busy_port_makes_way_for_the_next_free_one():
@@ -167,6 +257,42 @@ def test_a_busy_port_makes_way_for_the_next_free_one():
         taken = busy.getsockname()[1]
         with server.listen("127.0.0.1", taken) as found:
             assert taken < found.getsockname()[1] < taken + server.TRIES
+
+
+def test_the_desk_is_opened_before_anybody_can_come(monkeypatch):
+    """Two first visitors must not open two."""
+    came = []
+
+    def listen(*_):
+        came.append("listening")
+        raise StorageError("That is enough.")
+
+    monkeypatch.setattr(server, "desk", lambda: came.append("desk") or server.Desk(None, None))
+    monkeypatch.setattr(server, "listen", listen)
+    with pytest.raises(StorageError, match="enough"):
+        server.serve()
+    assert came == ["desk", "listening"]
+
+
+def test_the_address_is_one_for_browsers():
+    assert server.address("0.0.0.0", 8501) == server.address("127.0.0.1", 8501) == "http://localhost:8501"
+    assert server.address("::1", 8502) == "http://[::1]:8502"
+    assert server.address("photos.example", 80) == "http://photos.example:80"
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_is_a_sentence(host):
+    with pytest.raises(StorageError, match="is no address of this machine"):
+        server.listen(host, 8501)
+
+
+def test_after_the_last_port_there_is_none(monkeypatch):
+    def taken(*_):
+        raise OSError(errno.EADDRINUSE, "taken")
+
+    monkeypatch.setattr(server.socket.socket, "listen", taken)
+    with pytest.raises(StorageError, match="from 65530 to 65535"):
+        server.listen("127.0.0.1", 65530)
 
 
 def test_no_free_port_is_a_sentence(monkeypatch):
