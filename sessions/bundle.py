@@ -14,8 +14,8 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,18 +27,18 @@ from sqlalchemy.exc import IntegrityError
 
 from sessions import schema, upkeep
 from sessions.bundle_pixels import check_tiles
-from sessions.bundle_rows import TABLES, damaged, lines, rows
+from sessions.bundle_rows import ROWS, TABLES, damaged, lines, rows
 from sessions.bundle_zip import MANIFEST, Reader, Writer, reading, table_member
 from sessions.database import KNOWN_SCHEMAS, SCHEMA
-from sessions.errors import NameTaken, SchemaTooNew, StorageError
+from sessions.errors import NameTaken, Refused, SchemaTooNew, StorageError
 from sessions.files import TEMP_SUFFIX, storage_errors
 from sessions.findings import PORTION
 from sessions.fsck import fsck
 from sessions.identity import canonical, new_id
-from sessions.names import SESSION_NAME
 from sessions.rows import insert_new, now, session_of
 from sessions.store import Store
 from sessions.values import Session
+from sessions.words import clean_name
 
 FORMAT = "pentimento-session"
 VERSION = 1
@@ -67,10 +67,8 @@ class Manifest:
 def export_session(store: Store, session: str, path: Path) -> Manifest:
     """Write a session as a bundle; StorageError where `path` exists, BlobMissing or BlobDamaged where pixels are."""
     about = store.session(session)
-    part = path.with_name(f"{path.name}.{new_id()}{TEMP_SUFFIX}")
-    with storage_errors():
-        if path.exists():
-            raise StorageError(f"There is a file {path.name} already.", "Choose another name.")
+    with storage_errors(), _reserved(path):
+        part = path.with_name(f"{path.name}.{new_id()}{TEMP_SUFFIX}")
         try:
             with part.open("xb") as file:
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as opened:
@@ -82,6 +80,19 @@ def export_session(store: Store, session: str, path: Path) -> Manifest:
             with suppress(OSError):
                 store.files.remove(part)
     return manifest
+
+
+@contextmanager
+def _reserved(path: Path) -> Iterator[None]:
+    """An empty file holds the name, so that nobody's is written over; it goes where what follows fails."""
+    try:
+        path.open("xb").close()
+    except FileExistsError:
+        raise StorageError(f"There is something called {path} already.", "Choose another name.") from None
+    with ExitStack() as back:
+        back.callback(path.unlink, missing_ok=True)
+        yield
+        back.pop_all()
 
 
 def _write(store: Store, session: Session, writer: Writer) -> Manifest:
@@ -141,15 +152,25 @@ def _manifest(bundle: Reader) -> Manifest:
         manifest = TypeAdapter(Manifest).validate_json(line, strict=True)
     except ValueError:
         raise damaged("its manifest is not as Pentimento writes it") from None
-    short = len(manifest.name) <= 10 * SESSION_NAME and "\0" not in manifest.name + manifest.created_at
-    if canonical(asdict(manifest)) + b"\n" != line or not short or not _ID.fullmatch(manifest.session):
+    few = all(0 <= count <= ROWS for count in manifest.rows.values())
+    if canonical(asdict(manifest)) + b"\n" != line or not few or not _ID.fullmatch(manifest.session):
         raise damaged("its manifest is not as Pentimento writes it")
-    if manifest.version != VERSION or manifest.schema not in KNOWN_SCHEMAS:
-        raise SchemaTooNew("This bundle was written by a newer Pentimento.", "Update Pentimento; nothing was changed.")
+    _check_version(manifest)
     held = (manifest.format, manifest.blobs, manifest.bytes)
     if bundle.tables != {member for member, _ in _members()} or held != (FORMAT, len(bundle.blobs), bundle.bytes):
         raise damaged("it does not hold what its manifest says")
-    return manifest
+    return replace(manifest, name=clean_name(manifest.name), created_at=clean_name(manifest.created_at))
+
+
+def _check_version(manifest: Manifest) -> None:
+    """Only this schema's: an old data folder is upgraded when it is opened, a bundle is not."""
+    if manifest.version != VERSION or manifest.schema not in KNOWN_SCHEMAS:
+        raise SchemaTooNew("This bundle was written by a newer Pentimento.", "Update Pentimento; nothing was changed.")
+    if manifest.schema != SCHEMA:
+        raise Refused(
+            "This bundle was written by an older Pentimento.",
+            "Take it in with that one, update, and export the session again.",
+        )
 
 
 def _unpack(hall: Store, bundle: Reader, manifest: Manifest) -> None:

@@ -25,6 +25,7 @@ from sessions import limits
 from sessions.errors import Damaged, DecoderFailed, Refused, TooLarge, UnsupportedFormat
 from sessions.sniff import HEAD, sniff
 from sessions.values import Json, Picture, Pixels
+from sessions.words import UNSHOWN, clean_name
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +96,11 @@ def check_message(text: str) -> str:
             f"The message has {len(text)} characters; the limit is {limits.MESSAGE_CHARACTERS}.",
             "Say it in fewer words.",
         )
-    for letter in text:
-        if unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\t":
-            raise Refused(
-                f"The message holds a control character (U+{ord(letter):04X}) that cannot be shown.",
-                "Type the words instead of pasting them.",
-            )
+    if unshown := UNSHOWN.search(text):
+        raise Refused(
+            f"The message holds a control character (U+{ord(unshown[0]):04X}) that cannot be shown.",
+            "Type the words instead of pasting them.",
+        )
     return text
 
 
@@ -114,7 +114,7 @@ def check_attachments(count: int) -> None:
 
 def _named(refusal: Refused, name: str) -> Refused:
     log.info("refused: %s: %s", refusal.code, refusal.__cause__ or refusal.message)
-    words = "".join(letter for letter in name[-100:] if letter.isprintable()).strip()
+    words = clean_name(name)[-100:]
     return type(refusal)(f"{words}: {refusal.message}" if words else refusal.message, refusal.hint)
 
 
@@ -199,7 +199,7 @@ def _facts(says: Json) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return value[:200] if isinstance(value, str) else None
+    return clean_name(value) if isinstance(value, str) else None
 
 
 def _admit_sound(data: bytes, media_type: str, flac: bytes, seconds: float, facts: dict[str, Any]) -> Admitted:

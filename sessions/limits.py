@@ -1,6 +1,6 @@
 """How much comes through the door: bytes, pixels, seconds, characters, and what the decoder may use up.
 
-Numbers only; `intake` and `decode_worker` hold them.
+Numbers only; `intake`, `words` and `decode_worker` hold them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ SOUND_RATE = 192_000
 SOUND_CHANNELS = 8
 
 MESSAGE_CHARACTERS = 4_000
+NAME_CHARACTERS = 200
+"""Of a session, an upload, a revision."""
 ATTACHMENTS = 8
 
 DECODER_MEMORY = 1_536 * 2**20

@@ -12,14 +12,13 @@ from sessions import schema
 from sessions.commits import record
 from sessions.errors import NameTaken
 from sessions.history import newest_branch
+from sessions.limits import NAME_CHARACTERS
 from sessions.moves import check_name, must_be_free
 from sessions.rows import BRANCH, OWNED, REVISION, no_branch, no_revision, no_tag, now, session_of, tag_of, touch
 from sessions.store import Store
 from sessions.turns import OPEN_STATES
 from sessions.values import Branch, Session, Tag
-
-SESSION_NAME = 200
-"""The most characters of a session's name."""
+from sessions.words import clean_name
 
 
 def tag(store: Store, session: str, name: str, revision: str, *, move: bool = False) -> Tag:
@@ -83,8 +82,8 @@ def rename_branch(store: Store, session: str, old: str, new: str, turn: str | No
 def rename_session(store: Store, session: str, name: str) -> Session:
     """Call a session by another name, 1 … 200 printable characters; NameTaken for what cannot be one."""
     name = name.strip()
-    if not 1 <= len(name) <= SESSION_NAME or not name.isprintable():
-        raise NameTaken("That cannot be a session's name.", f"Use up to {SESSION_NAME} letters that can be shown.")
+    if name == "" or name != clean_name(name):
+        raise NameTaken("That cannot be a session's name.", f"Use up to {NAME_CHARACTERS} letters that can be shown.")
     s = schema.sessions
     with store.database.write() as connection:
         touch(connection, session, store.owner)

@@ -34,6 +34,7 @@ from sessions.rows import (
 )
 from sessions.tiles import CODEC, Tiled, assemble, cut, measure, window
 from sessions.values import Asset, Picture, Pixels, Revision, Session
+from sessions.words import clean_name
 
 _ROUND = 300
 """How many hashes one statement asks for; below every engine's limit of variables."""
@@ -88,7 +89,7 @@ class Store:
         row = {
             "id": new_id(),
             "owner": self.owner,
-            "name": name,
+            "name": clean_name(name),
             "seq": 0,
             "request_id": request_id or new_id(),
             "created_at": now(),

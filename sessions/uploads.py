@@ -12,6 +12,7 @@ from sessions.rows import OWNED
 from sessions.store import Kept, Store
 from sessions.tiles import Tiled, encode
 from sessions.values import Asset, Json, Picture, Pixels, Revision
+from sessions.words import clean_name
 
 
 def receive(store: Store, session: str, admitted: Admitted, name: str) -> Asset:
@@ -27,7 +28,7 @@ def receive(store: Store, session: str, admitted: Admitted, name: str) -> Asset:
         height=kept.image.height if kept is not None else None,
         seconds=admitted.seconds,
         bytes=len(admitted.original),
-        name=name,
+        name=clean_name(name),
         facts=_facts(admitted),
     )
     return store.add_asset(session, asset, admitted.original, kept, admitted.audio)
