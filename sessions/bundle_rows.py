@@ -3,6 +3,9 @@
 Written are all columns but the session (the manifest says it once, so that no row can name another) and leases. Ids of
 moves, which count over all sessions of a database, become 1, 2, 3 …; the same session gives the same lines on any
 engine. What the rows say together, ids, links and pixels, is checked by `fsck`, not here.
+
+Texts are held to the rules of the door. They are cleaned and not refused for it: sessions that were begun before there
+was a rule may hold any file name.
 """
 
 from __future__ import annotations
@@ -15,14 +18,16 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Connection, Float, Integer, LargeBinary, Select, String, Table, select
 
 from sessions import schema
+from sessions.bundle_json import Facts, Outcome, Plan
 from sessions.errors import PentimentoError, Refused
 from sessions.identity import canonical
-from sessions.limits import PIXELS, SIDE
+from sessions.limits import MESSAGE_CHARACTERS, PIXELS, SIDE
 from sessions.moves import check_name
 from sessions.rows import dumps
 from sessions.tiles import CODEC, TILE
 from sessions.turns import OPEN_STATES
 from sessions.values import Json, Step
+from sessions.words import clean_name, cleaned
 
 TABLES = tuple(
     schema.metadata.tables[name]
@@ -56,7 +61,6 @@ _LEFT_OUT = {"session", "lease", "heartbeat"}
 _ORDER = {"revisions": ("seq",), "moves": ("id",), "messages": ("created_at", "id")}
 _MODES = ("L", "RGB", "RGBA")
 _FORMS = {32: re.compile("[0-9a-f]{32}"), 64: re.compile("[0-9a-f]{64}"), 67: re.compile("r1:[0-9a-f]{64}")}
-_ANY = re.compile(r"[^\0]*")
 """What a text of each length is: the id of a message, a hash, a revision."""
 _DOCUMENTS: dict[str, type] = {
     "step": dict,
@@ -135,7 +139,8 @@ def _parsed(line: bytes) -> Json:
     value: Json = json.loads(line)
     if not _shallow(value, DEPTH) or canonical(value) + b"\n" != line:
         raise ValueError("not canonical")
-    return value
+    shown: Json = cleaned(value)
+    return shown
 
 
 def _shallow(value: Any, depth: int) -> bool:
@@ -159,8 +164,9 @@ def _in(column: Column[Any], value: Any) -> Any:
     elif isinstance(kind, LargeBinary):
         fits, value = value == value.lower(), bytes.fromhex(value)
     else:
-        form = _FORMS.get(getattr(kind, "length", None) or 0, _ANY)
-        fits = isinstance(value, str) and form.fullmatch(value) is not None
+        form = _FORMS.get(getattr(kind, "length", None) or 0)
+        fits = isinstance(value, str) and (form is None or form.fullmatch(value) is not None)
+        value = clean_name(value) if fits and column.name == "name" else value
     if not fits:
         raise ValueError(f"{column.name} cannot be that")
     return value
@@ -185,7 +191,12 @@ def _tile(row: Json, _number: int) -> bool:
     return bool(row["codec"] == CODEC and row["offset"] >= 0 and 0 < row["length"] <= TILE_BYTES)
 
 
+def _asset(row: Json, _number: int) -> bool:
+    return bool(Facts.model_validate(row["facts"]))
+
+
 def _revision(row: Json, number: int) -> bool:
+    Facts.model_validate(row["facts"])
     geometry = row["geometry"]
     shaped = geometry is None or [type(number) for number in geometry] == [float] * 9
     return row["seq"] == number and shaped and (row["step"] is None or _step(row["step"]))
@@ -207,14 +218,18 @@ def _move(row: Json, number: int) -> bool:
 
 
 def _message(row: Json, _number: int) -> bool:
-    return all(isinstance(name, str) for name in row["attachments"])
+    said = row["role"] == "assistant" or len(row["text"]) <= MESSAGE_CHARACTERS
+    return said and all(isinstance(name, str) for name in row["attachments"])
 
 
 def _turn(row: Json, _number: int) -> bool:
+    Plan.model_validate(row["plan"])
+    Outcome.model_validate(row["outcome"])
     return row["state"] not in OPEN_STATES
 
 
 _RULES: dict[str, Rule] = {
+    "assets": _asset,
     "pictures": _picture,
     "tiles": _tile,
     "revisions": _revision,

@@ -9,8 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from sqlalchemy import func, select
 
-from sessions import commits, moves, names, turns, uploads
+from sessions import commits, moves, names, schema, turns, uploads
 from sessions.intake import Admitted
 from sessions.store import Store
 from sessions.values import Picture, Pixels, Revision, Step, Turn
@@ -122,3 +123,14 @@ def everything(store: Store, seed: int = 0) -> Made:
     names.tag(store, session, "favourite", made[2].id)
     moves.switch(store, session, "main")
     return Made(session, tuple(made), {r.id: store.picture(session, r.image).pixels.tobytes() for r in made})
+
+
+def contents(store: Store) -> tuple[list[int], list[str]]:
+    """How many rows each table has, and every file; what must not change where something is refused."""
+    with store.database.read() as connection:
+        counts = [
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in schema.metadata.sorted_tables
+        ]
+    files = [str(p.relative_to(store.home)) for p in store.home.rglob("*") if not p.name.startswith("sessions.db")]
+    return counts, sorted(files)
