@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sessions.errors import PlanError
-from sessions.values import Asset, Json, Revision
+from sessions.values import Asset, Json, Region, Revision
 
 PREV = "prev"
 MAX_STEPS = 8
@@ -46,6 +46,12 @@ class PlanStep(Wire):
     region: Json | None = None
     confirmed: bool = False
     seed: int | None = None
+
+    @field_validator("region")
+    @classmethod
+    def _one_place(cls, region: Json | None) -> Json | None:
+        Region.from_json(region)
+        return region
 
 
 class Command(Wire):
