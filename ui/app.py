@@ -20,11 +20,18 @@ STATIC = Path(__file__).parent / "static"
 
 def page() -> None:
     st.set_page_config("Pentimento", page_icon=str(STATIC / "icon.svg"), layout="wide")
-    st.html(f"<style>{(STATIC / 'page.css').read_text(encoding='utf-8')}</style>")
+    st.html(f"<style>{_colors()}{(STATIC / 'page.css').read_text(encoding='utf-8')}</style>")
     try:
         _stand(place.here())
     except PentimentoError as failure:
         frame.failed(failure)
+
+
+def _colors() -> str:
+    """The theme's colours that our own markup needs; which theme it is, a person may choose in Streamlit's menu."""
+    kind = st.context.theme.type or "light"
+    primary, paper = (st.get_option(f"theme.{kind}.{name}") for name in ("primaryColor", "backgroundColor"))
+    return f":root {{ --primary: {primary}; --paper: {paper}; }}\n"
 
 
 def _stand(here: place.Place) -> None:

@@ -14,6 +14,7 @@ from agent.plan import Ask, Candidate, Plan
 from agent.telling import title
 from sessions import turns
 from sessions.errors import PentimentoError
+from sessions.store import Store
 from sessions.values import Message, Turn
 from ui import frame, place, plancard
 from ui.labels import plain
@@ -96,7 +97,7 @@ def _going(worker: Worker, view: View) -> None:
         st.rerun(scope="app")
     first, *others = lives
     status = st.container(key="working").status(_progress(first), state="running", expanded=True)
-    status.html(_running(first))  # not `with`: leaving it would show the turn as complete
+    status.html(_running(worker.assistant.store, first))  # not `with`: leaving it would show the turn as complete
     if status.button("Cancel", key="cancel", help="Nothing of the step that is running is kept"):
         worker.cancel(first.call.session, first.call.request_id)
     for live in others:
@@ -121,13 +122,10 @@ def _progress(live: Live) -> str:
     return f"Step {live.index + 1} of {len(live.plan.steps)}: {step.tool.replace('_', ' ')}"
 
 
-def _running(live: Live) -> str:
+def _running(store: Store, live: Live) -> str:
     said = f"<p class='said-now'>{escape(live.call.text)}</p>" if live.call.text else ""
     if live.plan is None:
         return said
-    from ui.server import desk
-
-    store = desk().gallery.store
     made = [store.revision(live.call.session, one) for one in live.made]
     return said + plancard.rows(live.plan, made, (live.index, live.fraction), "running")
 

@@ -78,13 +78,8 @@ def mark_of(store: Store, session: str, drawn: Painted) -> str:
 def _drafted(worker: Worker, view: View) -> str:
     """The mark of what is being drawn; empty where nothing is, or where it is drawn as an answer or a correction."""
     of, drawn = st.session_state.pop(DRAFT, None) or ("", None)
-    if (
-        drawn is None
-        or drawn.cancelled
-        or of != view.shown.id
-        or view.marking
-        or place.here().mode not in ("brush", "box")
-    ):
+    drawing = place.here().mode in ("brush", "box") and of == view.shown.id and not view.marking
+    if drawn is None or drawn.cancelled or not drawing:
         return ""
     return mark_of(worker.assistant.store, view.place.session, drawn)
 

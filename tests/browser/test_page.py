@@ -260,6 +260,8 @@ def test_a_phone_has_the_picture_first(bob, two_hundred):
     person.is_at(200)
     picture, field = person.window(), person.page.get_by_test_id("stChatInputTextArea").bounding_box()
     assert picture["y"] < field["y"] and picture["width"] > 240
+    header = [one.bounding_box()["y"] for one in person.page.locator(".st-key-header button").all()]
+    assert max(header) - min(header) < 8, "one row"
     assert person.page.evaluate("document.documentElement.scrollWidth") <= 390
     person.photographs("phone")
 
@@ -271,3 +273,19 @@ def test_the_dark_theme(bob, two_hundred):
     color = person.page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert max(int(part) for part in re.findall(r"\d+", color)[:3]) < 60
     person.photographs("dark")
+
+
+def test_the_theme_is_streamlits_to_choose_and_not_the_systems(bob, two_hundred):
+    person = bob(scheme="light")
+    person.opens(f"/?s={two_hundred}&embed=true&embed_options=dark_theme")
+    person.is_at(200)
+    primary = person.page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--primary')")
+    assert primary == "#e58a5c"
+
+
+def test_the_tree_is_seen_as_a_whole_or_scrolls_in_itself(bob, two_hundred):
+    person = bob()
+    person.opens(f"/?s={two_hundred}")
+    person.is_at(200)
+    tree = person.page.locator(".scroller").bounding_box()
+    assert tree["y"] + tree["height"] <= 800 and tree["height"] > 190
