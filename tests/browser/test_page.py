@@ -213,6 +213,18 @@ def test_a_plan_can_wait_be_changed_and_approved(bob):
     assert [step.split()[0] for step in steps] == ["sharpen", "adjust"] and "+0.45" in steps[1]
 
 
+def test_what_is_painted_counts_before_it_is_handed_over(bob, home):
+    person = bob()
+    person.opens()
+    person.takes_example("cat")
+    person.chooses("Brush")
+    person.strokes((0.2, 0.3), (0.6, 0.3))
+    person.says("make it black and white")
+    person.hears("main is at #2")
+    rows, _ = np.nonzero(mask_of(home, 2) > 127)
+    assert 0.2 < rows.min() / 300 and rows.max() / 300 < 0.4
+
+
 def test_a_running_turn_survives_the_reload_and_can_be_cancelled(bob, large):
     person = bob()
     person.opens()
@@ -260,7 +272,7 @@ def test_a_phone_has_the_picture_first(bob, two_hundred):
     person.is_at(200)
     picture, field = person.window(), person.page.get_by_test_id("stChatInputTextArea").bounding_box()
     assert picture["y"] < field["y"] and picture["width"] > 240
-    header = [one.bounding_box()["y"] for one in person.page.locator(".st-key-header button").all()]
+    header = [one.bounding_box()["y"] for one in person.page.locator(".st-key-header [data-testid=stPopover]").all()]
     assert max(header) - min(header) < 8, "one row"
     assert person.page.evaluate("document.documentElement.scrollWidth") <= 390
     person.photographs("phone")
