@@ -232,9 +232,15 @@ _STOPPED = "Stopped. Nothing of the step that was running is kept."
 
 def _reply(before: Sequence[Told], run: Run, later: Sequence[Told]) -> str:
     """What a turn came to: what its commands did, and between them its steps."""
-    stood = "" if before else run.turn.branch
+    stood = run.turn.branch if not before and _opened(run) else ""
     steps = [telling.done(run.made, run.branch, stood)] if run.made or not (before or later) else []
     return " ".join([*(event.sentence for event in before), *steps, *(event.sentence for event in later)])
+
+
+def _opened(run: Run) -> bool:
+    """Whether the branch that a turn ended on is one it opened: it may be another that stood there, or be renamed."""
+    mine = history.moves(run.store, run.turn.session, turn=run.turn.request_id)
+    return any(move.kind in ("branch", "root") and move.branch == run.branch for move in mine)
 
 
 def _files(told: Sequence[Told]) -> Json:

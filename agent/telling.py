@@ -78,7 +78,7 @@ def duration(seconds: float) -> str:
 def done(made: Sequence[Revision], branch: str, before: str = "") -> str:
     """What a turn came to: `Done in 0.6 s: crop 1:1, blur · background. main is at #4.`
 
-    `before`: the branch it was spoken on, to say so where another one was opened.
+    `before`: the branch it was spoken on, where another one was opened.
     """
     if not made:
         return "Nothing was to be done."

@@ -170,10 +170,12 @@ def log(store: Store, session: str, revision: str, limit: int = 50) -> list[Revi
         return [revision_of(row) for row in connection.execute(statement, store.mine(session) | {"id": revision})]
 
 
-def moves(store: Store, session: str, limit: int = 100) -> list[Move]:
-    """The reflog, newest first."""
+def moves(store: Store, session: str, limit: int = 100, turn: str | None = None) -> list[Move]:
+    """The reflog, newest first; with `turn`, the moves of that turn alone."""
     m = schema.moves
     statement = select(m).where(m.c.session == session, OWNED).order_by(m.c.id.desc()).limit(limit)
+    if turn is not None:
+        statement = statement.where(m.c.turn == turn)
     with store.database.read() as connection:
         return [move_of(row) for row in connection.execute(statement, store.mine(session))]
 

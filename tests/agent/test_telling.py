@@ -1,9 +1,17 @@
-"""How steps are named as branches and in sentences."""
+"""How steps are named as branches and in sentences, and what a turn is said to have come to."""
+
+import json
 
 import pytest
 
+from agent.events import Working
 from agent.telling import describe, name_for
+from sessions import history, names
 from sessions.moves import check_name
+from tests.agent.conftest import end
+
+FLIP = {"tool": "flip", "args": {"axis": "horizontal"}}
+CROP = {"tool": "crop", "args": {"aspect": "1:1"}}
 
 
 @pytest.mark.parametrize(
@@ -24,3 +32,31 @@ def test_a_branch_is_called_after_what_was_done(tool, args, name):
 def test_degrees_say_that_they_are():
     assert describe("rotate", {"degrees": -2.5}, None) == "rotate -2.5°"
     assert describe("straighten", {"degrees": "auto"}, None) == "straighten auto"
+
+
+def test_a_branch_that_opened_by_itself_is_new(say):
+    say(FLIP)
+    assert end(say(CROP | {"base": "#1"})).reply.startswith("New branch crop; main stays where it was. Done in ")
+
+
+def test_a_photo_that_is_attached_has_a_new_branch(say, cup):
+    assert end(say(FLIP, files=[("cup.png", cup)])).reply.startswith("New branch cup; main stays where it was. Done")
+
+
+def test_a_branch_that_was_renamed_meanwhile_is_not_new(assistant, store, session):
+    events = []
+    for event in assistant.turn(session, json.dumps({"steps": [FLIP]})):
+        if isinstance(event, Working) and "better" not in history.graph(store, session).branches:
+            names.rename_branch(store, session, "main", "better")
+        events.append(event)
+    assert history.graph(store, session).branches.keys() == {"better"}
+    assert end(events).reply.startswith("Done in ")
+    assert "better is at #2" in end(events).reply
+
+
+def test_another_branch_that_goes_on_is_not_new(say):
+    say(FLIP)
+    say(CROP | {"base": "#1"})
+    reply = end(say(FLIP | {"base": "crop"}, branch="main")).reply
+    assert reply.startswith("Done in ")
+    assert "crop is at #4" in reply
