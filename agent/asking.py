@@ -37,7 +37,7 @@ def doubt(unsure: Unsure, index: int) -> Asked:
 
 def again(store: Store, turn: Turn) -> Asked:
     """The question that a turn waits with, its pictures and its mask found anew; NotFound where it asks nothing."""
-    plan = Plan.model_validate(turn.plan)
+    plan = Plan.of(turn)
     if plan.ask is None:
         raise NotFound("That turn asks nothing.")
     slot = plan.ask.slot or ""

@@ -12,7 +12,8 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sessions.errors import PlanError
-from sessions.values import Asset, Json, Region, Revision
+from sessions.rows import readable
+from sessions.values import Asset, Json, Region, Revision, Turn
 
 PREV = "prev"
 MAX_STEPS = 8
@@ -115,6 +116,12 @@ class Plan(Wire):
         if sum(step.seed is None for step in steps) > MAX_STEPS:
             raise ValueError(f"a plan has at most {MAX_STEPS} new steps")
         return steps
+
+    @classmethod
+    def of(cls, turn: Turn) -> Plan:
+        """The plan of a stored turn; StorageError where what is stored is none."""
+        with readable("a turn's plan"):
+            return cls.model_validate(turn.plan)
 
     def to_json(self) -> Json:
         return self.model_dump(mode="json")

@@ -101,7 +101,7 @@ def _gone_on(store: Store, turn: Turn, recipe: Recipe, come: Replayed, now: bool
 
 def _stopped_by(turn: Turn) -> PentimentoError | None:
     """Why a turn ended before its plan did; None where it did not."""
-    plan = Plan.model_validate(turn.plan)
+    plan = Plan.of(turn)
     if turn.state == "done":
         return None
     if plan.ask is not None:

@@ -252,7 +252,7 @@ def _drawn(worker: Worker, view: View, drawn: Painted) -> None:
     mark = frame.mark_of(worker.assistant.store, view.place.session, drawn)
     region = frame.region(mark)
     if view.marking and view.open is not None and region is not None:
-        plan = Plan.model_validate(view.open.plan)
+        plan = Plan.of(view.open)
         number = int(str(view.ask.slot).split(".")[1]) if view.ask else 0
         steps = list(plan.steps)
         steps[number] = steps[number].model_copy(update={"region": region.to_json(), "confirmed": True})

@@ -77,7 +77,7 @@ class View:
         """The question that this branch has been asked."""
         if self.open is None or self.open.state != "waiting":
             return None
-        return Plan.model_validate(self.open.plan).ask
+        return Plan.of(self.open).ask
 
     @property
     def last_plan(self) -> Plan | None:
@@ -85,7 +85,7 @@ class View:
         last = next((turn for turn in self.turns if turn.request_id == self.head.turn), None)
         if last is None or last.state != "done":
             return None
-        plan = Plan.model_validate(last.plan)
+        plan = Plan.of(last)
         return plan if plan.steps and plan.command is None else None
 
     @property

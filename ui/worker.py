@@ -303,5 +303,5 @@ def _stopped(call: Call) -> Finished:
 
 def _to_approve(turn: Turn) -> bool:
     """Whether there is something to approve: an answer, a question, a reply and a command alone run at once."""
-    plan = Plan.model_validate(turn.plan) if turn.plan else Plan()
+    plan = Plan.of(turn) if turn.plan else Plan()
     return turn.state == "planned" and "held" in turn.outcome and bool(plan.steps) and plan.ask is None

@@ -6,12 +6,13 @@ import time
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from agent.assistant import Assistant
 from agent.events import Asked, Committed, Forked, Moved, Planned, Refused, Working
-from sessions import history, moves, turns
+from sessions import history, moves, schema, turns
 from sessions.errors import Refused as RefusedAtTheDoor
-from sessions.errors import TooLarge, TurnBusy
+from sessions.errors import StorageError, TooLarge, TurnBusy
 from tests.agent.conftest import end
 from tools import registry
 from tools.base import Progress, ToolArgs, tool
@@ -361,3 +362,11 @@ def test_everything_is_there_after_a_restart(say, assistant, store, session, tmp
     assert [m.role for m in messages] == ["user", "assistant"]
     assert messages[0].revisions == tuple(r.id for r in graph.revisions[1:])
     again.close()
+
+
+def test_a_stored_plan_that_is_none_is_a_sentence_about_the_store(say, assistant, store, session):
+    say(FLIP, request_id="again")
+    with store.database.write() as connection:
+        connection.execute(update(schema.turns).values(plan='{"nonsense":1}'))
+    with pytest.raises(StorageError, match="plan is damaged"):
+        list(assistant.turn(session, "flip it", request_id="again"))
