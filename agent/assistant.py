@@ -75,7 +75,7 @@ class Assistant:
         turn = self._begin(Wish(session, text, request_id or new_id(), branch, focus), files)
         if "answers" in turn.outcome:
             turn = planning.answered(self.store, turn)
-        plan = Plan.model_validate(turn.plan)
+        plan = Plan.of(turn)
         yield Planned(turn.request_id, plan)
         if turn.state in ("planned", "running"):
             yield from self._run(turn, plan)

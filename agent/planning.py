@@ -116,7 +116,7 @@ def answered(store: Store, answer: Turn) -> Turn:
     candidate = Candidate.model_validate(answer.outcome["with"])
     if candidate.value is False:
         return stored.finish(store, asked, "cancelled", {"reply": LEFT_ALONE}, LEFT_ALONE)
-    plan = Plan.model_validate(asked.plan).answered(candidate.revision or candidate.value)
+    plan = Plan.of(asked).answered(candidate.revision or candidate.value)
     graph = history.graph(store, asked.session)
     try:
         photos = _sent_with(store, asked, answer)
@@ -142,13 +142,13 @@ def failure(error: PentimentoError) -> Json:
 
 
 def _answer(turn: Turn, text: str, graph: Graph) -> Candidate | None:
-    ask = Plan.model_validate(turn.plan).ask
+    ask = Plan.of(turn).ask
     return turns.answer(text, ask, graph) if ask else None
 
 
 def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:
     """Photos sent as the answer, where the question is which other picture, or which two, a step shall use."""
-    ask = Plan.model_validate(turn.plan).ask
+    ask = Plan.of(turn).ask
     slot = (ask.slot or "") if ask else ""
     photos = [asset.sha256 for asset in attachments if asset.kind == "image"]
     if not re.search(r"\.subjects(\.0)?$", slot) or len(photos) != (1 if slot.endswith(".0") else 2):
@@ -159,7 +159,7 @@ def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:
 
 def _free(turn: Turn, text: str) -> Candidate | None:
     """A message taken as the answer itself, where the question allows free words."""
-    ask: Ask | None = Plan.model_validate(turn.plan).ask
+    ask: Ask | None = Plan.of(turn).ask
     if ask is None or not ask.free or ask.slot is None:
         return None
     words = text.strip().strip("\"'“”‘’")

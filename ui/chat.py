@@ -81,7 +81,7 @@ def _came_of(view: View, turn: Turn, message: Message) -> str:
     """The plan of a turn that has ended, each step with the picture it made."""
     if not turn.plan or turn.state in turns.OPEN_STATES:
         return ""
-    plan = Plan.model_validate(turn.plan)
+    plan = Plan.of(turn)
     made = [view.graph.by_id[one] for one in message.revisions if one in view.graph.by_id]
     start = view.graph.by_id.get(turn.planned_head or "")
     return plancard.rows(plan, made, state=turn.state) + (plancard.why(plan, start) if plan.steps else "")
@@ -150,7 +150,7 @@ def _present(worker: Worker, view: View) -> None:
 
 def _approve(worker: Worker, view: View, turn: Turn) -> None:
     """A plan held back: change it, run it, or leave it. A question is asked at once: there is nothing to approve."""
-    plan = Plan.model_validate(turn.plan)
+    plan = Plan.of(turn)
     if not plan.steps or plan.ask is not None:
         worker.start(Call(turn.session, "", branch=turn.branch, request_id=turn.request_id))
         place.go(request=turn.request_id)
