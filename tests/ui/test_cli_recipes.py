@@ -235,14 +235,14 @@ def test_a_recipe_as_lines_and_as_a_file_and_replayed_on_files_and_revisions(cli
     cli("recipe", "--out", "mine.json", "--force")
     assert json.loads((tmp_path / "mine.json").read_text())["steps"]
     replayed = cli("replay", "warm.json", "#1", "#3").stdout
-    assert "adjust → #3" in replayed, "on its own photo it makes nothing new"
-    assert "adjust → #5" in replayed
+    assert "warmer → #3" in replayed, "on its own photo it makes nothing new"
+    assert "warmer → #5" in replayed
     log = json.loads(cli("log", "--json").stdout)["revisions"]
     assert [(r["seq"], r["source"]) for r in log][:2] == [(5, "replay"), (4, "replay")]
     table = cli("replay", "#3", "photos/cat.JPG", "photos", "--out", "done").stdout
     assert table.splitlines()[-1].startswith("3 of 3 photos whole")
     assert (tmp_path / "done" / "cat.JPG").exists()
-    assert "adjust → #5" in cli("undo").stdout + cli("redo").stdout, "the conversation is still the default one"
+    assert "warmer → #5" in cli("undo").stdout + cli("redo").stdout, "the conversation is still the default one"
 
 
 def test_what_is_wrong_is_a_sentence_and_exit_code_1(cli, folder, tmp_path):
