@@ -176,7 +176,7 @@ class Assistant:
                 if isinstance(event, Asked):
                     return event
                 if isinstance(event, Moved):
-                    run.branch = event.branch.name
+                    run.branch = stored.get(self.store, run.turn.session, run.turn.request_id).branch
                 if isinstance(event, Moved | Compared | Exported):
                     told.append(event)
                 yield event

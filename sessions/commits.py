@@ -72,6 +72,11 @@ COMMAND = -1
 
 
 @dataclass(frozen=True)
+_STAND = (
+    update(schema.turns)
+    .where(schema.turns.c.session == bindparam("session_id"), schema.turns.c.request_id == bindparam("turn_id"))
+    .values(branch=bindparam("branch_name"))
+)
 class Claim:
     """Which step of which turn a revision fulfils, and the lease that proves who may say so.
 
@@ -184,7 +189,8 @@ def record(
 ) -> None:
     """One row of the reflog: the branch `place` = (session, name) went from heads[0] to heads[1].
 
-    `more`: what a kind of move has besides, `inverts` of a redo and `old_name` of a rename.
+    `more`: what a kind of move has besides, `inverts` of a redo and `old_name` of a rename. A turn stands from then on
+    on the branch that it has opened or gone to: there it waits for an answer, there it goes on after a crash.
     """
     row = {
         "session": place[0],
@@ -208,6 +214,8 @@ def _insert(connection: Connection, store: Store, session: str, draft: Draft) ->
     row = _row(session, draft, seq)
     connection.execute(schema.revisions.insert(), row)
     return Revision(
+    if turn is not None and kind in ("root", "branch", "switch"):
+        connection.execute(_STAND, {"session_id": place[0], "turn_id": turn, "branch_name": place[1]})
         **{name: row[name] for name in ("id", "session", "image", "mask", "source", "width", "height", "seq", "turn")},
         parents=draft.parents,
         step=draft.step,

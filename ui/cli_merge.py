@@ -30,18 +30,15 @@ def merge(
     from agent.assistant import Assistant
     from agent.plan import Command, Plan
     from agent.planners.given import Given
-    from sessions import history, moves
+    from sessions import history
     from ui.cli_conversation import tell
 
     store = open_store()
     where = session_of(store, session)
-    branch = history.current_branch(store, where.id)
-    if into and into != branch:
-        branch = moves.switch(store, where.id, into).name  # a question about it is asked, and answered, there
     options = {"take": {"*": take}} if take else {}
-    told = Plan(command=Command(name="merge", target=theirs, options=options))
-    words = f"merge {theirs} into {branch}"
-    tell(store, Assistant(store, Given(told)).turn(where.id, words, (), request_id or None, branch), json_)
+    told = Plan(command=Command(name="merge", target=theirs, other=into or None, options=options))
+    words = f"merge {theirs} into {into or history.current_branch(store, where.id)}"
+    tell(store, Assistant(store, Given(told)).turn(where.id, words, (), request_id or None), json_)
 
 
 @command

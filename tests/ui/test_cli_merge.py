@@ -71,6 +71,17 @@ def test_into_another_branch_with_a_choice(cli, photo):
     assert "pentimento branch" in cli("merge", "main", "--into", "nowhere", code=1)
 
 
+def test_a_conflict_about_another_branch_is_asked_and_answered_here(cli, photo):
+    two_branches(cli, photo, "make it brighter", "make it darker")
+    asked = cli("merge", "main", "--into", "theirs", "--json")
+    assert (asked["state"], asked["branch"]) == ("waiting", "main")
+    assert cli("branch").splitlines()[0].startswith("* main")
+    done = cli("say", "--answer", "both", "--json")
+    assert (done["state"], done["branch"], len(done["revisions"])) == ("done", "theirs", 1)
+    assert cli("branch").splitlines()[1].startswith("* theirs")
+    assert "everything of main already" in cli("merge", "main", "--into", "theirs")
+
+
 def test_compare_prints_figures_and_writes_a_picture(cli, photo, tmp_path):
     two_branches(cli, photo, "write hello at the top left", "make it sepia")
     path = tmp_path / "diff.png"
