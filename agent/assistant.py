@@ -22,7 +22,7 @@ from agent.planning import Focus, Wish, failure
 from agent.stepping import guarded
 from sessions import history, intake, uploads
 from sessions import turns as stored
-from sessions.errors import Cancelled, PentimentoError, Unsure
+from sessions.errors import Cancelled, PentimentoError, TurnBusy, Unsure
 from sessions.identity import new_id
 from sessions.store import Store
 from sessions.values import Asset, Json, Revision, Session, Turn, TurnState
@@ -198,11 +198,15 @@ class Assistant:
         yield from self._wait(turn, doubtful, run, asking.doubt(unsure, index))
 
     def _wait(self, turn: Turn, plan: Plan, run: Run, asked: Asked) -> Iterator[Event]:
-        """Store the question with the plan, ask it, and let the turn wait."""
-        waiting = plan.model_copy(update={"ask": asked.ask})
-        stored.wait(self.store, turn, waiting.to_json(), _question(asked.ask))
+        """Store the question with the plan, ask it, and let the turn wait, on the branch where it now stands."""
+        question = _question(asked.ask)
+        try:
+            waiting = stored.wait(self.store, turn, plan.model_copy(update={"ask": asked.ask}).to_json(), question)
+        except TurnBusy as busy:
+            yield from self._stopped(turn, plan, run, busy)
+            return
         yield asked
-        yield Finished("waiting", _question(asked.ask), run.branch, tuple(r.id for r in run.made))
+        yield Finished("waiting", question, waiting.branch, tuple(r.id for r in run.made))
 
     # What a face is told
 
@@ -211,11 +215,12 @@ class Assistant:
             yield asking.again(self.store, turn)
             yield Finished("waiting", _question(plan.ask), turn.branch, tuple(stored.revisions(self.store, turn)))
 
+        """Close the turn and tell how it stands: what another runner has taken over is not ours to close."""
     def _finish(self, turn: Turn, state: TurnState, outcome: Json, reply: str, branch: str) -> Finished:
         made = tuple(stored.revisions(self.store, turn))
         outcome = outcome | {"reply": reply, "branch": branch}
-        stored.finish(self.store, turn, state, outcome, reply)
-        return Finished(state, reply, branch, made)
+        now = stored.finish(self.store, turn, state, outcome, reply)
+        return Finished(now.state, reply, branch, made)
 
     def _ended(self, turn: Turn) -> Iterator[Event]:
         """A turn that has ended already, told again."""

@@ -18,7 +18,7 @@ from agent.plan import PREV, PlanStep
 from agent.stepping import Job, Result, measured, work
 from sessions import commits, history, turns, uploads
 from sessions.commits import Claim, Draft
-from sessions.errors import Cancelled, HeadMoved, PentimentoError
+from sessions.errors import BadArguments, Cancelled, HeadMoved, NotFound, PentimentoError, TurnBusy
 from sessions.identity import REVISION_PREFIX, seed_for
 from sessions.moves import branch_name
 from sessions.store import Store
@@ -143,7 +143,9 @@ class Run:
             go_on = turns.beat(self.store, self.turn.session, self.turn.request_id, self.holder)
         else:
             go_on = not turns.cancel_asked(self.store, self.turn.session, self.turn.request_id)
-        if not go_on:
+        if go_on:
+            return
+        if turns.cancel_asked(self.store, self.turn.session, self.turn.request_id):
             raise Cancelled("Stopped. Nothing of the step that was running is kept.")
 
     # The writer thread
@@ -156,6 +158,7 @@ class Run:
         step = Step(
             tool=result.tool.name,
             tool_version=result.tool.version,
+        raise TurnBusy("Another process is continuing this turn.", "Wait for it, or look at the log.")
             args=result.args,
             base=base.revision.id,
             subjects=result.step.subjects,

@@ -41,11 +41,10 @@ _TAKE = (
 )
 _OWNER = exists().where(schema.sessions.c.id == _t.session, schema.sessions.c.owner == bindparam("owner_name"))
 _BEAT = update(schema.turns).where(*_MINE, _t.lease == bindparam("holder"), _OWNER).values(heartbeat=bindparam("beat"))
-_FINISH = (
-    update(schema.turns)
-    .where(*_MINE, _t.state.in_(OPEN_STATES))
-    .values(state=bindparam("new_state"), outcome=bindparam("result"), lease=None)
-)
+_HELD = update(schema.turns).where(*_MINE, _t.state.in_(OPEN_STATES), _t.lease.is_not_distinct_from(bindparam("held")))
+"""An open turn as its caller knows it: by the holder that the caller is, or held by nobody where the caller is none."""
+_FINISH = _HELD.values(state=bindparam("new_state"), outcome=bindparam("result"), lease=None).returning(_t.branch)
+_WAIT = _HELD.values(plan=bindparam("asking"), state="waiting", lease=None).returning(_t.branch)
 
 
 def find(store: Store, session: str, request_id: str) -> Turn | None:
@@ -136,24 +135,34 @@ def cancel(store: Store, session: str, request_id: str) -> Turn:
 
 
 def finish(store: Store, turn: Turn, state: TurnState, outcome: Json, reply: str) -> Turn:
-    """Close a turn and say the reply. Closed turns stay closed."""
-    values = _key(turn.session, turn.request_id) | {"new_state": state, "result": dumps(outcome)}
+    """Close a turn and say the reply. Closed turns stay closed, and so does what another holder runs go on.
+
+    `turn` says who the caller is: with a lease, its holder; without one, somebody who closes what nobody runs.
+    """
+    values = _key(turn.session, turn.request_id) | {"held": turn.lease, "new_state": state, "result": dumps(outcome)}
     with store.database.write() as connection:
         touch(connection, turn.session, store.owner)
-        if connection.execute(_FINISH, values).rowcount == 1 and reply:
-            _say(connection, (turn.session, turn.branch), "assistant", reply, ())
+        branch = connection.execute(_FINISH, values).scalar()
+        if branch is not None and reply:
+            _say(connection, (turn.session, branch), "assistant", reply, ())
     return get(store, turn.session, turn.request_id)
 
 
 def wait(store: Store, turn: Turn, plan: Json, reply: str) -> Turn:
-    """Let a turn wait for an answer: its plan now carries the question; its lease is free."""
-    asking = update(schema.turns).where(*_MINE, _t.state.in_(OPEN_STATES))
-    asking = asking.values(plan=dumps(plan), state="waiting", lease=None)
+    """Let a turn wait for an answer, on the branch it stands on: its plan now carries the question; its lease is free.
+
+    TurnBusy where it is no longer the caller's to ask, who is told by `turn` as in `finish`.
+    """
+    values = _key(turn.session, turn.request_id) | {"held": turn.lease, "asking": dumps(plan)}
     with store.database.write() as connection:
         touch(connection, turn.session, store.owner)
-        if connection.execute(asking, _key(turn.session, turn.request_id)).rowcount == 1:
-            _say(connection, (turn.session, turn.branch), "assistant", reply, ())
-    return get(store, turn.session, turn.request_id)
+        branch = connection.execute(_WAIT, values).scalar()
+        if branch is not None:
+            _say(connection, (turn.session, branch), "assistant", reply, ())
+    found = get(store, turn.session, turn.request_id)
+    if branch is None:
+        raise TurnBusy(f"This turn is {found.state}.", "Wait for it, or look at the log.")
+    return found
 
 
 def resume(store: Store, turn: Turn, plan: Json) -> Turn:

@@ -12,7 +12,9 @@ from skimage import data
 from agent.assistant import Assistant
 from agent.events import Finished
 from agent.plan import Context, Plan
+from sessions import turns
 from sessions.store import Store
+from tools import regions
 
 
 class ScriptedPlanner:
@@ -69,10 +71,35 @@ def say(assistant: Assistant, session: str):
     """Send a plan as a message; gives the events."""
 
     def send(*steps: dict, **kwargs) -> list:
-        plan = {"steps": list(steps)} | {k: kwargs.pop(k) for k in ("command", "ask", "chat") if k in kwargs}
+        plan = {"steps": list(steps)} | {k: kwargs.pop(k) for k in ("command", "ask", "chat", "then") if k in kwargs}
         return list(assistant.turn(kwargs.pop("session", session), json.dumps(plan), **kwargs))
 
     return send
+
+
+@pytest.fixture
+def unsure(monkeypatch):
+    """Every place is found, and none for certain."""
+    ground_steps = regions.ground_steps
+
+    def doubtful(image, region, brush=None):
+        found = yield from ground_steps(image, region, brush)
+        return regions.Grounding(found.mask, 0.3, "a corner")
+
+    monkeypatch.setattr(regions, "ground_steps", doubtful)
+
+
+def killed(store: Store, session: str, going, request_id: str = "r") -> None:
+    """As if the process were gone: the turn stays as it is stored, and its lease can be taken."""
+    before = turns.get(store, session, request_id)
+    going.close()
+    values = {"state": before.state, "session": session, "request_id": request_id}
+    with store.database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE turns SET state = :state, lease = NULL, heartbeat = NULL, outcome = '{}'"
+            " WHERE session = :session AND request_id = :request_id",
+            values,
+        )
 
 
 def end(events: list) -> Finished:

@@ -4,7 +4,6 @@ import json
 import threading
 
 import numpy as np
-import pytest
 
 from agent.events import Asked, Committed, Working
 from agent.stepping import finished, measured
@@ -12,7 +11,6 @@ from sessions import turns
 from sessions.errors import StorageFull
 from sessions.values import Picture, Region
 from tests.agent.conftest import end
-from tools import regions
 from tools.base import EditResult
 
 CROP = {"tool": "crop", "args": {"aspect": "1:1"}}
@@ -92,17 +90,6 @@ def test_measuring_would_notice_a_changed_pixel_outside():
     mask = np.zeros((40, 30), np.uint8)
     mask[:5] = 255
     assert measured(base, EditResult(Picture(pixels), mask=mask))["pixels_changed_outside"] == 1
-
-
-@pytest.fixture
-def unsure(monkeypatch):
-    ground_steps = regions.ground_steps
-
-    def doubtful(image, region, brush=None):
-        found = yield from ground_steps(image, region, brush)
-        return regions.Grounding(found.mask, 0.3, "a corner")
-
-    monkeypatch.setattr(regions, "ground_steps", doubtful)
 
 
 BLUR_CORNER = {"tool": "blur", "args": {}, "region": {"words": "top left"}}

@@ -7,9 +7,9 @@ import pytest
 from agent.assistant import Assistant
 from agent.events import Committed, Compared, Exported, Finished, Moved, Refused
 from agent.export import encode, options_of
-from sessions import history, turns
+from sessions import history
 from sessions.history import Graph
-from tests.agent.conftest import end
+from tests.agent.conftest import end, killed
 
 FLIP = {"tool": "flip", "args": {"axis": "horizontal"}}
 CROP = {"tool": "crop", "args": {"aspect": "1:1"}}
@@ -95,7 +95,7 @@ def test_a_turn_cut_short_goes_on_after_its_steps_and_moves_once(assistant, stor
         for event in going:
             if isinstance(event, last):
                 break
-        _killed(store, session, going)
+        killed(store, session, going)
     events = list(assistant.turn(session, "", request_id="r"))
     assert end(events).state == "done"
     graph = here(store, session)
@@ -103,19 +103,6 @@ def test_a_turn_cut_short_goes_on_after_its_steps_and_moves_once(assistant, stor
     assert "square" in graph.branches
     kinds = [move.kind for move in history.moves(store, session)]
     assert kinds.count(then["name"]) == 1
-
-
-def _killed(store, session: str, going) -> None:
-    """As if the process were gone: the turn stays as it is stored, and its lease can be taken."""
-    from sqlalchemy import update
-
-    from sessions import schema
-
-    before = turns.get(store, session, "r")
-    going.close()
-    row = {"state": before.state, "lease": None, "heartbeat": None, "outcome": "{}"}
-    with store.database.write() as connection:
-        connection.execute(update(schema.turns).where(schema.turns.c.request_id == "r").values(row))
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,61 @@ def test_a_closed_turn_stays_closed(store, session, head):
     assert len(turns.messages(store, session)) == 2
 
 
+def test_who_lost_the_lease_neither_ends_the_turn_nor_asks(store, session, head):
+    turns.begin(store, planned(session, "ask", "main"), "make it sepia")
+    lost = turns.take(store, session, "ask", "one")
+    held = turns.take(store, session, "ask", "two", dead="one")
+    assert turns.finish(store, lost, "refused", {}, "No.") == held
+    with pytest.raises(TurnBusy):
+        turns.wait(store, lost, {"ask": "which?"}, "Which?")
+    assert turns.get(store, session, "ask") == held
+    assert claimed(store, session, 0, "two", 2).seq == 2
+    assert turns.finish(store, held, "done", {}, "Done.").state == "done"
+    assert [m.text for m in turns.messages(store, session)] == ["make it sepia", "Done."]
+
+
+def test_who_holds_nothing_ends_only_what_nobody_runs(store, session, head):
+    idle = turns.begin(store, planned(session, "ask", "main"), "make it sepia")
+    held = turns.take(store, session, "ask", "me")
+    assert turns.finish(store, idle, "refused", {}, "No.") == held
+    waiting = turns.wait(store, held, {"ask": "which?"}, "Which?")
+    assert turns.finish(store, waiting, "cancelled", {}, "").state == "cancelled"
+
+
+def test_what_a_turn_says_last_is_said_on_the_branch_it_went_to(store, session, head):
+    turns.begin(store, planned(session, "ask", "main"), "a new branch")
+    turn = turns.take(store, session, "ask", "me")
+    moves.create_branch(store, session, "warm", head, turn="ask")
+    assert turns.get(store, session, "ask").branch == "warm"
+    assert turns.wait(store, turn, {"ask": "which?"}, "Which?").branch == "warm"
+    assert [m.branch for m in turns.messages(store, session)] == ["main", "warm"]
+
+
+def test_a_turn_stands_where_it_opened_or_went_to_and_nobody_else_moves_it(store, session, head):
+    turns.begin(store, planned(session, "ask", "main"), "look at this")
+    moves.create_branch(store, session, "warm", head)
+    moves.switch(store, session, "warm")
+    assert turns.get(store, session, "ask").branch == "main"
+    making.upload(store, session, making.picture(2), "dog", turn="ask")
+    assert turns.get(store, session, "ask").branch == "dog"
+    moves.switch(store, session, "warm", turn="ask")
+    assert turns.get(store, session, "ask").branch == "warm"
+
+
+def test_the_message_of_a_turn_is_found_however_long_ago(store, session, head):
+    sound = making.sound(store, session, 1)
+    begun = turns.begin(store, planned(session, "ask", "main"), "like this sound", (sound,))
+    for number in range(60):
+        turns.say(store, session, "main", f"{number}")
+    said = turns.said(store, begun)
+    assert (said.id, said.text, said.attachments) == (begun.message, "like this sound", (sound,))
+    with pytest.raises(NotFound):
+        turns.said(store, planned(session, "other", "main"))
+
+
 def test_a_question_waits_and_is_answered_once(store, session, head):
-    turn = turns.begin(store, planned(session, "ask", "main"), "that one")
-    turns.take(store, session, "ask", "me")
+    turns.begin(store, planned(session, "ask", "main"), "that one")
+    turn = turns.take(store, session, "ask", "me")
     waiting = turns.wait(store, turn, {"ask": "which?"}, "Which?")
     assert (waiting.state, waiting.lease, waiting.plan) == ("waiting", None, {"ask": "which?"})
     assert turns.open_turns(store, session, "main") == [waiting]
