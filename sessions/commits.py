@@ -34,6 +34,12 @@ _NAMES_LIKE = union_all(
 _HEAD = select(schema.branches.c.head).where(
     schema.branches.c.session == bindparam("session_id"), schema.branches.c.name == bindparam("branch")
 )
+_STANDING = (
+    select(schema.branches.c.name)
+    .where(schema.branches.c.session == bindparam("session_id"), schema.branches.c.head == bindparam("root"))
+    .order_by(schema.branches.c.name)
+    .limit(1)
+)
 _RENAMED = (
     select(schema.moves.c.id, schema.moves.c.branch)
     .where(
@@ -128,10 +134,16 @@ def append(store: Store, session: str, branch: str, draft: Draft, expect: str) -
 
 
 def append_on_new_branch(store: Store, session: str, wanted: str, draft: Draft) -> tuple[Revision, str]:
-    """Open a branch (`wanted`, or `wanted-2` …) at the draft's first parent, or as a root, and append to it."""
+    """Open a branch (`wanted`, or `wanted-2` …) at the draft's first parent, or as a root, and append to it.
+
+    Where a branch stands at that very root already, nothing is added: it is where to go on.
+    """
     with store.database.write() as connection:
         touch(connection, session, store.owner)
         revision = _insert(connection, store, session, draft)
+        standing = connection.execute(_STANDING, {"session_id": session, "root": revision.id}).scalar()
+        if standing is not None and not draft.parents:
+            return revision, str(standing)
         branch = open_branch(connection, session, wanted, revision.id)
         place = (session, branch)
         if draft.parents:
