@@ -55,7 +55,7 @@ def drawn(store: Store, session: str, mask: Pixels) -> Asset:
 def root(store: Store, session: str, asset: Asset, branch: str, turn: str | None = None) -> tuple[Revision, str]:
     """Make an image asset a root revision on a new branch (`branch`, or the first free `branch-2` …).
 
-    Where a branch stands at that very root already, nothing is added: it is where to go on.
+    Where a branch stands at that very root already, that one comes back: it is where to go on.
     """
     p = schema.pictures
     mine = select(p).where(p.c.session == session, p.c.hash == asset.sha256, OWNED)
@@ -66,11 +66,6 @@ def root(store: Store, session: str, asset: Asset, branch: str, turn: str | None
     names = tuple(row.tiles[i : i + 32].hex() for i in range(0, len(row.tiles), 32))
     kept = Kept(Tiled(row.mode, row.width, row.height, names), None, ())
     draft = commits.Draft(kept, source="upload", name=asset.name, turn=turn, facts=asset.facts)
-    b = schema.branches.c
-    with store.database.read() as connection:
-        here = connection.execute(select(b.name).where(b.session == session, b.head == draft.id)).scalar()
-    if here is not None:
-        return store.revision(session, draft.id), here
     return commits.append_on_new_branch(store, session, branch, draft)
 
 

@@ -32,6 +32,20 @@ def test_session_time_name_and_facts_take_no_part_in_the_id(store, session):
     assert len(ids) == 1
 
 
+def test_the_same_photo_brought_twice_at_once_is_one_root_on_one_branch(store, session):
+    """Both have looked before either of them wrote."""
+    photo = commits.Draft(store.keep(session, making.picture(1)), source="upload", name="cat.png")
+    root, branch = commits.append_on_new_branch(store, session, "main", photo)
+    moves.create_branch(store, session, "again", root.id)
+    for wanted in ("main", "other"):
+        assert commits.append_on_new_branch(store, session, wanted, photo) == (root, "again")
+    assert branch == "main"
+    assert [one.name for one in history.branches(store, session)] == ["again", "main"]
+    making.edit(store, session, "main", making.picture(2))
+    making.edit(store, session, "again", making.picture(3))
+    assert commits.append_on_new_branch(store, session, "main", photo) == (root, "main-2")
+
+
 def test_a_head_that_moved_is_an_error_and_never_a_fork(store, session):
     root, _ = making.upload(store, session, making.picture(1))
     making.edit(store, session, "main", making.picture(2))
