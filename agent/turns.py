@@ -16,6 +16,7 @@ from agent.plan import AFTER_STEPS, PREV, Ask, Candidate, Command, Context, Plan
 from sessions.errors import Ambiguous, BadArguments, NotFound, PlanError
 from sessions.history import Graph, resolve
 from sessions.values import Asset, Json, Region
+from sessions.words import cleaned
 from tools import registry
 from tools.base import Tool
 
@@ -166,7 +167,10 @@ def arguments_of(tool: Tool, args: Json) -> Json:
     except ValidationError as error:
         said = "; ".join(_sentence(tool.name, dict(detail)) for detail in error.errors())
         raise PlanError(said, f"pentimento tools {tool.name} lists its arguments.") from None
-    return checked.model_dump(mode="json", exclude_none=True)
+    called: Json = checked.model_dump(mode="json", exclude_none=True)
+    if cleaned(called) != called:
+        raise PlanError(f"{tool.name}: its words hold a control character that cannot be shown.")
+    return called
 
 
 def _sentence(tool: str, detail: Json) -> str:
@@ -181,6 +185,8 @@ def region_of(value: Json) -> Region:
         region = Region.from_json(value)
     if region is None:
         raise PlanError("A region is words, or a box of four numbers, or a mask.")
+    if cleaned(value) != value:
+        raise PlanError("The words of a region hold a control character that cannot be shown.")
     if region.box is not None:
         x0, y0, x1, y1 = region.box
         if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
