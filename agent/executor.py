@@ -66,9 +66,11 @@ class Run:
         before: Start | None = None
         try:
             for index in range(self.turn.next_step, len(steps)):
-                start = self._start(steps[index], index, before)
-                result = yield from self._work(index, steps[index], start.picture, pending)
-                landing = self._writer.submit(self._commit, index, result, start)
+                if before is None and index > 0:
+                    before = self._load(turns.revisions(self.store, self.turn)[index - 1])
+                start = self._start(steps[index], before)
+                result = yield from self._work(index, self._job(index, steps[index], start, before), pending)
+                landing = self._writer.submit(self._commit, index, result, start, before)
                 pending.append(landing)
                 before = Start(result.edit.image, landing)
         except PentimentoError:
@@ -81,10 +83,12 @@ class Run:
 
     # One step
 
-    def _start(self, step: PlanStep, index: int, before: Start | None) -> Start:
-        """The picture a step begins with: the one in memory, or the named one from the store."""
-        if step.base is None or step.base == PREV:
-            return before or self._load(turns.revisions(self.store, self.turn)[index - 1])
+    def _start(self, step: PlanStep, before: Start | None) -> Start:
+        """The picture a step begins with: the one that the step before made, or the named one from the store."""
+        if before is not None and step.base in (None, PREV):
+            return before
+        if step.base is None:
+            raise NotFound("There is no picture to edit yet.", "Attach a photo, or: pentimento new PHOTO")
         if step.base.startswith(REVISION_PREFIX):
             return self._load(step.base)
         asset = self.store.asset(self.turn.session, step.base)
@@ -99,11 +103,13 @@ class Run:
         landed.set_result(Landed(found, tiled, branch))
         return Start(picture, landed)
 
-    def _work(
-        self, index: int, step: PlanStep, base: Picture, pending: list[Future[Landed]]
-    ) -> Generator[Event, None, Result]:
+    def _job(self, index: int, step: PlanStep, start: Start, before: Start | None) -> Job:
+        """A step with every picture that it works on."""
+        subjects = tuple(self._subject(name, before) for name in step.subjects)
+        return Job(step, start.picture, subjects, self._brush(step), self._seed(index, step))
+
+    def _work(self, index: int, job: Job, pending: list[Future[Landed]]) -> Generator[Event, None, Result]:
         """One step; reports earlier commits as they land and stops at the first yield after a cancel."""
-        job = Job(step, base, self._subjects(step), self._brush(step), self._seed(index, step))
         with closing(work(index, job)) as working:
             try:
                 while True:
@@ -120,17 +126,22 @@ class Run:
         return seed_for(self.turn.request_id, index) if step.seed is None else step.seed
 
     def _brush(self, step: PlanStep) -> Pixels | None:
-        """The mask that was drawn for a step, if its region is one."""
-        brush = (step.region or {}).get("mask")
-        return self.store.picture(self.turn.session, brush).pixels if brush else None
+        """The mask (h, w) that was drawn for a step, if its region is one; BadArguments where it names a photo."""
+        name = (step.region or {}).get("mask")
+        if not name:
+            return None
+        brush = self.store.picture(self.turn.session, name)
+        if brush.mode != "L":
+            raise BadArguments("What shall mark the place is a photo, not a mask.", "Paint over it with the brush.")
+        return brush.pixels
 
-    def _subjects(self, step: PlanStep) -> tuple[Picture, ...]:
-        def load(reference: str) -> Picture:
-            if reference.startswith("r1:"):
-                reference = self.store.revision(self.turn.session, reference).image
-            return self.store.picture(self.turn.session, reference)
-
-        return tuple(load(reference) for reference in step.subjects)
+    def _subject(self, name: str, before: Start | None) -> Picture:
+        """Another picture that a step works with: what the step before made, a revision, or an asset."""
+        if name == PREV and before is not None:
+            return before.picture
+        if name.startswith(REVISION_PREFIX):
+            name = self.store.revision(self.turn.session, name).image
+        return self.store.picture(self.turn.session, name)
 
     def check_in(self) -> None:
         """At a tool's yields: stop if somebody said so, and now and then say that we live."""
@@ -147,21 +158,22 @@ class Run:
             return
         if turns.cancel_asked(self.store, self.turn.session, self.turn.request_id):
             raise Cancelled("Stopped. Nothing of the step that was running is kept.")
+        raise TurnBusy("Another process is continuing this turn.", "Wait for it, or look at the log.")
 
     # The writer thread
 
-    def _commit(self, index: int, result: Result, start: Start) -> Landed:
+    def _commit(self, index: int, result: Result, start: Start, before: Start | None) -> Landed:
         """Make one result durable on its branch, after the step it follows."""
         base = start.landed.result()
+        prev = before.landed.result().revision.id if before is not None else PREV
         like = (start.picture, base.tiled)
         kept = self.store.keep(self.turn.session, result.edit.image, result.edit.mask, like)
         step = Step(
             tool=result.tool.name,
             tool_version=result.tool.version,
-        raise TurnBusy("Another process is continuing this turn.", "Wait for it, or look at the log.")
             args=result.args,
             base=base.revision.id,
-            subjects=result.step.subjects,
+            subjects=tuple(prev if name == PREV else name for name in result.step.subjects),
             region=result.region,
             seed=self._seed(index, result.step),
         )

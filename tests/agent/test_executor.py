@@ -5,10 +5,13 @@ import threading
 
 import numpy as np
 
-from agent.events import Asked, Committed, Working
+from agent.events import Asked, Committed, Refused, Working
+from agent.executor import Run
+from agent.plan import Plan
 from agent.stepping import finished, measured
-from sessions import turns
+from sessions import history, turns
 from sessions.errors import StorageFull
+from sessions.identity import revision_id
 from sessions.values import Picture, Region
 from tests.agent.conftest import end
 from tools.base import EditResult
@@ -118,6 +121,47 @@ def test_no_leaves_the_picture_alone(say, assistant, store, session, unsure):
     answered = list(assistant.turn(session, "no"))
     assert not [e for e in answered if isinstance(e, Committed)]
     assert turns.get(store, session, "q").state == "cancelled"
+
+
+def test_a_photo_is_no_brush_mask(say, store, session, caplog):
+    photo = history.graph(store, session).head.image
+    events = say({"tool": "blur", "args": {}, "region": {"mask": photo}})
+    [refused] = [e for e in events if isinstance(e, Refused)]
+    assert (refused.code, end(events).state) == ("bad_arguments", "refused")
+    assert "photo, not a mask" in refused.message
+    assert caplog.records == []
+
+
+MATCH = {"tool": "match_colors", "args": {"amount": 1}}
+SEPIA = {"tool": "monochrome", "args": {"tone": "sepia"}}
+
+
+def test_what_the_step_before_made_may_be_the_other_picture(say, store, session):
+    events = say(SEPIA, MATCH | {"base": "#1", "subjects": ["prev"]})
+    assert events[0].plan.steps[1].subjects == ("prev",)
+    sepia, matched = [e.revision for e in events if isinstance(e, Committed)]
+    assert matched.step.subjects == (sepia.id,)
+    assert matched.parents != (sepia.id,)
+    assert matched.id == revision_id(matched.parents, matched.step, matched.geometry, matched.image, matched.mask)
+    told = say(MATCH | {"base": "#1", "subjects": ["#2"]})
+    [again] = [e.revision for e in told if isinstance(e, Committed)]
+    assert again.image == matched.image
+
+
+def test_the_step_before_is_the_other_picture_after_a_crash_too(assistant, store, session):
+    steps = [SEPIA, MATCH | {"base": "#1", "subjects": ["prev"]}]
+    planned = assistant.propose(session, json.dumps({"steps": steps}), request_id="r")
+    turns.take(store, session, "r", "gone")
+    list(Run(store, planned, "gone").steps(Plan.model_validate(planned.plan).steps[:1]))
+    with store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE turns SET heartbeat = 0")
+    [matched] = [e.revision for e in assistant.turn(session, "", request_id="r") if isinstance(e, Committed)]
+    assert [store.revision(session, name).tool for name in matched.step.subjects] == ["monochrome"]
+
+
+def test_the_first_step_has_nothing_before_it(say):
+    events = say(MATCH | {"subjects": ["prev"]})
+    assert (events[0].plan.refused, end(events).state) == ("not_found", "refused")
 
 
 def test_a_brush_mask_is_a_region(say, store, session):
