@@ -143,6 +143,8 @@ FAULTS = [
     (lambda r: r["steps"][0].update(args={"exposure": 7}), PlanError, "Step 1 of the recipe .* exposure"),
     (lambda r: r["steps"][0].update(args={"exposure": "bright"}), PlanError, "exposure"),
     (lambda r: r["steps"][0].update(args={"nonsense": 1}), PlanError, "nonsense"),
+    (lambda r: r["steps"][0].update(tool="insert_subject", args={"subject": "a\x1b[31mcat"}), PlanError, "control"),
+    (lambda r: r["steps"][1].update(region={"words": "the top\x07 half"}), PlanError, "control"),
     (lambda r: r["steps"][1].update(region={"box": [0, 0, "x", 1]}), Refused, "region"),
     (lambda r: r["steps"][1].update(region={"box": [0.5, 0, 0.2, 1]}), PlanError, "box"),
     (lambda r: r["steps"][1].update(region={"mask": "../../etc/passwd"}), Refused, "region"),
