@@ -72,17 +72,17 @@ _PROGRESS = (
     .values(next_step=bindparam("index") + 1, branch=bindparam("branch_name"))
     .returning(schema.turns.c.message)
 )
+_STAND = (
+    update(schema.turns)
+    .where(schema.turns.c.session == bindparam("session_id"), schema.turns.c.request_id == bindparam("turn_id"))
+    .values(branch=bindparam("branch_name"))
+)
 
 
 COMMAND = -1
 
 
 @dataclass(frozen=True)
-_STAND = (
-    update(schema.turns)
-    .where(schema.turns.c.session == bindparam("session_id"), schema.turns.c.request_id == bindparam("turn_id"))
-    .values(branch=bindparam("branch_name"))
-)
 class Claim:
     """Which step of which turn a revision fulfils, and the lease that proves who may say so.
 
@@ -214,6 +214,8 @@ def record(
         "created_at": now(),
     }
     connection.execute(schema.moves.insert(), row | more)
+    if turn is not None and kind in ("root", "branch", "switch"):
+        connection.execute(_STAND, {"session_id": place[0], "turn_id": turn, "branch_name": place[1]})
 
 
 def _insert(connection: Connection, store: Store, session: str, draft: Draft) -> Revision:
@@ -226,8 +228,6 @@ def _insert(connection: Connection, store: Store, session: str, draft: Draft) ->
     row = _row(session, draft, seq)
     connection.execute(schema.revisions.insert(), row)
     return Revision(
-    if turn is not None and kind in ("root", "branch", "switch"):
-        connection.execute(_STAND, {"session_id": place[0], "turn_id": turn, "branch_name": place[1]})
         **{name: row[name] for name in ("id", "session", "image", "mask", "source", "width", "height", "seq", "turn")},
         parents=draft.parents,
         step=draft.step,
