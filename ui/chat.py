@@ -97,7 +97,8 @@ def _going(worker: Worker, view: View) -> None:
         st.rerun(scope="app")
     first, *others = lives
     status = st.container(key="working").status(_progress(first), state="running", expanded=True)
-    status.html(_running(worker.assistant.store, first))  # not `with`: leaving it would show the turn as complete
+    if words := _running(worker.assistant.store, view, first):
+        status.html(words)  # not `with`: leaving it would show the turn as complete
     if status.button("Cancel", key="cancel", help="Nothing of the step that is running is kept"):
         worker.cancel(first.call.session, first.call.request_id)
     for live in others:
@@ -122,8 +123,10 @@ def _progress(live: Live) -> str:
     return f"Step {live.index + 1} of {len(live.plan.steps)}: {step.tool.replace('_', ' ')}"
 
 
-def _running(store: Store, live: Live) -> str:
-    said = f"<p class='said-now'>{escape(live.call.text)}</p>" if live.call.text else ""
+def _running(store: Store, view: View, live: Live) -> str:
+    """Its words, unless they stand in the conversation already, and its plan."""
+    told = any(turn.request_id == live.call.request_id for turn in view.turns)
+    said = f"<p class='said-now'>{escape(live.call.text)}</p>" if live.call.text and not told else ""
     if live.plan is None:
         return said
     made = [store.revision(live.call.session, one) for one in live.made]
@@ -176,10 +179,10 @@ def go_on(worker: Worker, turn: Turn, plan: Plan) -> None:
 
 def _question(worker: Worker, view: View, turn: Turn, ask: Ask) -> None:
     """The question, each candidate a button, with its picture where it has one."""
-    with st.container(key="answers", horizontal=True):
+    with st.container(key="answers", horizontal=True, vertical_alignment="bottom"):
         for number, candidate in enumerate(ask.candidates, start=1):
             with st.container(key=f"answer-{number}", width="content"):
-                if seen := _choice(view, turn, candidate, number - 1):
+                if seen := _choice(view, turn, ask, number - 1):
                     st.html(seen)
                 if st.button(plain(candidate.label), key=f"choose-{turn.request_id}-{number}"):
                     frame.send(worker, view, _answer(view, ask, candidate, number))
@@ -191,13 +194,16 @@ def _question(worker: Worker, view: View, turn: Turn, ask: Ask) -> None:
         st.html("<p class='hint'>Or say it in your own words.</p>")
 
 
-def _choice(view: View, turn: Turn, candidate: Candidate, at: int) -> str:
-    """The picture of a candidate; a doubtful place is on the canvas instead."""
+def _choice(view: View, turn: Turn, ask: Ask, at: int) -> str:
+    """The picture of a candidate, large where it is the only one; a doubtful place is on the canvas instead."""
+    candidate = ask.candidates[at]
     revision = view.graph.by_id.get(candidate.revision or "")
     if revision is not None:
         return f"<img class='choice' src='{place.picture(revision, 'thumb')}' alt='{escape(title(revision))}'>"
     if candidate.shown and not view.marking:
-        return f"<img class='choice' src='{place.asked(turn, str(at))}' alt='{escape(candidate.label)}'>"
+        alone = sum(one.shown for one in ask.candidates) == 1
+        size = "choice large" if alone else "choice"
+        return f"<img class='{size}' src='{place.asked(turn, str(at))}' alt='{escape(candidate.label)}'>"
     return ""
 
 

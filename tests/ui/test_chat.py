@@ -81,6 +81,15 @@ def test_reading_a_message_can_be_cancelled(worker, store, session, slow):
     assert len(history.graph(store, session).revisions) == 1
 
 
+def test_what_has_no_words_is_shown_while_it_waits(worker, session, slow):
+    """As a turn that is gone on with."""
+    says(worker, session, "sepia", branch="other")
+    assert slow.began.wait(PATIENCE)
+    says(worker, session, "")
+    app = page(s=session, b="main")
+    assert "Cancel" in labels(app) and app.get("status")[0].label == "Waiting for the turn before it"
+
+
 def test_a_turn_is_shown_on_its_own_branch(worker, store, session, does, slow):
     does("main", flip())
     does("main", sepia(base=history.graph(store, session).revisions[0].id))
@@ -109,6 +118,14 @@ WHICH = Plan(
 )
 
 
+def test_steps_wait_to_be_approved(worker, store, session):
+    worker.assistant.planner = Told(Plan(steps=(flip(),)))
+    app = page(s=session, b="main", review="1")
+    app.chat_input(key="say").set_value("mirror it")
+    assert "This is the plan." in words(settled(run(app)))
+    assert len(history.graph(store, session).revisions) == 1
+
+
 def test_where_plans_wait_a_question_is_asked_and_its_answer_done(worker, store, session):
     worker.assistant.planner = Told(WHICH)
     app = page(s=session, b="main", review="1")
@@ -135,7 +152,7 @@ def doubtful(monkeypatch):
 def test_a_doubtful_place_is_shown_on_the_canvas_and_may_be_corrected(session, does):
     does("main", PlanStep(tool="blur", region={"words": "the top half"}))
     app = page(s=session, b="main")
-    assert "Tinted: what it would change" in words(app) and "class='choice'" not in words(app)
+    assert "Tinted: what it would change" in words(app) and "class='choice" not in words(app)
     assert any("Draw a box instead" in one for one in labels(app))
 
 
@@ -145,7 +162,7 @@ def test_a_doubtful_cut_out_is_shown_with_its_answer_and_is_no_place(store, sess
     assert does("main", insert, files=[("other.png", cat)]).state == "waiting"
     app = page(s=session, b="main")
     [turn] = turns.open_turns(store, session)
-    assert f"<img class='choice' src='/pictures/{session}/asked/{turn.request_id}/" in words(app)
+    assert f"<img class='choice large' src='/pictures/{session}/asked/{turn.request_id}/" in words(app)
     assert "Tinted" not in words(app) and not any("Draw a box" in one for one in labels(app))
 
 
