@@ -60,7 +60,7 @@ class Assistant:
         text = self._checked(text, files)
         graph = history.graph(self.store, session)
         context = turns.context_of(graph, branch, self._receive(session, files))
-        return turns.check(self.planner.plan(text, context), graph, context)
+        return planning.checked(self.store, self.planner.plan(text, context), graph, context)
 
     def turn(
         self,
@@ -151,9 +151,8 @@ class Assistant:
                 if asked is None:
                     with closing(run.steps(plan.steps)) as steps:
                         yield from steps
-                    if plan.then is not None:
-                        last = commands.after(*place, run.branch, plan.then, turn.request_id)
-                        yield from self._command(last, run, later)
+                    last = commands.after(*place, run.branch, plan, turn.request_id)
+                    yield from self._command(last, run, later)
         except Unsure as unsure:
             yield from self._unsure(turn, plan, run, unsure)
         except PentimentoError as error:
@@ -215,8 +214,8 @@ class Assistant:
             yield asking.again(self.store, turn)
             yield Finished("waiting", _question(plan.ask), turn.branch, tuple(stored.revisions(self.store, turn)))
 
-        """Close the turn and tell how it stands: what another runner has taken over is not ours to close."""
     def _finish(self, turn: Turn, state: TurnState, outcome: Json, reply: str, branch: str) -> Finished:
+        """Close the turn and tell how it stands: what another runner has taken over is not ours to close."""
         made = tuple(stored.revisions(self.store, turn))
         outcome = outcome | {"reply": reply, "branch": branch}
         now = stored.finish(self.store, turn, state, outcome, reply)

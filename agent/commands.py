@@ -10,14 +10,14 @@ from collections.abc import Callable, Generator, Iterator
 from agent import comparing, merging
 from agent.events import Asked, Committed, Compared, Event, Exported, Moved
 from agent.merging import Conflict, Take
-from agent.plan import Ask, Candidate, Command
+from agent.plan import Ask, Candidate, Command, Plan
 from agent.telling import branch_for, title
 from sessions import history, moves, names
 from sessions.commits import COMMAND, Claim
 from sessions.errors import NothingToUndo, PlanError
 from sessions.history import Graph, resolve
 from sessions.store import Store
-from sessions.values import Branch, Picture, Revision
+from sessions.values import Branch, MoveKind, Picture, Revision
 from tools.pixels import shrink
 
 THUMBNAIL = 256
@@ -45,13 +45,38 @@ def run(
         yield once(store, session, branch, command, turn)
 
 
-def after(store: Store, session: str, branch: str, command: Command, turn: str) -> Generator[Event, None, None]:
-    """Carry out what follows a turn's steps. A move is made once: a resent turn sees that its last one is no step."""
-    mine = [move for move in history.moves(store, session) if move.turn == turn]
-    if command.name in _LOOKING:
-        yield _LOOKING[command.name](store, session, branch, command)
-    elif not mine or mine[0].kind == "append":
-        yield once(store, session, branch, command, turn)
+def after(store: Store, session: str, branch: str, plan: Plan, turn: str) -> Generator[Event, None, None]:
+    """Carry out what follows the steps of a plan. A move is made once, also where the turn is sent again."""
+    then = plan.then
+    if then is None:
+        return
+    if then.name in _LOOKING:
+        yield _LOOKING[then.name](store, session, branch, then)
+    elif not _followed(plan, [move.kind for move in history.moves(store, session, turn=turn)]):
+        yield once(store, session, branch, then, turn)
+
+
+def _followed(plan: Plan, kinds: list[MoveKind]) -> bool:
+    """Whether a turn's moves, newest first, end in the one that its plan's `then` is."""
+    first = plan.command
+    own = first is not None and first.name in ("switch", "branch", "rename") and not _resets(first)
+    since = kinds[: kinds.index("append")] if "append" in kinds else kinds[: len(kinds) - own]
+    return plan.then is not None and plan.then.name in since
+
+
+def reached(store: Store, graph: Graph, branch: str, command: Command) -> str | None:
+    """The revision that a command will leave the branch at, or that it goes to; moves nothing."""
+    head = graph.branches.get(branch)
+    if head is None:
+        return None
+    if command.name in ("undo", "redo"):
+        reach = moves.undone if command.name == "undo" else moves.redone
+        return reach(store, graph.session.id, branch, command.count)
+    if _resets(command):
+        return list(graph.line(head))[-1].id
+    if command.name == "switch" and command.target is not None:
+        return resolve(graph, command.target, branch).id
+    return head
 
 
 def _back_or_forth(store: Store, session: str, branch: str, name: str, number: int, turn: str) -> Moved:
@@ -67,9 +92,8 @@ def _back_or_forth(store: Store, session: str, branch: str, name: str, number: i
 
 def once(store: Store, session: str, branch: str, command: Command, turn: str | None) -> Moved:
     """Carry out a command that is one move."""
-    if command.name == "reset" or (command.name == "switch" and command.target == "original"):
-        moved = moves.reset(store, session, branch, turn=turn)
-        return Moved(moved, f"Back to the original: {title(store.revision(session, moved.head))}.")
+    if _resets(command):
+        return _reset(store, session, branch, turn)
     if command.name == "branch":
         return _new_branch(store, session, branch, command, turn)
     if command.name == "switch" and command.target is not None:
@@ -78,6 +102,18 @@ def once(store: Store, session: str, branch: str, command: Command, turn: str | 
         renamed = names.rename_branch(store, session, command.target or branch, command.other, turn=turn)
         return Moved(renamed, f"{command.target or branch} is called {renamed.name} now.")
     raise PlanError(f"I cannot {command.name} in words yet.", "pentimento --help lists what there is.")
+
+
+def _resets(command: Command) -> bool:
+    return command.name == "reset" or (command.name == "switch" and command.target == "original")
+
+
+def _reset(store: Store, session: str, branch: str, turn: str | None) -> Moved:
+    try:
+        moved = moves.reset(store, session, branch, turn=turn)
+    except NothingToUndo as already:
+        return Moved(moves.branch(store, session, branch), already.message)
+    return Moved(moved, f"Back to the original: {title(store.revision(session, moved.head))}.")
 
 
 def _new_branch(store: Store, session: str, branch: str, command: Command, turn: str | None) -> Moved:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from agent import pointing, turns
+from agent import commands, pointing, turns
 from agent.plan import Ask, Candidate, Context, Plan, Planner
+from agent.planners.given import Given
 from sessions import history
 from sessions import turns as stored
 from sessions.errors import Ambiguous, NotFound, NothingToUndo, PentimentoError, PlanError
@@ -50,14 +51,15 @@ def begin(store: Store, planner: Planner, wish: Wish) -> Turn:
     if wish.focus.revision is not None:
         context = replace(context, head=history.resolve(graph, wish.focus.revision).id)
     waiting = [t for t in stored.open_turns(store, wish.session, context.branch) if t.state == "waiting"]
-    candidate = _answer(waiting[0], wish.text, graph) if waiting else None
-    plan = None if candidate else understand(planner, wish, graph, context)
-    if plan is not None and waiting and not plan.steps and plan.command is None and plan.ask is None:
-        candidate = _sent(waiting[0], wish.attachments) or _free(waiting[0], wish.text)
+    asked = waiting[0] if waiting and not isinstance(planner, Given) else None  # a click is no answer, whatever it says
+    candidate = _answer(asked, wish.text, graph) if asked else None
+    plan = None if candidate else understand(store, planner, wish, graph, context)
+    if asked and plan is not None and not plan.steps and plan.command is None and plan.ask is None:
+        candidate = _sent(asked, wish.attachments) or _free(asked, wish.text)
     turn = _turn(wish, context, plan)
     names = tuple(asset.sha256 for asset in wish.attachments)
-    if candidate is not None:
-        answer = {"answers": waiting[0].request_id, "with": candidate.model_dump(mode="json")}
+    if asked and candidate is not None:
+        answer = {"answers": asked.request_id, "slot": _slot(asked), "with": candidate.model_dump(mode="json")}
         return stored.begin(store, replace(turn, state="done", outcome=answer), wish.text, names)
     for old in waiting:
         stored.cancel(store, wish.session, old.request_id)
@@ -82,14 +84,21 @@ def _turn(wish: Wish, context: Context, plan: Plan | None) -> Turn:
     )
 
 
-def understand(planner: Planner, wish: Wish, graph: Graph, context: Context) -> Plan:
+def checked(store: Store, plan: Plan, graph: Graph, context: Context) -> Plan:
+    """`turns.check` of a plan whose steps begin where its command, if it has one, will lead."""
+    if plan.command is not None and plan.command.name != "replay":
+        context = replace(context, head=commands.reached(store, graph, context.branch, plan.command))
+    return turns.check(plan, graph, context)
+
+
+def understand(store: Store, planner: Planner, wish: Wish, graph: Graph, context: Context) -> Plan:
     """The planner's plan, checked; one that does not fit this session becomes a refusal that says why."""
     if not wish.text:
         return _added(planner, context)
     try:
         region = wish.focus.region
         plan = planner.plan(pointing.plainly(wish.text) if region else wish.text, context)
-        return turns.check(pointing.pointed(plan, region) if region else plan, graph, context)
+        return checked(store, pointing.pointed(plan, region) if region else plan, graph, context)
     except (PlanError, NotFound, Ambiguous, NothingToUndo) as error:
         return Plan(chat=str(error), refused=error.code, planner=planner.name)
 
@@ -104,14 +113,17 @@ def amend(store: Store, turn: Turn, plan: Plan) -> Turn:
     """Replace the stored plan of a turn that has not run, or that waits, by one that the person has changed."""
     graph = history.graph(store, turn.session)
     context = replace(turns.context_of(graph, turn.branch, _sent_with(store, turn)), head=turn.planned_head)
-    checked = turns.check(plan.model_copy(update={"ask": None}), graph, context)
-    return (stored.resume if turn.state == "waiting" else stored.amend)(store, turn, checked.to_json())
+    amended = checked(store, plan.model_copy(update={"ask": None}), graph, context)
+    return (stored.resume if turn.state == "waiting" else stored.amend)(store, turn, amended.to_json())
 
 
 def answered(store: Store, answer: Turn) -> Turn:
-    """The turn that an answer belongs to, its plan filled in; sent again, the turn as it now is."""
+    """The turn that an answer belongs to, its plan filled in; sent again, the turn as it now is.
+
+    An answer fills the slot that it was given for, and no other: the turn may have asked its next question since.
+    """
     asked = stored.get(store, answer.session, answer.outcome["answers"])
-    if asked.state != "waiting":
+    if asked.state != "waiting" or answer.outcome.get("slot") != _slot(asked):
         return asked
     candidate = Candidate.model_validate(answer.outcome["with"])
     if candidate.value is False:
@@ -120,16 +132,15 @@ def answered(store: Store, answer: Turn) -> Turn:
     graph = history.graph(store, asked.session)
     try:
         photos = _sent_with(store, asked, answer)
-        checked = turns.check(plan, graph, turns.context_of(graph, asked.branch, photos))
+        filled = checked(store, plan, graph, turns.context_of(graph, asked.branch, photos))
     except PentimentoError as error:
         return stored.finish(store, asked, "refused", {"error": failure(error)}, str(error))
-    return stored.resume(store, asked, checked.to_json())
+    return stored.resume(store, asked, filled.to_json())
 
 
 def _sent_with(store: Store, *spoken: Turn) -> tuple[Asset, ...]:
     """What came with the messages of these turns, which all belong to one session."""
-    said = {turn.message for turn in spoken}
-    names = [name for m in stored.messages(store, spoken[0].session) if m.id in said for name in m.attachments]
+    names = [name for turn in spoken for name in stored.said(store, turn).attachments]
     return tuple(store.asset(spoken[0].session, name) for name in names)
 
 
@@ -141,6 +152,12 @@ def failure(error: PentimentoError) -> Json:
     return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
+def _slot(turn: Turn) -> str | None:
+    """The place of the plan that a turn's question is about."""
+    ask = Plan.of(turn).ask
+    return ask.slot if ask else None
+
+
 def _answer(turn: Turn, text: str, graph: Graph) -> Candidate | None:
     ask = Plan.of(turn).ask
     return turns.answer(text, ask, graph) if ask else None
@@ -148,8 +165,7 @@ def _answer(turn: Turn, text: str, graph: Graph) -> Candidate | None:
 
 def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:
     """Photos sent as the answer, where the question is which other picture, or which two, a step shall use."""
-    ask = Plan.of(turn).ask
-    slot = (ask.slot or "") if ask else ""
+    slot = _slot(turn) or ""
     photos = [asset.sha256 for asset in attachments if asset.kind == "image"]
     if not re.search(r"\.subjects(\.0)?$", slot) or len(photos) != (1 if slot.endswith(".0") else 2):
         return None

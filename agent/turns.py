@@ -36,7 +36,10 @@ def context_of(graph: Graph, branch: str | None, attachments: tuple[Asset, ...] 
 
 
 def check(plan: Plan, graph: Graph, context: Context) -> Plan:
-    """The plan with every base written out (a full id or `prev`); PlanError, NotFound or Ambiguous if it cannot be."""
+    """The plan with every base written out (a full id or `prev`); PlanError, NotFound or Ambiguous if it cannot be.
+
+    `context.head` is where the steps begin: the branch's head, or the revision that the plan's command will lead to.
+    """
     plan = recipes.unfolded(plan, graph, context)
     start = _start(plan, graph, context)
     _check_then(plan, graph, context)
@@ -55,6 +58,7 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
         usual = start if index == 0 else PREV
         base = _base(step.base, usual, index, graph, assets)
         known = {*assets, *used} if step.seed is None else set(step.subjects)  # what is recorded names them in full
+        known |= {PREV} if index > 0 else set()
         subjects = tuple(subject if subject in known else resolve(graph, subject).id for subject in step.subjects)
         steps.append(step.model_copy(update={"base": base, "subjects": subjects}))
     return plan.model_copy(update={"steps": tuple(steps)})
@@ -78,7 +82,7 @@ def _start(plan: Plan, graph: Graph, context: Context) -> str | None:
     if plan.command.name in ("merge", "compare") and plan.steps:
         raise PlanError(f"A {plan.command.name} is a message of its own.", "Say the edits after it.")
     _check_command(plan.command, graph, context)
-    return _head_after(graph, context.branch, plan.command)
+    return context.head
 
 
 def _check_then(plan: Plan, graph: Graph, context: Context) -> None:
@@ -98,34 +102,6 @@ def _check_command(command: Command, graph: Graph, context: Context) -> None:
             export.options_of(command.options)
         except BadArguments as error:
             raise PlanError(error.message, error.hint) from None
-
-
-def _head_after(graph: Graph, branch: str, command: Command) -> str | None:
-    """The revision the branch's head (or the branch switched to) would be at after a command; runs nothing."""
-    head = graph.branches.get(branch)
-    if head is None:
-        return None
-    if command.name == "undo":
-        for _ in range(command.count):
-            head = _undone(graph, head)
-        return head
-    if command.name == "redo":
-        return graph.undone or head
-    if command.name == "reset":
-        return list(graph.line(head))[-1].id
-    if command.name == "switch" and command.target is not None:
-        return resolve(graph, command.target, branch).id
-    return head
-
-
-def _undone(graph: Graph, head: str) -> str:
-    """The parent of the oldest non-root revision of the head's turn (as `moves.undo` finds it in the database)."""
-    here = graph.by_id[head]
-    turn = [
-        r for r in graph.revisions if r.parents and r.seq <= here.seq and r.turn is not None and r.turn == here.turn
-    ]
-    oldest = turn[0] if turn else here
-    return oldest.parents[0] if oldest.parents else head
 
 
 def _base(base: str | None, usual: str | None, index: int, graph: Graph, assets: dict[str, Asset]) -> str | None:

@@ -135,6 +135,23 @@ def redo(store: Store, session: str, branch: str, *, turn: str | None = None) ->
         return _go(connection, (session, branch), "redo", (head.id, undone.before), turn, undone.id)
 
 
+def undone(store: Store, session: str, branch: str, count: int = 1) -> str:
+    """The head that so many undos would leave the branch with, as far as there is something to undo. Moves nothing."""
+    with store.database.read() as connection:
+        head = _head(connection, store, session, branch).id
+        for _ in range(count):
+            head = connection.execute(_TURN_START, {"session_id": session, "head": head}).scalar() or head
+    return str(head)
+
+
+def redone(store: Store, session: str, branch: str, count: int = 1) -> str:
+    """The head that so many redos would leave the branch with, as far as there is something to redo. Moves nothing."""
+    with store.database.read() as connection:
+        head = _head(connection, store, session, branch).id
+        newest = connection.execute(_UNDONE.limit(count), {"session_id": session, "branch": branch}).all()
+    return str(newest[-1].before if newest else head)
+
+
 def reset(store: Store, session: str, branch: str, *, turn: str | None = None) -> Branch:
     """Head to the root of its first-parent line."""
     with store.database.write() as connection:

@@ -218,6 +218,17 @@ def say(store: Store, session: str, branch: str, text: str) -> None:
         _say(connection, (session, branch), "assistant", text, ())
 
 
+def said(store: Store, turn: Turn) -> Message:
+    """The message that asked for a turn, however long ago."""
+    m = schema.messages
+    statement = select(m).where(m.c.session == turn.session, m.c.id == turn.message, OWNED)
+    with store.database.read() as connection:
+        row = connection.execute(statement, store.mine(turn.session)).first()
+    if row is None:
+        raise NotFound("There is no such message in this session.")
+    return message_of(row, tuple(revisions(store, turn)))
+
+
 def messages(store: Store, session: str, limit: int = 50) -> list[Message]:
     """The newest messages, oldest first, each with the revisions that came of it."""
     m, link = schema.messages, schema.message_revisions

@@ -70,6 +70,39 @@ def test_redo_inverts_undo_one_by_one(store, session, line):
         moves.redo(store, session, "main")
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_would_be_reached_is_what_is_reached(store, session, line, count):
+    making.work(store, session, "main", "another", [making.picture(10)])
+    moves.create_branch(store, session, "other", line[0])
+    for reach, verb in ((moves.undone, moves.undo), (moves.redone, moves.redo)):
+        before, expected = history.moves(store, session), reach(store, session, "main", count)
+        assert history.moves(store, session) == before
+        assert [verb(store, session, "main").head for _ in range(count)][-1] == expected
+
+
+def test_redo_would_invert_reset_too(store, session, line):
+    moves.undo(store, session, "main")
+    moves.reset(store, session, "main")
+    assert [moves.redone(store, session, "main", count) for count in (1, 2, 9)] == [line[1], line[3], line[3]]
+
+
+def test_what_would_be_reached_where_there_is_nothing(store, session, line):
+    assert moves.redone(store, session, "main", 3) == line[3]
+    assert moves.undone(store, session, "main", 1000) == line[0]
+    for reach in (moves.undone, moves.redone):
+        with pytest.raises(NotFound):
+            reach(store, session, "sepia")
+
+
+def test_undo_would_stay_on_its_own_line_too(store, session, line):
+    """A turn that worked on two lines, as in `test_undo_stays_on_its_own_line_when_the_turn_worked_on_two`."""
+    other, branch = making.upload(store, session, making.picture(9), "other")
+    making.work(store, session, "main", "both", [making.picture(10)])
+    making.edit(store, session, branch, making.picture(11), turn="both")
+    assert moves.undone(store, session, branch) == other.id
+    assert moves.undone(store, session, "main") == line[3]
+
+
 def test_redo_inverts_reset(store, session, line):
     moves.undo(store, session, "main")
     assert moves.reset(store, session, "main").head == line[0]
