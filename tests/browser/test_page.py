@@ -222,7 +222,7 @@ def test_what_is_painted_counts_before_it_is_handed_over(bob, home):
     person.says("make it black and white")
     person.hears("main is at #2")
     rows, _ = np.nonzero(mask_of(home, 2) > 127)
-    assert 0.2 < rows.min() / 300 and rows.max() / 300 < 0.4
+    assert rows.min() / 300 > 0.2 and rows.max() / 300 < 0.4
 
 
 def test_a_running_turn_survives_the_reload_and_can_be_cancelled(bob, large):
