@@ -157,6 +157,7 @@ class Person:
 DRAWN = """() => {
   const roots = [...document.querySelectorAll('*')].map((one) => one.shadowRoot).filter(Boolean);
   const pictures = [document, ...roots].flatMap((root) => [...root.querySelectorAll('img')]);
-  return pictures.every((img) => img.complete || img.loading === 'lazy');
+  const seen = (img) => { const box = img.getBoundingClientRect(); return box.top < innerHeight && box.bottom > 0; };
+  return pictures.every((img) => img.complete || (img.loading === 'lazy' && !seen(img)));
 }"""
-"""Every picture on the page has been loaded."""
+"""Every picture that is in sight has been loaded."""
