@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from agent import asking, commands, planning, telling, turns
+from agent import asking, commands, planning, telling
 from agent.events import Asked, Compared, Event, Exported, Finished, Moved, Planned, Refused, Working
 from agent.executor import Run
 from agent.plan import Ask, Plan, Planner
@@ -59,7 +59,7 @@ class Assistant:
         """The plan of a message, checked, with nothing run and no turn stored."""
         text = self._checked(text, files)
         graph = history.graph(self.store, session)
-        context = turns.context_of(graph, branch, self._receive(session, files))
+        context = planning.seen(self.store, graph, branch, self._receive(session, files))
         return planning.checked(self.store, self.planner.plan(text, context), graph, context)
 
     def turn(

@@ -47,7 +47,7 @@ class Wish:
 def begin(store: Store, planner: Planner, wish: Wish) -> Turn:
     """Plan a message and store the turn; or recognise it as the answer to what this branch was asked."""
     graph = history.graph(store, wish.session)
-    context = turns.context_of(graph, wish.branch, wish.attachments)
+    context = seen(store, graph, wish.branch, wish.attachments)
     if wish.focus.revision is not None:
         context = replace(context, head=history.resolve(graph, wish.focus.revision).id)
     waiting = [t for t in stored.open_turns(store, wish.session, context.branch) if t.state == "waiting"]
@@ -82,6 +82,12 @@ def _turn(wish: Wish, context: Context, plan: Plan | None) -> Turn:
         outcome={"held": True} if wish.hold else {},
         created_at="",
     )
+
+
+def seen(store: Store, graph: Graph, branch: str | None, attachments: tuple[Asset, ...]) -> Context:
+    """`turns.context_of` with what redo would bring back, also on a branch that is not the current one."""
+    context = turns.context_of(graph, branch, attachments)
+    return replace(context, undone=history.undone(store, graph.session.id, context.branch))
 
 
 def checked(store: Store, plan: Plan, graph: Graph, context: Context) -> Plan:

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from agent.assistant import Assistant
 from agent.events import Committed, Forked, Moved, Planned
+from agent.planners.rules import RulesPlanner
 from sessions import history, moves
 from tests.agent.conftest import end, killed
 
@@ -67,6 +69,16 @@ def test_after_a_redo_on_a_branch_that_is_not_the_current_one(say, begins):
     say(command={"name": "branch", "target": "other"})
     say(FLIP)
     begins(say(SEPIA, command={"name": "redo"}, branch="main"), 2)
+
+
+def test_redo_in_words_on_a_branch_that_is_not_the_current_one(say, store, session):
+    say(bright(0.1))
+    say(command={"name": "undo"})
+    say(command={"name": "branch", "target": "other"})
+    spoken = Assistant(store, RulesPlanner())
+    assert end(list(spoken.turn(session, "redo", branch="other"))).state == "refused"
+    assert end(list(spoken.turn(session, "redo", branch="main"))).state == "done"
+    assert heads(store, session) == {"main": 2, "other": 1}
 
 
 def test_after_an_undo_of_a_message_that_worked_on_two_lines(say, begins):
