@@ -156,8 +156,11 @@ class Person:
 
 DRAWN = """() => {
   const roots = [...document.querySelectorAll('*')].map((one) => one.shadowRoot).filter(Boolean);
-  const pictures = [document, ...roots].flatMap((root) => [...root.querySelectorAll('img')]);
-  const seen = (img) => { const box = img.getBoundingClientRect(); return box.top < innerHeight && box.bottom > 0; };
-  return pictures.every((img) => img.complete || (img.loading === 'lazy' && !seen(img)));
+  const seen = (root, img) => {
+    const box = img.getBoundingClientRect();
+    return root.elementsFromPoint(box.x + box.width / 2, box.y + box.height / 2).includes(img);
+  };
+  const loaded = (root, img) => img.complete || (img.loading === 'lazy' && !seen(root, img));
+  return [document, ...roots].every((root) => [...root.querySelectorAll('img')].every((img) => loaded(root, img)));
 }"""
 """Every picture that is in sight has been loaded."""
