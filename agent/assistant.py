@@ -237,7 +237,8 @@ _STOPPED = "Stopped. Nothing of the step that was running is kept."
 def _reply(before: Sequence[Told], run: Run, later: Sequence[Told]) -> str:
     """What a turn came to: what its commands did, and between them its steps."""
     stood = run.turn.branch if not before and _opened(run) else ""
-    steps = [telling.done(run.made, run.branch, stood)] if run.made or not (before or later) else []
+    start = run.store.revision(run.turn.session, run.made[0].parents[0]).seq if stood and run.made else 0
+    steps = [telling.done(run.made, run.branch, stood, start)] if run.made or not (before or later) else []
     return " ".join([*(event.sentence for event in before), *steps, *(event.sentence for event in later)])
 
 

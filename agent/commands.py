@@ -231,7 +231,7 @@ def _merged(store: Store, session: str, turn: str) -> Iterator[Event]:
 
 
 def _told(store: Store, revision: Revision, branch: str) -> Iterator[Event]:
-    """What a merge came to: `Merge sepia, steps: 2 as they were, 1 done again. main is at #7.`"""
+    """What a merge came to: `Merge sepia: 2 steps as they were, 1 step done again. main is at #7.`"""
     said = {
         "composited": "as they were",
         "replayed": "done again",
@@ -239,8 +239,6 @@ def _told(store: Store, revision: Revision, branch: str) -> Iterator[Event]:
         "left_out": "left out",
     }
     counts = {words: len(revision.facts.get(name, ())) for name, words in said.items()}
-    parts = ", ".join(f"{n} {words}" for words, n in counts.items() if n)
-    sentence = (
-        f"{revision.name[:1].upper()}{revision.name[1:]}, steps: {parts or 'none'}. {branch} is at #{revision.seq}."
-    )
+    parts = ", ".join(f"{n} step{'' if n == 1 else 's'} {words}" for words, n in counts.items() if n)
+    sentence = f"{revision.name[:1].upper()}{revision.name[1:]}: {parts or 'no steps'}. {branch} is at #{revision.seq}."
     yield Moved(moves.branch(store, revision.session, branch), sentence)

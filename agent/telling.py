@@ -75,16 +75,18 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 0.1 else f"{max(1, round(seconds * 1000))} ms"
 
 
-def done(made: Sequence[Revision], branch: str, before: str = "") -> str:
+def done(made: Sequence[Revision], branch: str, before: str = "", start: int = 0) -> str:
     """What a turn came to: `Done in 0.6 s: crop 1:1, blur · background. main is at #4.`
 
-    `before`: the branch it was spoken on, where another one was opened.
+    `before`: the branch it was spoken on, where another one was opened, from revision number `start`.
     """
     if not made:
         return "Nothing was to be done."
     seconds = sum(r.facts.get("seconds", 0.0) for r in made)
     steps = ", ".join(title(r).split(" ", 1)[1] for r in made)
     outside = [r.facts["pixels_changed_outside"] for r in made if "pixels_changed_outside" in r.facts]
-    promise = f" {sum(outside)} pixels changed outside the mask." if outside else ""
-    opened = f"New branch {branch}; {before} stays where it was. " if before not in ("", branch) else ""
+    marked = ", ".join(f"#{r.seq}" for r in made if "pixels_changed_outside" in r.facts)
+    which = "the mask" if len(made) == 1 else f"the mask of {marked}"
+    promise = f" {sum(outside)} pixels changed outside {which}." if outside else ""
+    opened = f"New branch {branch} from #{start}; {before} stays where it was. " if before not in ("", branch) else ""
     return f"{opened}Done in {duration(seconds)}: {steps}. {branch} is at #{made[-1].seq}.{promise}"

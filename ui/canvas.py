@@ -81,7 +81,7 @@ def _still(worker: Worker, view: View) -> None:
     drawn = stage(_scene(view, mode), "stage")
     if drawn is not None:
         _drawn(worker, view, drawn)
-    st.html(_facts(view))
+    st.html(_PAINTING if mode in ("brush", "box") else _facts(view))
     _tools(worker, view, mode)
 
 
@@ -145,6 +145,9 @@ def _facts(view: View) -> str:
         else f"<p class='looking'>You are looking at #{shown.seq}; {escape(view.branch)} is at #{view.head.seq}.</p>"
     )
     return f"<p class='facts'>{' · '.join(parts)}</p>{notices}{where}"
+
+
+_PAINTING = "<p class='facts'>Mark where the next change shall be, then say what to do there.</p>"
 
 
 # What can be done by hand

@@ -27,6 +27,12 @@ def show(worker: Worker, where: DeltaGenerator) -> None:
     with where.container(key="welcome"):
         st.html("<h1 class='wordmark large'>Pentimento</h1>")
         st.html("<p class='lead'>Say what should change. Every step is kept, and nothing is ever lost.</p>")
+        said = st.chat_input(
+            "Drop, paste or pick your photo, and say what should change",
+            accept_file=True,
+            file_type=KINDS,
+            max_upload_size=MEGABYTES,
+        )
         _examples(worker)
         st.html("<h2>Or begin with a sentence</h2>")
         with st.container(key="sentences"):
@@ -34,18 +40,12 @@ def show(worker: Worker, where: DeltaGenerator) -> None:
                 if st.button(sentence, key=f"sentence-{number}", icon=":material/chat:"):
                     begin(worker, _bundled("coffee"), sentence)
         st.html(_PROMISE)
-        said = st.chat_input(
-            "Drop or paste a photo here, and say what should change",
-            accept_file=True,
-            file_type=KINDS,
-            max_upload_size=MEGABYTES,
-        )
     if said is not None:
         _spoken(worker, said)
 
 
 def _examples(worker: Worker) -> None:
-    st.html("<h2>Try it on one of these photos</h2>")
+    st.html("<h2>Or try it on one of these</h2>")
     for name, column in zip(gallery.EXAMPLES, st.columns(len(gallery.EXAMPLES)), strict=True):
         with column, st.container(key=f"example-{name}"):
             st.html(f"<img src='/examples/{name}.webp' alt='{gallery.EXAMPLES[name][1]}'>")
@@ -57,7 +57,7 @@ def _spoken(worker: Worker, said: object) -> None:
     files = getattr(said, "files", [])
     text = getattr(said, "text", "")
     if not files:
-        st.info("Add a photo first: the clip on the left of the field, or one of the examples above.")
+        st.info("Add a photo first: the clip on the left of the field, or one of the examples below.")
         return
     begin(worker, (files[0].name, files[0].getvalue()), text)
 

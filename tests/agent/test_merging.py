@@ -95,7 +95,7 @@ def test_disjoint_edits_are_composited_bit_for_bit_and_one_revision_has_both_par
     assert (made.parents, made.source, made.step) == ((ours.id, theirs.id), "merge", None)
     assert made.facts["composited"] == [theirs.id]
     assert end(events).revisions == (made.id,)
-    assert "1 as they were" in said(events)
+    assert "1 step as they were" in said(events)
     expected = mine.copy()
     expected[:, 144:] = other[:, 144:]
     assert np.array_equal(pixels(), expected)

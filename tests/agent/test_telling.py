@@ -36,11 +36,15 @@ def test_degrees_say_that_they_are():
 
 def test_a_branch_that_opened_by_itself_is_new(say):
     say(FLIP)
-    assert end(say(CROP | {"base": "#1"})).reply.startswith("New branch crop; main stays where it was. Done in ")
+    assert end(say(CROP | {"base": "#1"})).reply.startswith(
+        "New branch crop from #1; main stays where it was. Done in "
+    )
 
 
 def test_a_photo_that_is_attached_has_a_new_branch(say, cup):
-    assert end(say(FLIP, files=[("cup.png", cup)])).reply.startswith("New branch cup; main stays where it was. Done")
+    assert end(say(FLIP, files=[("cup.png", cup)])).reply.startswith(
+        "New branch cup from #2; main stays where it was. Done"
+    )
 
 
 def test_a_branch_that_was_renamed_meanwhile_is_not_new(assistant, store, session):

@@ -42,7 +42,7 @@ def two_branches(cli, photo, *words: str) -> None:
 def test_merge_says_what_it_did_and_the_graph_shows_both_parents(cli, photo):
     two_branches(cli, photo, "write hello at the top left", "write bye at the bottom right")
     done = cli("merge", "theirs")
-    assert "1 as they were" in done
+    assert "1 step as they were" in done
     assert "main → #4" in done
     drawn = cli("graph").splitlines()
     assert drawn[0].startswith("*   #4")

@@ -12,7 +12,7 @@ export default function (component) {
 
   list.replaceChildren(...data.steps.map((step, number) => row(step, number, data.fixed)));
   const decide = element("button", { type: "submit", className: "first", textContent: data.label });
-  const again = element("button", { type: "button", textContent: "Reset the form" });
+  const again = element("button", { type: "button", textContent: "Back to the first plan" });
   actions.replaceChildren(decide, again);
   again.onclick = () => {
     list.replaceChildren(...data.steps.map((step, number) => row(step, number, data.fixed)));

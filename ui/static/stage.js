@@ -349,13 +349,15 @@ class Stage {
 
 const stages = new WeakMap();
 let left = { picture: null, at: 0 };
+const folder = (url) => url.split("/").filter(Boolean).slice(0, 2).join("/"); // a session's pictures are in one
 
 // Streamlit may take the stage away and put it back elsewhere in its tree: then the new one goes on from the old picture.
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".stage");
   if (!stages.has(root)) {
     stages.set(root, new Stage(parentElement));
-    if (left.picture && performance.now() - left.at < MOVING) stages.get(root).after.swap(left.picture);
+    const close = performance.now() - left.at < MOVING || (left.picture && folder(left.picture.shows) === folder(data.after));
+    if (left.picture && close) stages.get(root).after.swap(left.picture);
   }
   const stage = stages.get(root);
   stage.update(data, (value) => setTriggerValue("painted", value));
