@@ -120,6 +120,7 @@ def test_replayed_on_its_own_root_a_line_gets_the_same_ids_and_so_it_does_after_
     reopened.close()
 
 
+@pytest.mark.reliability
 def test_twenty_repeats_give_the_same_bytes(store, assistant):
     small = data.chelsea()[100:164, 100:196]
     session = photo(store, small).session

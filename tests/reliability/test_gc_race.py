@@ -161,6 +161,7 @@ def check_race(seconds: float, writers: int, sessions: int, home: Path) -> tuple
     return sum(len(wrote.made) for wrote in said), sweeper.files
 
 
+@pytest.mark.reliability
 def test_sweeping_beside_writers_takes_nothing_that_is_named():
     with making.memory_folder() as folder:
         made, taken = check_race(2, 2, 1, folder / "home")

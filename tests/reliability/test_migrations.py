@@ -154,6 +154,7 @@ def statements_of_an_upgrade() -> int:
     return len(seen)
 
 
+@pytest.mark.reliability
 def test_an_upgrade_that_fails_before_any_statement_changes_nothing_and_can_be_run_again():
     count = statements_of_an_upgrade()
     assert count >= LEAST_STATEMENTS
@@ -167,6 +168,7 @@ def test_an_upgrade_that_fails_before_any_statement_changes_nothing_and_can_be_r
             assert complete(home), f"before statement {at}"
 
 
+@pytest.mark.reliability
 def test_a_process_killed_before_any_statement_of_an_upgrade_leaves_what_can_be_opened(home):
     """The files as they lay before each statement, journal and all, are what a kill leaves."""
     moments: list[Path] = []

@@ -91,6 +91,7 @@ def through_the_door(seeds: list[bytes], count: int, capfd: pytest.CaptureFixtur
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.reliability
 def test_a_handful_through_the_real_door(capfd):
     through_the_door(picture_seeds(), 25, capfd)
 

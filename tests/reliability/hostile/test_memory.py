@@ -59,7 +59,7 @@ def test_twenty_bombs_at_once():
     assert watch.grown <= 64 * MIB
 
 
-@pytest.mark.parametrize("side", [13_000, 30_000])
+@pytest.mark.parametrize("side", [pytest.param(13_000, marks=pytest.mark.reliability), 30_000])
 def test_without_the_guard_the_wall_still_holds(tmp_path, monkeypatch, side):
     """The size check is taken out of the worker; its address space ends all the same."""
     script = "from sessions import decode_picture as p, decode_worker as w; p.check_size = lambda *_: None; w.main()"
