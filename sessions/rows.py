@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sessions import schema
 from sessions.errors import NotFound, StorageError
 from sessions.identity import canonical
-from sessions.values import IDENTITY, Asset, Branch, Geometry, Message, Move, Revision, Session, Step, Tag, Turn
+from sessions.values import IDENTITY, Asset, Branch, Geometry, Json, Message, Move, Revision, Session, Step, Tag, Turn
 
 OWNED = exists().where(schema.sessions.c.id == bindparam("session"), schema.sessions.c.owner == bindparam("owner"))
 """Part of every reading statement's WHERE: the session named is the caller's own."""
@@ -77,18 +77,27 @@ def session_of(row: Row[Any]) -> Session:
     return Session(row.id, row.owner, row.name, row.seq, row.created_at, row.touched_at)
 
 
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+
+
 @contextmanager
 def readable(what: str) -> Iterator[None]:
     """A row that cannot be understood is a StorageError that says which."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"The record of {what} is damaged.", "Run: python -m sessions fsck") from error
+    except _UNREADABLE as error:
+        raise _damaged(what) from error
+
+
+def _damaged(what: str) -> StorageError:
+    return StorageError(f"The record of {what} is damaged.", "Run: python -m sessions fsck")
 
 
 def revision_of(row: Row[Any]) -> Revision:
-    with readable(f"revision #{row.seq}"):
+    try:  # not `readable`: a graph has thousands of these
         return _revision(row)
+    except _UNREADABLE as error:
+        raise _damaged(f"revision #{row.seq}") from error
 
 
 def _revision(row: Row[Any]) -> Revision:
@@ -110,9 +119,14 @@ def _revision(row: Row[Any]) -> Revision:
         created_at=row.created_at,
         turn=row.turn,
         name=row.name,
-        made_with=json.loads(row.made_with),
-        facts=json.loads(row.facts),
+        made_with=_object(row.made_with),
+        facts=_object(row.facts),
     )
+
+
+def _object(text: str) -> Json:
+    """A JSON object; most are empty."""
+    return {} if text == "{}" else json.loads(text)
 
 
 def branch_of(row: Row[Any]) -> Branch:
