@@ -56,6 +56,20 @@ def session(worker, cat):  # noqa: F811
     return worker.assistant.new(("cat.png", cat))[0].id
 
 
+def slow_to_read(store, monkeypatch):
+    """Steps begin, and read their picture once they are let go: the events of both."""
+    began, go_on = threading.Event(), threading.Event()
+    picture_and_tiles = store.picture_and_tiles
+
+    def waits(*args):
+        began.set()
+        assert go_on.wait(PATIENCE)
+        return picture_and_tiles(*args)
+
+    monkeypatch.setattr(store, "picture_and_tiles", waits)
+    return began, go_on
+
+
 def until_over(worker, call):
     """The turn once it has ended, looked at as the page does: again and again."""
     end = time.monotonic() + PATIENCE
@@ -109,15 +123,7 @@ def test_what_a_gone_process_left_is_gone_on_with_and_a_held_plan_is_not(worker,
 
 
 def test_a_running_turn_is_stopped_from_elsewhere(worker, store, session, monkeypatch):
-    began, go_on = threading.Event(), threading.Event()
-    picture_and_tiles = store.picture_and_tiles
-
-    def slow(*args):
-        began.set()
-        assert go_on.wait(PATIENCE)
-        return picture_and_tiles(*args)
-
-    monkeypatch.setattr(store, "picture_and_tiles", slow)
+    began, go_on = slow_to_read(store, monkeypatch)
     call = Call(session, "mirror it", branch="main", plan=FLIP)
     worker.start(call)
     assert began.wait(PATIENCE)
@@ -231,15 +237,7 @@ WHICH = Plan(steps=(PlanStep(tool="crop"),), ask=SHAPE)
 def test_an_answered_question_can_be_stopped(worker, store, session, monkeypatch):
     worker.start(asked := Call(session, "crop it", branch="main", plan=WHICH))
     assert until_over(worker, asked).finished.state == "waiting"
-    began, go_on = threading.Event(), threading.Event()
-    picture_and_tiles = store.picture_and_tiles
-
-    def waits(*args):
-        began.set()
-        assert go_on.wait(PATIENCE)
-        return picture_and_tiles(*args)
-
-    monkeypatch.setattr(store, "picture_and_tiles", waits)
+    began, go_on = slow_to_read(store, monkeypatch)
     worker.start(answer := Call(session, "square", branch="main"))
     assert began.wait(PATIENCE)
     worker.cancel(session, answer.request_id)
