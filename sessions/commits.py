@@ -141,8 +141,9 @@ def append_on_new_branch(store: Store, session: str, wanted: str, draft: Draft) 
     with store.database.write() as connection:
         touch(connection, session, store.owner)
         revision = _insert(connection, store, session, draft)
-        standing = connection.execute(_STANDING, {"session_id": session, "root": revision.id}).scalar()
-        if standing is not None and not draft.parents:
+        here = {"session_id": session, "root": revision.id}
+        standing = None if draft.parents else connection.execute(_STANDING, here).scalar()
+        if standing is not None:
             return revision, str(standing)
         branch = open_branch(connection, session, wanted, revision.id)
         place = (session, branch)
