@@ -23,6 +23,11 @@ PentimentoError            everything we raise on purpose: `code`, a sentence, a
     ├── Unsure                 a mask was found but below the confidence needed; carries the mask to show
     ├── BadArguments           the arguments are legal but not for this picture
     ├── Cancelled              the person, or a signal, stopped it
+    ├── MissingWeights         the weights a tool needs are not on this machine; the hint is the command that gets them
+    ├── BadWeights             weights that are damaged, foreign, or not what their place asks for
+    ├── OutsideWorld           a picture of a kind that these weights were never shown
+    ├── OutOfMemory            the device ran out of memory; what was loaded has been let go
+    ├── NotFinite              a network's numbers became infinite or undefined
     └── ToolFailed             a defect in a tool, turned into a sentence
 """
 
@@ -146,6 +151,26 @@ class BadArguments(EditError):
 
 class Cancelled(EditError):
     code = "cancelled"
+
+
+class MissingWeights(EditError):
+    code = "missing_weights"
+
+
+class BadWeights(EditError):
+    code = "bad_weights"
+
+
+class OutsideWorld(EditError):
+    code = "outside_world"
+
+
+class OutOfMemory(EditError):
+    code = "out_of_memory"
+
+
+class NotFinite(EditError):
+    code = "not_finite"
 
 
 class ToolFailed(EditError):

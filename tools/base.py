@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sessions.errors import EditError
+from sessions.errors import EditError, MissingWeights
 from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels
+
+if TYPE_CHECKING:
+    from tools.shelf import Shelf
 
 RegionUse = Literal["none", "optional", "required"]
 
@@ -40,7 +43,8 @@ class EditContext:
 
     `mask` is the grounded region, uint8 (H, W) of the image's size, 0 = leave alone … 255 = change fully (soft edges
     between), or None for the whole picture. `subjects` are the other pictures of the step, in order. `confirmed`: the
-    person has seen what this step is not sure of, and wants it.
+    person has seen what this step is not sure of, and wants it. `shelf`: the weights on this machine, for tools that
+    say which they need.
     """
 
     image: Picture
@@ -48,6 +52,13 @@ class EditContext:
     subjects: tuple[Picture, ...] = ()
     seed: int = 0
     confirmed: bool = False
+    shelf: Shelf | None = None
+
+    def weights(self) -> Shelf:
+        """The shelf; MissingWeights where a caller gave the tool none."""
+        if self.shelf is None:
+            raise MissingWeights("This tool needs weights, and was given no shelf to take them from.")
+        return self.shelf
 
     def rng(self) -> np.random.Generator:
         """The only source of randomness a tool may use."""
@@ -72,7 +83,8 @@ Edit = Generator[Progress, None, EditResult]
 class Tool:
     """One registered tool. Grammar, CLI help, page form, MCP tool and docs derive from this.
 
-    `usual`: the words of the region that is meant where none is named; "" for the whole picture.
+    `usual`: the words of the region that is meant where none is named; "" for the whole picture. `weights`: the roles
+    of the weights it takes from the shelf ("text-to-image"); such a tool runs in the engine.
     """
 
     name: str
@@ -90,7 +102,7 @@ class Tool:
         return self.args.model_json_schema()
 
 
-def tool(
+def tool(  # noqa: PLR0913: a declaration, written once a tool
     name: str,
     *,
     args: type[ToolArgs],
@@ -98,6 +110,7 @@ def tool(
     region: RegionUse = "none",
     usual: str = "",
     subjects: tuple[int, int] = (0, 0),
+    weights: tuple[str, ...] = (),
 ) -> Callable[[Callable[[EditContext, Any], Edit]], Tool]:
     """Make a `Tool` of a generator function; the first line of its docstring is what users are told."""
 
@@ -105,7 +118,7 @@ def tool(
         summary = (run.__doc__ or "").strip().splitlines()
         if not summary:
             raise EditError(f"the tool {name} has no docstring")
-        return Tool(name, version, summary[0], args, run, region, usual, subjects)
+        return Tool(name, version, summary[0], args, run, region, usual, subjects, weights)
 
     return register
 
