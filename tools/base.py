@@ -102,7 +102,7 @@ class Tool:
         return self.args.model_json_schema()
 
 
-def tool(  # noqa: PLR0913: a declaration, written once a tool
+def tool(  # noqa: PLR0913  (a declaration, written once a tool)
     name: str,
     *,
     args: type[ToolArgs],
