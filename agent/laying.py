@@ -16,7 +16,7 @@ import numpy as np
 
 from agent.events import Working
 from agent.plan import PlanStep
-from agent.stepping import Job, Result, with_mode, work
+from agent.stepping import Job, Result, shelf_for, with_mode, work
 from sessions.errors import BadArguments, NotGrounded
 from sessions.history import Graph
 from sessions.identity import REVISION_PREFIX
@@ -156,7 +156,8 @@ def replayed(
     if there or (step.region is not None and step.region.mask is not None):
         brush = _carried(_marked(past, revision), onto, canvas.picture.size)
         planned = planned.model_copy(update={"region": {"mask": revision.mask or "carried"}, "confirmed": there})
-    job = Job(planned, canvas.picture, past.subjects(step), brush, step.seed)
+    shelf = shelf_for(step.tool, past.store.home)
+    job = Job(planned, canvas.picture, past.subjects(step), brush, step.seed, shelf)
     result: Result = yield from work(index, job)
     return Canvas(result.edit.image, geometry.compose(canvas.frame, result.edit.geometry))
 

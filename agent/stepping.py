@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -28,6 +29,7 @@ from tools.pixels import composite, marked, shrink
 
 if TYPE_CHECKING:
     from tools.regions import Grounding
+    from tools.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +39,17 @@ PREVIEW = 1024
 
 @dataclass(frozen=True)
 class Job:
-    """A step with everything it works on. `brush`: the mask that was drawn, uint8 (H, W), where its region is one."""
+    """A step with everything it works on.
+
+    `brush`: the mask that was drawn, uint8 (H, W), where its region is one. `shelf`: where its tool's weights are.
+    """
 
     step: PlanStep
     picture: Picture
     subjects: tuple[Picture, ...] = ()
     brush: Pixels | None = None
     seed: int = 0
+    shelf: Shelf | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ def work(index: int, job: Job) -> Generator[Working, None, Result]:
     yield Working(index, step, 0.0)
     with guarded(f"{tool.name} this picture"):
         mask, facts = yield from _ground(index, job, region)
-        context = EditContext(base, mask, job.subjects, job.seed, step.confirmed)
+        context = EditContext(base, mask, job.subjects, job.seed, step.confirmed, job.shelf)
         edit = finished(base, (yield from _run(index, job, tool, context, args)), mask)
     yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
     return Result(
@@ -112,6 +118,28 @@ def _run(
         except StopIteration as end:
             edit: EditResult | None = end.value
             return edit
+
+
+def shelf_for(tool: str, home: Path) -> Shelf | None:
+    """The weights of a data folder, for a tool that needs some."""
+    if not registry.get(tool).weights:
+        return None
+    from tools import shelf  # most steps need none
+
+    return shelf.at(home)
+
+
+def made_with(tool: Tool, home: Path) -> Json:
+    """On what a tool's result depends besides its step and pictures: the device, its precision, the weights."""
+    shelf = shelf_for(tool.name, home)
+    if shelf is None:
+        return {"device": "cpu", "weights": []}
+    from tools import devices
+
+    taken = [next((one for one in shelf.entries() if one.role == role), None) for role in tool.weights]
+    weights = [{"role": one.role, "name": one.name, "digest": one.digest} for one in taken if one is not None]
+    dtype = devices.precision(shelf.device, max((one.bytes for one in taken if one is not None), default=0))
+    return {"device": str(shelf.device), "dtype": str(dtype).removeprefix("torch."), "weights": weights}
 
 
 def region_meant(step: PlanStep, tool: Tool) -> Region | None:
