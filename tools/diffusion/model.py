@@ -1,0 +1,204 @@
+"""A latent diffusion model as it is loaded: U-Net, autoencoder, text encoder, tokenizer, schedule.
+
+Reads a folder in diffusers' layout, safetensors only; whatever is wrong is a BadWeights that names it. Downloads
+nothing and keeps nothing: `tools.shelf` decides what is loaded and for how long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from sessions.errors import BadWeights
+from sessions.values import Json
+from tools.diffusion.schedules import NoiseSchedule, from_config
+
+Prediction = Literal["epsilon", "v_prediction"]
+
+FILES = (
+    "diffusion_pytorch_model.safetensors",
+    "model.safetensors",
+    "diffusion_pytorch_model.fp16.safetensors",
+    "model.fp16.safetensors",
+)
+"""Names under which a part keeps its weights; the first that is there is read."""
+RENAMED = {
+    "text_model.": "",
+    ".query.": ".to_q.",
+    ".key.": ".to_k.",
+    ".value.": ".to_v.",
+    ".proj_attn.": ".to_out.0.",
+}
+"""Names in older files, and what the classes call them now."""
+PULL_AGAIN = "Get them again: `pentimento models pull`."
+
+
+@dataclass(frozen=True, eq=False)
+class LatentDiffusion:
+    """side: pixels it was trained on. digest: sha256 over the files of weights, for keys of caches."""
+
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    schedule: NoiseSchedule
+    prediction: Prediction
+    side: int
+    digest: str
+    name: str
+
+    @property
+    def device(self) -> torch.device:
+        return self.unet.conv_in.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the U-Net's weights."""
+        return self.unet.conv_in.weight.dtype
+
+    @property
+    def channels(self) -> int:
+        """Of the U-Net's input: 4, 8 (a picture to edit) or 9 (mask and masked picture)."""
+        return int(self.unet.config.in_channels)
+
+    @property
+    def factor(self) -> int:
+        """Pixels per latent cell, along a side."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+
+def load(
+    folder: Path, device: torch.device | str, dtype: torch.dtype, digest: str = "", name: str = ""
+) -> LatentDiffusion:
+    """The model in a folder of diffusers' layout (unet, vae, text_encoder, tokenizer, scheduler)."""
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    prediction = scheduler.get("prediction_type", "epsilon")
+    if prediction not in ("epsilon", "v_prediction"):
+        raise BadWeights(f"These weights predict {prediction!r}; I know epsilon and v_prediction.")
+    unet = part(folder / "unet", UNet2DConditionModel.from_config, device, dtype)
+    vae = part(folder / "vae", AutoencoderKL.from_config, device, dtype)
+    text_encoder = part(folder / "text_encoder", _text_encoder, device, dtype)
+    side = int(unet.config.sample_size) * 2 ** (len(vae.config.block_out_channels) - 1)
+    return LatentDiffusion(
+        unet, vae, text_encoder, tokenizer(folder / "tokenizer"), from_config(scheduler), prediction, side,
+        digest or digest_of(folder), name or folder.name,
+    )  # fmt: skip
+
+
+def needs(model: LatentDiffusion, channels: int, tool: str) -> None:
+    """BadWeights unless the U-Net takes so many channels."""
+    if model.channels != channels:
+        raise BadWeights(
+            f"The U-Net of {model.name} takes {model.channels} channels; {tool} needs one of {channels}.",
+            "See which weights are here: `pentimento models list`.",
+        )
+
+
+def part(folder: Path, build: Any, device: torch.device | str, dtype: torch.dtype) -> Any:
+    """A network of a folder with config.json and one safetensors file, built without weights and then given them."""
+    config = read_json(folder / "config.json")
+    try:
+        with init_empty_weights():
+            network = build(config)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise BadWeights(f"{folder / 'config.json'} describes no network that I can build: {error}") from error
+    fill(network, tensors(weights_file(folder), device, dtype), folder)
+    return network.eval().requires_grad_(False).to(device)
+
+
+def fill(network: nn.Module, state: dict[str, Tensor], where: Path) -> None:
+    """Give a network its tensors; BadWeights for one that is missing, foreign or of another shape."""
+    wanted = network.state_dict()
+    state = {key: tensor for key, tensor in state.items() if not key.endswith("position_ids")}
+    missing = sorted(wanted.keys() - state.keys() - {key for key in wanted if key.endswith("position_ids")})
+    if missing:
+        raise BadWeights(f"{where} lacks {_some(missing)}.", PULL_AGAIN)
+    if foreign := sorted(state.keys() - wanted.keys()):
+        raise BadWeights(f"{where} has tensors that its config does not ask for: {_some(foreign)}.", PULL_AGAIN)
+    for key, tensor in state.items():
+        if tensor.shape != wanted[key].shape:
+            raise BadWeights(
+                f"{where}: {key} is {list(tensor.shape)}, its config asks for {list(wanted[key].shape)}.", PULL_AGAIN
+            )
+    network.load_state_dict(state, strict=False, assign=True)
+
+
+def tensors(file: Path, device: torch.device | str, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The tensors of a safetensors file under their present names; BadWeights where it is damaged or not finite."""
+    state = {}
+    try:
+        with safe_open(file, framework="pt", device=str(device)) as opened:
+            for key in opened.keys():  # noqa: SIM118  (not a dict)
+                state[_renamed(key)] = opened.get_tensor(key).to(dtype)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BadWeights(f"{file} cannot be read: {error}", PULL_AGAIN) from error
+    for key, tensor in state.items():
+        if not tensor.abs().amax().isfinite():
+            raise BadWeights(f"{file}: {key} has infinite or undefined numbers.", PULL_AGAIN)
+    return state
+
+
+def weights_file(folder: Path) -> Path:
+    """The safetensors file of a part; BadWeights where there is none."""
+    for file in FILES:
+        if (folder / file).is_file():
+            return folder / file
+    raise BadWeights(f"{folder} has no safetensors file.", PULL_AGAIN)
+
+
+def read_json(file: Path) -> Json:
+    """A JSON object; BadWeights where it is absent or is none."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadWeights(f"{file} is missing or cannot be read.", PULL_AGAIN) from error
+    except ValueError as error:
+        raise BadWeights(f"{file} is not JSON: {error}", PULL_AGAIN) from error
+    if not isinstance(value, dict):
+        raise BadWeights(f"{file} is not a JSON object.", PULL_AGAIN)
+    return value
+
+
+def tokenizer(folder: Path) -> CLIPTokenizer:
+    """CLIP's tokenizer with the folder's vocabulary."""
+    for file in ("vocab.json", "merges.txt"):
+        if not (folder / file).is_file():
+            raise BadWeights(f"{folder / file} is missing.", PULL_AGAIN)
+    try:
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadWeights(f"{folder} is not CLIP's tokenizer: {error}", PULL_AGAIN) from error
+
+
+def digest_of(folder: Path) -> str:
+    """sha256 over the names and bytes of all safetensors files below a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.safetensors")):
+        digest.update(str(file.relative_to(folder)).encode())
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _text_encoder(config: Json) -> CLIPTextModel:
+    return CLIPTextModel(CLIPTextConfig(**config))
+
+
+def _renamed(key: str) -> str:
+    for old, new in RENAMED.items():
+        key = key.replace(old, new)
+    return key
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")

@@ -1,0 +1,83 @@
+"""The one mechanism of progress and cancelling: a sampler's states become a tool's `Progress`, and closing stops both.
+
+Also the border at which a device that runs out of memory becomes a typed error. Runs no network itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import TypeVar
+
+import torch
+
+from sessions.errors import NotFinite, OutOfMemory
+from sessions.values import Picture
+from tools.base import Progress
+from tools.diffusion.latents import finite, preview
+from tools.diffusion.model import LatentDiffusion
+from tools.diffusion.sampling import State
+
+T = TypeVar("T")
+
+EVERY = 0.2
+"""Seconds between previews."""
+
+
+def told(
+    steps: Generator[State, None, T], model: LatentDiffusion | None, start: float = 0.0, end: float = 1.0
+) -> Generator[Progress, None, T]:
+    """The progress of a sampler, from `start` to `end`, with previews where a model is given; returns its result.
+
+    NotFinite as soon as a preview, or the result, is not finite. Closing this closes the sampler.
+    """
+    last = time.monotonic()
+    with closing(steps):
+        while True:
+            try:
+                state = next(steps)
+            except StopIteration as ended:
+                result: T = ended.value
+                return checked(result)
+            shown = None
+            if model is not None and time.monotonic() - last >= EVERY:
+                shown, last = _seen(state), time.monotonic()
+            yield Progress(start + (end - start) * (state.index + 1) / state.total, shown)
+
+
+def checked(result: T) -> T:
+    """The result; NotFinite where it is a tensor with infinite or undefined numbers."""
+    if isinstance(result, torch.Tensor) and not finite(result):
+        raise NotFinite(
+            "The network's numbers became infinite or undefined; there is no picture.",
+            "Try another seed or weaker guidance.",
+        )
+    return result
+
+
+@contextmanager
+def guarded_device() -> Iterator[None]:
+    """OutOfMemory for whatever a device without memory raises, after letting go of what can be."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise _out_of_memory() from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise _out_of_memory() from error
+
+
+def _out_of_memory() -> OutOfMemory:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return OutOfMemory(
+        "The device ran out of memory; what was loaded has been let go.", "Try a smaller picture, or fewer at once."
+    )
+
+
+def _seen(state: State) -> Picture:
+    return preview(checked(state.denoised))
