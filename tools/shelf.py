@@ -1,0 +1,163 @@
+"""The shelf: which weights there are for a role, and what of them is loaded.
+
+For each role the newest that the person has added comes first, then the pulled pack, then the starter pack. What is
+loaded stays until the memory budget asks for it back, least recently used first; equal autoencoders and text encoders
+are kept once. Fetches nothing (`tools/pulling.py`), and needs no torch until something is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache, cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet, WeakValueDictionary
+
+from sessions.errors import MissingWeights
+from tools import devices, weights
+from tools.residency import Residents
+from tools.weights import Entry
+
+if TYPE_CHECKING:
+    import torch
+
+    from tools.caches import Cache
+    from tools.diffusion.model import LatentDiffusion
+
+T = TypeVar("T")
+
+ORDER = ("own", "sd15", "starter")
+"""Whose weights come first where several are there for a role."""
+STARTER = Path(__file__).parent / "packs/starter/register.json"
+CACHE_LIMIT = 4_000_000_000
+"""Bytes on disk for what was computed and may be needed again."""
+SHARE = 0.8
+"""The part of the free memory that weights may take."""
+
+_shelves: WeakSet[Shelf] = WeakSet()
+
+
+@cache
+def at(home: Path) -> Shelf:
+    """The shelf of a data folder; one per process."""
+    return Shelf(home)
+
+
+def let_go() -> None:
+    """Everything that this process has loaded is let go; its memory comes back when the last user is done."""
+    for shelf in list(_shelves):
+        shelf.clear()
+
+
+class Shelf:
+    """The weights of a data folder. `budget`: bytes for what is loaded; by default most of what the device has free."""
+
+    def __init__(self, home: Path, budget: int | None = None) -> None:
+        self.folder = home / "weights"
+        self._home = home
+        self._budget = budget
+        self._seen = weights.Seen(self.folder / "seen.json")
+        self._residents = Residents(self._room)
+        self._shared: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self._registering = Lock()
+        _shelves.add(self)
+
+    @property
+    def register(self) -> Path:
+        """The file that says what was pulled and added."""
+        return self.folder / "register.json"
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All that is registered, the best of each role first."""
+        found = reversed(weights.read_register(STARTER) + weights.read_register(self.register))
+        return tuple(sorted(found, key=lambda entry: ORDER.index(entry.pack)))
+
+    def add(self, entry: Entry) -> None:
+        """Register weights; an entry of the same role, pack and name is replaced."""
+        same = (entry.role, entry.pack, entry.name)
+        with self._registering:
+            others = [old for old in weights.read_register(self.register) if (old.role, old.pack, old.name) != same]
+            weights.write_register(self.register, (*others, entry))
+
+    def entry(self, role: str) -> Entry:
+        """The best weights of a role, their files unchanged and laid out as a folder.
+
+        MissingWeights, with the command that gets them, where there are none; BadWeights where a file has changed.
+        """
+        for entry in self.entries():
+            if entry.role == role:
+                return self.checked(entry)
+        raise missing(role)
+
+    def checked(self, entry: Entry, *, anew: bool = False) -> Entry:
+        """An entry whose files are those that were registered. `anew`: hashed again, whatever they look like."""
+        for name, file in entry.files.items():
+            self._seen.check(name, file, anew=anew)
+        return weights.laid_out(entry, self.folder / "laid_out" / entry.digest[:16])
+
+    def require(self, roles: Sequence[str]) -> None:
+        """MissingWeights where this installation cannot load networks, or has no weights for one of the roles."""
+        devices.require_torch()
+        there = {entry.role for entry in self.entries()}
+        for role in roles:
+            if role not in there:
+                raise missing(role)
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks run."""
+        return devices.best()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of full-size networks there."""
+        return devices.precision(self.device, devices.FULL_SIZE + 1)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """What was computed with these weights and may be needed again."""
+        from tools.caches import Cache
+
+        return Cache(self._home / "cache", CACHE_LIMIT)
+
+    def diffusion(self, role: str) -> LatentDiffusion:
+        """The latent diffusion model of a role, loaded at its first use."""
+        devices.require_torch()
+        entry = self.entry(role)
+        dtype = devices.precision(self.device, entry.bytes)
+        needed = sum(weights.numbers(entry, part) for part in ("unet", "vae", "text_encoder")) * dtype.itemsize
+        return self._residents.get((entry.digest, "diffusion"), needed, lambda: self._load(entry, dtype))
+
+    def _load(self, entry: Entry, dtype: torch.dtype) -> LatentDiffusion:
+        from tools.diffusion import model
+
+        loaded = model.load(entry.folder, self.device, dtype, entry.digest, entry.name)
+        vae = self._shared.setdefault(f"{entry.part('vae')} {dtype}", loaded.vae)
+        text_encoder = self._shared.setdefault(f"{entry.part('text_encoder')} {dtype}", loaded.text_encoder)
+        return replace(loaded, vae=vae, text_encoder=text_encoder)
+
+    def part(self, role: str, name: str, load: Callable[[Path, torch.device], T]) -> T:
+        """Anything else made of a role's weights, under the same budget; `name` tells the parts of a role apart."""
+        devices.require_torch()
+        entry = self.entry(role)
+        return self._residents.get((entry.digest, name), 0, lambda: load(entry.folder, self.device))
+
+    def clear(self) -> None:
+        """Let go of everything loaded."""
+        self._residents.clear()
+
+    def held(self) -> int:
+        """Bytes of everything loaded."""
+        return self._residents.held()
+
+    def _room(self, held: int) -> int:
+        return int(SHARE * devices.free(self.device)) if self._budget is None else self._budget - held
+
+
+def missing(role: str) -> MissingWeights:
+    """The error for a role without weights, which says how to get them."""
+    if role.startswith("hub:"):
+        return MissingWeights(f"The weights of {role[4:]} are not on this machine.", f"pentimento models pull {role}")
+    return MissingWeights(f"There are no weights for {role} on this machine.", "pentimento models pull sd15")
