@@ -10,12 +10,13 @@ import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agent import telling
-from agent.events import Committed, Event, Forked
+from agent import latents, superseding, telling
+from agent.events import Committed, Event, Forked, Working
+from agent.laying import Past
 from agent.plan import PREV, PlanStep
-from agent.stepping import Job, Result, measured, work
+from agent.stepping import Job, Result, made_with, measured, shelf_for, work
 from sessions import commits, history, turns, uploads
 from sessions.commits import Claim, Draft
 from sessions.errors import BadArguments, Cancelled, HeadMoved, NotFound, PentimentoError, TurnBusy
@@ -42,10 +43,14 @@ class Landed:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a step begins: pixels in memory now, and the revision they are or are about to become."""
+    """Where a step begins: pixels in memory now, and the revision they are or are about to become.
+
+    `fed`: the earlier revision whose pixels a step is given instead, where it is done instead of another.
+    """
 
     picture: Picture
     landed: Future[Landed]
+    fed: str | None = None
 
 
 class Run:
@@ -69,7 +74,7 @@ class Run:
                 if before is None and index > 0:
                     before = self._load(turns.revisions(self.store, self.turn)[index - 1])
                 start = self._start(steps[index], before)
-                result = yield from self._work(index, self._job(index, steps[index], start, before), pending)
+                result, start = yield from self._done(index, steps[index], start, before, pending)
                 landing = self._writer.submit(self._commit, index, result, start, before)
                 pending.append(landing)
                 before = Start(result.edit.image, landing)
@@ -103,14 +108,41 @@ class Run:
         landed.set_result(Landed(found, tiled, branch))
         return Start(picture, landed)
 
+    def _done(
+        self, index: int, step: PlanStep, start: Start, before: Start | None, pending: list[Future[Landed]]
+    ) -> Generator[Event, None, tuple[Result, Start]]:
+        """One step, also where it is done instead of an earlier one."""
+        if step.replaces is None:
+            job = yield from self._going_on(index, self._job(index, step, start, before), start)
+            return (yield from self._watched(work(index, job), pending)), start
+        head = start.landed.result().revision
+        past = Past(self.store, history.graph(self.store, self.turn.session))
+        instead = superseding.instead_of(past.graph, head, step.replaces)
+        job = self._job(index, step, self._load(instead.base.id), before)
+        result = yield from self._watched(work(index, job), pending)
+        result = yield from self._watched(superseding.laid(index, past, instead, head, result), pending)
+        return result, replace(start, fed=instead.base.id)
+
     def _job(self, index: int, step: PlanStep, start: Start, before: Start | None) -> Job:
         """A step with every picture that it works on."""
         subjects = tuple(self._subject(name, before) for name in step.subjects)
-        return Job(step, start.picture, subjects, self._brush(step), self._seed(index, step))
+        shelf = shelf_for(step.tool, self.store.home)
+        return Job(step, start.picture, subjects, self._brush(step), self._seed(index, step), shelf)
 
-    def _work(self, index: int, job: Job, pending: list[Future[Landed]]) -> Generator[Event, None, Result]:
-        """One step; reports earlier commits as they land and stops at the first yield after a cancel."""
-        with closing(work(index, job)) as working:
+    def _going_on(self, index: int, job: Job, start: Start) -> Generator[Event, None, Job]:
+        """The job with what its picture was decoded from, where a tool with weights may go on from that."""
+        if job.shelf is None or start.fed is not None:
+            return job
+        here = start.landed.result().revision
+        past = Past(self.store, history.graph(self.store, self.turn.session))
+        latent = yield from latents.latent_of(index, past, here, job.step.tool)
+        return replace(job, latent=latent)
+
+    def _watched(
+        self, steps: Generator[Working, None, Result], pending: list[Future[Landed]]
+    ) -> Generator[Event, None, Result]:
+        """Work on one step; reports earlier commits as they land and stops at the first yield after a cancel."""
+        with closing(steps) as working:
             try:
                 while True:
                     now = next(working)
@@ -168,11 +200,14 @@ class Run:
         prev = before.landed.result().revision.id if before is not None else PREV
         like = (start.picture, base.tiled)
         kept = self.store.keep(self.turn.session, result.edit.image, result.edit.mask, like)
+        shelf = shelf_for(result.tool.name, self.store.home)
+        if shelf is not None and result.edit.latent is not None:
+            latents.keep(shelf, result.tool.name, kept.image.hash, result.edit.latent)
         step = Step(
             tool=result.tool.name,
             tool_version=result.tool.version,
             args=result.args,
-            base=base.revision.id,
+            base=start.fed or base.revision.id,
             subjects=tuple(prev if name == PREV else name for name in result.step.subjects),
             region=result.region,
             seed=self._seed(index, result.step),
@@ -185,7 +220,7 @@ class Run:
             source="edit" if result.step.seed is None else "replay",
             claim=Claim(self.turn.request_id, index, self.holder),
             turn=self.turn.request_id,
-            made_with={"device": "cpu", "weights": list(result.tool.weights)},
+            made_with=made_with(result.tool, self.store.home),
             facts=result.facts | measured(start.picture, result.edit) | {"bytes": kept.bytes},
         )
         wanted = telling.name_for(step.tool, step.args)

@@ -38,6 +38,7 @@ class PlanStep(Wire):
 
     `region`: None, {"words": …}, {"box": [x0, y0, x1, y1]} or {"mask": asset}. `confirmed`: the person has seen the
     mask of an unsure region and accepted it. `seed`: a recorded one, where a step is done again; None: a new one.
+    `replaces`: the revision of a step in the base's picture that this one is done instead of, from what was before it.
     """
 
     tool: str
@@ -47,6 +48,7 @@ class PlanStep(Wire):
     region: Json | None = None
     confirmed: bool = False
     seed: int | None = None
+    replaces: str | None = None
 
     @field_validator("region")
     @classmethod

@@ -28,6 +28,8 @@ from tools.base import EditContext, EditResult, Tool
 from tools.pixels import composite, marked, shrink
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tools.regions import Grounding
     from tools.shelf import Shelf
 
@@ -42,6 +44,7 @@ class Job:
     """A step with everything it works on.
 
     `brush`: the mask that was drawn, uint8 (H, W), where its region is one. `shelf`: where its tool's weights are.
+    `latent`: what the picture was decoded from, (1, 4, h, w), where weights with the same autoencoder made it.
     """
 
     step: PlanStep
@@ -50,6 +53,7 @@ class Job:
     brush: Pixels | None = None
     seed: int = 0
     shelf: Shelf | None = None
+    latent: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def work(index: int, job: Job) -> Generator[Working, None, Result]:
     yield Working(index, step, 0.0)
     with guarded(f"{tool.name} this picture"):
         mask, facts = yield from _ground(index, job, region)
-        context = EditContext(base, mask, job.subjects, job.seed, step.confirmed, job.shelf)
+        context = EditContext(base, mask, job.subjects, job.seed, step.confirmed, job.shelf, job.latent)
         edit = finished(base, (yield from _run(index, job, tool, context, args)), mask)
     yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
     return Result(

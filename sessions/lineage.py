@@ -14,8 +14,8 @@ from sessions.values import Revision
 COMPOSITED, REPLAYED, LEFT_OUT = "composited", "replayed", "left_out"
 """Facts of a merge, lists of steps: whose pixels it took over, which it did again, which of either side it left out.
 
-Left out is a word about the picture of that one merge. Another line may have the same step, and where both meet that
-line keeps it.
+A step that was done instead of earlier ones names them as left out too. Left out is a word about that one picture:
+another line may have the same step, and where both meet that line keeps it.
 """
 
 
@@ -78,7 +78,8 @@ def _pictures(graph: Graph, revision: str) -> Mapping[str, tuple[Revision, ...]]
         if ours is None:
             found[one.id] = ()
         elif theirs is None:
-            found[one.id] = (*found[ours], one) if one.step is not None else found[ours]
+            kept = _kept(one, found[ours])
+            found[one.id] = (*kept, one) if one.step is not None else kept
         elif older[ours] & older[theirs] == older[ours]:  # theirs went on from ours, and its picture is what came
             found[one.id] = found[theirs]
         else:
@@ -88,7 +89,12 @@ def _pictures(graph: Graph, revision: str) -> Mapping[str, tuple[Revision, ...]]
 
 def _merged(merge: Revision, ours: tuple[Revision, ...], theirs: tuple[Revision, ...]) -> tuple[Revision, ...]:
     """Ours but what the merge left out, then what it brought of theirs."""
-    gone = set(merge.facts.get(LEFT_OUT, ()))
-    kept = tuple(step for step in ours if step.id not in gone)
+    kept = _kept(merge, ours)
     brought = {*merge.facts.get(COMPOSITED, ()), *merge.facts.get(REPLAYED, ())} - {step.id for step in kept}
     return kept + tuple(step for step in theirs if step.id in brought)
+
+
+def _kept(revision: Revision, steps: tuple[Revision, ...]) -> tuple[Revision, ...]:
+    """The steps but those that a revision left out."""
+    gone = set(revision.facts.get(LEFT_OUT, ()))
+    return tuple(step for step in steps if step.id not in gone) if gone else steps

@@ -18,6 +18,8 @@ from sessions.errors import EditError, MissingWeights
 from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tools.shelf import Shelf
 
 RegionUse = Literal["none", "optional", "required"]
@@ -44,7 +46,8 @@ class EditContext:
     `mask` is the grounded region, uint8 (H, W) of the image's size, 0 = leave alone … 255 = change fully (soft edges
     between), or None for the whole picture. `subjects` are the other pictures of the step, in order. `confirmed`: the
     person has seen what this step is not sure of, and wants it. `shelf`: the weights on this machine, for tools that
-    say which they need.
+    say which they need. `latent`: what a network of those weights decoded `image` from, (1, 4, h, w), where it did: a
+    tool that goes on from it loses nothing to decoding and encoding again.
     """
 
     image: Picture
@@ -53,6 +56,7 @@ class EditContext:
     seed: int = 0
     confirmed: bool = False
     shelf: Shelf | None = None
+    latent: Tensor | None = None
 
     def weights(self) -> Shelf:
         """The shelf; MissingWeights where a caller gave the tool none."""
@@ -67,12 +71,17 @@ class EditContext:
 
 @dataclass(frozen=True)
 class EditResult:
-    """What a tool returns. `mask`: where it meant to change something (None: everywhere, or as `ctx.mask` says)."""
+    """What a tool returns. `mask`: where it meant to change something (None: everywhere, or as `ctx.mask` says).
+
+    `latent`: the latent of the whole image, float32 (1, 4, h, w): inside the mask what was decoded, outside the latent
+    of what was there before.
+    """
 
     image: Picture
     mask: Pixels | None = None
     geometry: Geometry = IDENTITY
     facts: Json = field(default_factory=dict)
+    latent: Tensor | None = None
 
 
 Edit = Generator[Progress, None, EditResult]

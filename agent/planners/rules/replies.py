@@ -39,6 +39,8 @@ ONE_AT_A_TIME = (
 TOO_MANY = "That is more than eight steps at once. Please say the first ones, and the others after them."
 WHAT_IN = "Which words name the part of the picture that is meant?"
 UNFINISHED = "That seems to break off in the middle, so I changed nothing. How does it go on?"
+REFUSALS = frozenset({NOT_UNDERSTOOD, IMPOSSIBLE, NO_ADDING, NO_PEOPLE, NO_WEATHER})
+"""What is said of a wish that no tool of the darkroom can grant."""
 CONTRADICTION = "Two parts of that contradict each other, so I changed nothing. Which one should count?"
 
 

@@ -1,0 +1,83 @@
+"""The latent that a revision's picture was decoded from, so that the next step goes on from it and not from its pixels.
+
+Decoding to eight bits and encoding again costs a little of the picture at every turn. A latent is no part of history:
+it is kept in the shelf's cache, and where it has gone from there the step that made it is worked again. Which networks
+may share latents is a matter of their autoencoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from agent.events import Working
+from agent.laying import Past, plan_step, recorded
+from agent.stepping import Job, Result, shelf_for, work
+from sessions.errors import EditError
+from sessions.values import IDENTITY, Json, Revision
+from tools import registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tools.shelf import Shelf
+
+FURTHEST = 4
+"""How many steps are worked again for the sake of one latent, at most; older ones begin from pixels."""
+
+Looking = Generator[Working, None, "Tensor | None"]
+
+
+def keep(shelf: Shelf, tool: str, image: str, latent: Tensor) -> None:
+    """Keep what a picture was decoded from."""
+    shelf.cache.put(_key(shelf, tool, image), {"latent": latent})
+
+
+def latent_of(index: int, past: Past, revision: Revision, tool: str, furthest: int = FURTHEST) -> Looking:
+    """What `tool` may go on from at a revision: (1, 4, h, w) float32; None where it has to encode the pixels.
+
+    That is so for photos, for what the darkroom made, and for what networks with another autoencoder made.
+    """
+    shelf = shelf_for(tool, past.store.home)
+    if shelf is None or revision.step is None or not _made_by(shelf, revision, tool):
+        return None
+    kept = shelf.cache.get(_key(shelf, tool, revision.image))
+    if kept is not None:
+        return kept["latent"]
+    return (yield from _again(index, past, revision, furthest)) if furthest else None
+
+
+def _again(index: int, past: Past, revision: Revision, furthest: int) -> Looking:
+    """The step of a revision worked once more; None where it does not come to the same picture any more."""
+    below, step = past.below(revision), recorded(revision)
+    if step.base != below.id:
+        return None
+    before = yield from latent_of(index, past, below, step.tool, furthest - 1)
+    brush = past.load(step.region.mask)[0].pixels if step.region and step.region.mask else None
+    again = plan_step(revision).model_copy(update={"confirmed": True})
+    job = Job(
+        again,
+        past.load(below.image)[0],
+        past.subjects(step),
+        brush,
+        step.seed,
+        shelf_for(step.tool, past.store.home),
+        before,
+    )
+    try:
+        result: Result = yield from work(index, job)
+    except EditError:
+        return None
+    same = (result.edit.image.pixels == past.load(revision.image)[0].pixels).all()
+    return result.edit.latent if same else None
+
+
+def _made_by(shelf: Shelf, revision: Revision, tool: str) -> bool:
+    """Whether weights with the autoencoder of `tool` made a revision's picture, and moved none of its pixels."""
+    used = [one.get("digest") for one in revision.made_with.get("weights", ()) if isinstance(one, dict)]
+    made = [one.part("vae") for one in shelf.entries() if one.digest in used]
+    return revision.geometry == IDENTITY and shelf.entry(registry.get(tool).weights[0]).part("vae") in made
+
+
+def _key(shelf: Shelf, tool: str, image: str) -> Json:
+    return {"kind": "latent", "image": image, "vae": shelf.entry(registry.get(tool).weights[0]).part("vae")}

@@ -1,0 +1,91 @@
+"""Rules first; a tool with weights where it is called by its name, or where nothing else can do what was said.
+
+A message that names such a tool ("diffedit: a bowl of pears", "use analogist on #1 and #4") is a call of it. What the
+rules refuse is offered to the tool that follows instructions, where its weights are here, and never done unasked. A
+correction of what that tool has just done ("no, red") replaces it. Understands no other English: that is the rules'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.plan import Ask, Candidate, Context, Plan, PlanStep
+from agent.planners.corrections import corrected
+from agent.planners.rules import RulesPlanner, replies
+from sessions.values import Json
+from tools import registry
+from tools.base import Tool
+
+INSTRUCTED = "instruct_pix2pix"
+"""The tool that is offered what no other can do."""
+
+SPOKEN = ("instruction", "query", "prompt", "text")
+"""The argument that a message fills, first found first."""
+
+_LEAD = r"(?:(?:please|now|let|try|use|run|with|have|ask)\s+)*"
+_REFERENCE = re.compile(r"#\d+")
+_FILLER = re.compile(r"^(?:\s*(?:to|on|for|and|from|with|:|,|;|-|–|—))*\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Implements `agent.plan.Planner`. `able`: whether a tool's weights are on this machine and see real photos."""
+
+    rules: RulesPlanner
+    able: Callable[[Tool], bool]
+    name: str = "cascade@1"
+
+    def plan(self, text: str, context: Context) -> Plan:
+        """The plan of one message."""
+        called = called_by_name(text)
+        if called is not None:
+            return called.model_copy(update={"planner": self.name})
+        correction = corrected(text, context)
+        if correction is not None:
+            return Plan(steps=(correction,), planner=self.name)
+        plan = self.rules.plan(text, context)
+        return self._offered(text, context) or plan if plan.chat in replies.REFUSALS else plan
+
+    def _offered(self, text: str, context: Context) -> Plan | None:
+        """A question whether the tool that follows instructions shall try; None where it cannot."""
+        tool = registry.registered().get(INSTRUCTED)
+        if tool is None or context.head is None or not self.able(tool):
+            return None
+        ask = Ask(
+            question=f"No darkroom tool does that. Shall {tool.name} try “{text}”? It repaints the picture.",
+            candidates=(Candidate(label="yes, try it", value=True), Candidate(label="no", value=False)),
+            slot="steps.0.confirmed",
+        )
+        return Plan(steps=(PlanStep(tool=tool.name, args={"instruction": text}),), ask=ask, planner=self.name)
+
+
+def called_by_name(text: str) -> Plan | None:
+    """The plan of a message that begins with the name of a tool with weights; None where it does not."""
+    for tool in registry.registered().values():
+        if tool.weights and (said := _after_name(text, tool)) is not None:
+            return _call(tool, said)
+    return None
+
+
+def _after_name(text: str, tool: Tool) -> str | None:
+    """What follows the tool's name at the start of a message."""
+    name = re.escape(tool.name).replace("_", "[ _-]?")
+    found = re.match(rf"\s*{_LEAD}{name}(?!\w)", text, re.IGNORECASE)
+    return text[found.end() :] if found else None
+
+
+def _call(tool: Tool, said: str) -> Plan:
+    subjects: tuple[str, ...] = ()
+    if tool.subjects[1]:
+        subjects = tuple(_REFERENCE.findall(said))
+        said = _REFERENCE.sub(" ", said)
+    words = " ".join(re.sub(r"\s+(?:and|to|from|on)\s*$", "", _FILLER.sub("", " ".join(said.split()))).split())
+    slot = next((name for name in SPOKEN if name in tool.args.model_fields), None)
+    args: Json = {slot: words} if slot and words else {}
+    step = PlanStep(tool=tool.name, args=args, subjects=subjects)
+    if slot and not words and tool.args.model_fields[slot].is_required():
+        ask = Ask(question=f"What shall {tool.name} do? Say it in a few words.", slot=f"steps.0.args.{slot}", free=True)
+        return Plan(steps=(step,), ask=ask)
+    return Plan(steps=(step,))
