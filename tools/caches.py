@@ -43,6 +43,18 @@ def key(kind: str, model: LatentDiffusion, **what: Any) -> Json:
     return {"kind": kind, "numerics": NUMERICS, **made_by, **what}
 
 
+def hashed(tensors: Tensors) -> str:
+    """sha256, hex, of names, types, shapes and values."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        values = tensor.detach().cpu().reshape(-1)
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(values.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def content(picture: Picture) -> str:
     """sha256, hex, of a picture's mode, size and pixels."""
     digest = hashlib.sha256(f"{picture.mode} {picture.width}x{picture.height}\n".encode())
@@ -76,7 +88,7 @@ class Cache:
                 tensors = {name: file.get_tensor(name).clone() for name in names}
         except (OSError, SafetensorError):
             return None
-        if told != {"key": _canonical(key), "seal": _seal(tensors)}:
+        if told != {"key": _canonical(key), "seal": hashed(tensors)}:
             return None
         with suppress(OSError):  # another process may have let go of it
             os.utime(path, ns=(now := time.time_ns(), now))
@@ -87,7 +99,7 @@ class Cache:
         from safetensors.torch import save
 
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        data = save(tensors, {"key": _canonical(key), "seal": _seal(tensors)})
+        data = save(tensors, {"key": _canonical(key), "seal": hashed(tensors)})
         if len(data) > self.limit_bytes:
             return
         try:
@@ -134,14 +146,3 @@ def _files(folder: Path) -> list[tuple[int, int, Path]]:
 def _canonical(key: Json) -> str:
     """One string per JSON value; NaN is a ValueError."""
     return json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def _seal(tensors: Tensors) -> str:
-    """sha256, hex, of names, types, shapes and bytes."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
