@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from agent import latents, superseding, telling
+from agent import drift, latents, superseding, telling
 from agent.events import Committed, Event, Forked, Working
 from agent.laying import Past
 from agent.plan import PREV, PlanStep
@@ -24,7 +24,7 @@ from sessions.identity import REVISION_PREFIX, seed_for
 from sessions.moves import branch_name
 from sessions.store import Store
 from sessions.tiles import Tiled
-from sessions.values import Picture, Pixels, Revision, Step, Turn
+from sessions.values import Json, Picture, Pixels, Revision, Step, Turn
 
 BEAT_SECONDS = 5.0
 LOOK_SECONDS = 0.05
@@ -221,12 +221,19 @@ class Run:
             claim=Claim(self.turn.request_id, index, self.holder),
             turn=self.turn.request_id,
             made_with=made_with(result.tool, self.store.home),
-            facts=result.facts | measured(start.picture, result.edit) | {"bytes": kept.bytes},
+            facts=self._facts(result, start, base.revision) | {"bytes": kept.bytes},
         )
         wanted = telling.name_for(step.tool, step.args)
         revision, branch, forked = self._place(draft, base, wanted)
         self.branch = branch
         return Landed(revision, kept.image, branch, (*forked, Committed(revision, branch)))
+
+    def _facts(self, result: Result, start: Start, parent: Revision) -> Json:
+        """What is told about a result: what the step says, what it changed, and how far all this is from the photo."""
+        edit = result.edit
+        return (
+            result.facts | measured(start.picture, edit) | drift.measured(self.store, parent, edit.image, edit.geometry)
+        )
 
     def _place(self, draft: Draft, base: Landed, wanted: str) -> tuple[Revision, str, tuple[Event, ...]]:
         """On the branch whose head the base is (ours first); otherwise, or when the head moved, on a new branch."""

@@ -14,6 +14,7 @@ from sessions.values import Json, Region
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -25,6 +26,15 @@ class _Noted(BaseModel):
 
 class _Told(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Drift(_Told):
+    """How far a picture has come from the photo that its line began with."""
+
+    since: str
+    frame: list[Finite] = Field(default=[], min_length=9, max_length=9)
+    changed: Share
+    detail: Amount = 1
 
 
 class Facts(_Noted):
@@ -43,6 +53,7 @@ class Facts(_Noted):
     seconds: Amount = 0
     pixels_changed: Count = 0
     pixels_changed_outside: Count = 0
+    drift: Drift | None = None
 
 
 class PlanStep(_Told):
@@ -55,6 +66,7 @@ class PlanStep(_Told):
     region: Json | None = None
     confirmed: bool = False
     seed: int | None = None
+    replaces: str | None = None
 
     @field_validator("region")
     @classmethod

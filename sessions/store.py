@@ -163,6 +163,11 @@ class Store:
         tiled, places = self._record(session, image)
         return assemble(tiled, self.blobs.get_tiles(session, [places[name] for name in tiled.tiles])), tiled
 
+    def size(self, session: str, image: str) -> tuple[int, int]:
+        """(width, height) of a picture."""
+        tiled, _ = self._record(session, image)
+        return tiled.width, tiled.height
+
     def window(self, session: str, image: str, box: tuple[int, int, int, int]) -> Picture:
         """What of a picture lies in a box (x0, y0, x1, y1) of its pixels; no other tiles are read."""
         tiled, places = self._record(session, image)
