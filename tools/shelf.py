@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NETWORKS = ("unet", "vae", "text_encoder")
+"""The folders of a latent diffusion model that hold weights."""
 ORDER = ("own", "sd15", "starter")
 """Whose weights come first where several are there for a role."""
 STARTER = Path(__file__).parent / "packs/starter/register.json"
@@ -125,12 +127,15 @@ class Shelf:
     def diffusion(self, role: str) -> LatentDiffusion:
         """The latent diffusion model of a role, loaded at its first use."""
         devices.require_torch()
-        entry = self.entry(role)
-        dtype = devices.precision(self.device, entry.bytes)
-        needed = sum(weights.numbers(entry, part) for part in ("unet", "vae", "text_encoder")) * dtype.itemsize
-        return self._residents.get((entry.digest, "diffusion"), needed, lambda: self._load(entry, dtype))
+        return self.load(self.entry(role))
 
-    def _load(self, entry: Entry, dtype: torch.dtype) -> LatentDiffusion:
+    def load(self, entry: Entry) -> LatentDiffusion:
+        """The latent diffusion model of a checked entry."""
+        dtype = devices.precision(self.device, entry.bytes)
+        needed = sum(weights.numbers(entry, part) for part in NETWORKS) * dtype.itemsize
+        return self._residents.get((entry.digest, "diffusion"), needed, lambda: self._loaded(entry, dtype))
+
+    def _loaded(self, entry: Entry, dtype: torch.dtype) -> LatentDiffusion:
         from tools.diffusion import model
 
         loaded = model.load(entry.folder, self.device, dtype, entry.digest, entry.name)

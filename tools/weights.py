@@ -11,7 +11,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -166,7 +166,7 @@ def laid_out(entry: Entry, folder: Path) -> Entry:
     """The entry's files as a folder of links, for loaders that want one; MissingWeights for a stranger among them."""
     for name, file in entry.files.items():
         link = folder / name
-        if not (link.is_symlink() and os.readlink(link) == file.source):
+        if not (link.is_symlink() and str(link.readlink()) == file.source):
             _link(link, file.source)
     strangers = [
         path for path in folder.rglob("*") if not path.is_dir() and str(path.relative_to(folder)) not in entry.files
@@ -244,13 +244,14 @@ def numbers(entry: Entry, part: str) -> int:
     return sum(math.prod(shape.shape) for path in files for shape in header(path).values())
 
 
-def tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
-    """All tensors of a safetensors file, its header checked first; BadWeights where it is damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def tensors(path: Path, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor) of a safetensors file one by one, its header checked first; BadWeights where it is damaged."""
+    from safetensors import SafetensorError, safe_open
 
     header(path)
     try:
-        return load_file(path, device)
-    except (SafetensorError, ValueError) as error:
+        with safe_open(path, framework="pt", device=device) as opened:
+            for name in opened.keys():  # noqa: SIM118  (not a dict)
+                yield name, opened.get_tensor(name)
+    except (SafetensorError, ValueError, TypeError, OSError) as error:
         raise BadWeights(f"{path.name} is damaged: {error}.") from error

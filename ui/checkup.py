@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 
 from agent.runtime import open_store
 from agent.settings import Settings
 from sessions import history
 from sessions.database import SCHEMA
 from sessions.errors import PentimentoError
-from tools import registry
+from tools import registry, shelf
 
 Check = tuple[str, bool, str]
 LEAST_FREE = 1_000_000_000
@@ -39,3 +42,22 @@ def _checks() -> Iterator[Check]:
             store.picture(revision.session, revision.image)
         yield "last picture", True, "reads back and matches its hash"
     yield "tools", True, ", ".join(registry.registered())
+    yield from _networks(settings)
+
+
+def _networks(settings: Settings) -> Iterator[Check]:
+    """Weights and what runs them, without loading either."""
+    try:
+        roles = dict.fromkeys(f"{entry.role} ({entry.pack})" for entry in shelf.at(settings.home).entries())
+    except PentimentoError as failure:
+        yield "weights", False, str(failure)
+        return
+    yield "weights", True, ", ".join(roles) or "none; pentimento models pull sd15 fetches them"
+    yield "networks", True, _torch()
+
+
+def _torch() -> str:
+    if find_spec("torch") is None:
+        return "not installed; pip install 'pentimento[neural]'"
+    graphics = "an NVIDIA device" if Path("/dev/nvidia0").exists() else "no NVIDIA device"
+    return f"torch {version('torch')}, {graphics}"

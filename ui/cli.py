@@ -9,10 +9,19 @@ import signal
 import sys
 from typing import Any
 
-from ui import cli_conversation, cli_export, cli_history, cli_merge, cli_names, cli_page, cli_recipes
+from ui import (
+    cli_conversation,
+    cli_export,
+    cli_history,
+    cli_merge,
+    cli_models,
+    cli_names,
+    cli_page,
+    cli_recipes,
+)
 from ui.shell import app
 
-VERBS = (cli_conversation, cli_history, cli_merge, cli_names, cli_recipes, cli_export, cli_page)
+VERBS = (cli_conversation, cli_history, cli_merge, cli_names, cli_recipes, cli_export, cli_models, cli_page)
 """Importing them has registered their commands, in the order of the help."""
 
 

@@ -32,23 +32,31 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on std
 AttachOption = Annotated[list[Path], typer.Option("--attach", "-a", help="A photo or sound; may be repeated.")]
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Register a command whose known failures are one sentence, the next step, and exit code 1."""
+def verbs_of(group: typer.Typer) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator: register a command whose known failures are one sentence, the next step, and exit code 1."""
 
-    @wraps(function)
-    def run(*args: Any, **kwargs: Any) -> None:
-        from ui import terminal
+    def command(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> None:
+            from ui import terminal
 
-        try:
-            function(*args, **kwargs)
-        except PentimentoError as failure:
-            if kwargs.get("json_"):
-                terminal.out_json({"error": {"code": failure.code, "message": failure.message, "hint": failure.hint}})
-            terminal.error(failure)
-            raise typer.Exit(1) from None
+            try:
+                function(*args, **kwargs)
+            except PentimentoError as failure:
+                if kwargs.get("json_"):
+                    told = {"code": failure.code, "message": failure.message, "hint": failure.hint}
+                    terminal.out_json({"error": told})
+                terminal.error(failure)
+                raise typer.Exit(1) from None
 
-    app.command(function.__name__.rstrip("_"))(run)
-    return run
+        group.command(function.__name__.rstrip("_"))(run)
+        return run
+
+    return command
+
+
+command = verbs_of(app)
+"""Registers a command of `pentimento` itself."""
 
 
 def open_assistant() -> Assistant:

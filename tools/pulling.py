@@ -1,0 +1,176 @@
+"""Weights from the Hub: the files that a role needs, at a pinned commit, resumed, checked by their hashes, registered.
+
+Downloads with huggingface_hub into its own cache, which `HF_HOME` moves; safetensors, JSON and text only. Network
+failures are a sentence with the next command. Runs when a person asks for it, never by itself.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from sessions.errors import BadWeights, MissingWeights, StorageFull
+from tools import adding, devices
+from tools.packs import Extra, Source
+from tools.shelf import Shelf
+from tools.weights import Entry, File
+
+SPARE = 1_000_000_000
+"""Bytes of the disk that a pull leaves free."""
+COMMIT = re.compile("[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file as the Hub lists it; `sha256` "" for small ones, which it knows by another hash."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a pull will fetch: `files` by their place in the entry; `missing`: bytes not in the cache yet."""
+
+    source: Source
+    commit: str
+    files: dict[str, Remote]
+    missing: int
+
+
+def listing(source: Source) -> Listing:
+    """Ask the Hub (or, without a network, its cache) what there is; BadWeights where a part is no safetensors."""
+    if find_spec("huggingface_hub") is None:
+        devices.require_torch()
+    with hub_errors(source):
+        commit, found = _asked(source)
+    placed = adding.placed(found, source.role)
+    files = {place: found[name] for place, name in placed.items()}
+    adding.complete(source.repository, files, source.role)
+    return Listing(
+        source, commit, files, sum(file.bytes for file in files.values() if not _cached(source, commit, file))
+    )
+
+
+def _asked(source: Source) -> tuple[str, dict[str, Remote]]:
+    """The commit and all files of a repository. A pinned commit that is in the cache whole needs no network."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    try:
+        info = HfApi().model_info(source.repository, revision=source.revision or None, files_metadata=True)
+    except OfflineModeIsEnabled:
+        folder = Path(snapshot_download(source.repository, revision=source.revision or None, local_files_only=True))
+        names = [path for path in folder.glob("**/*") if path.is_file()]
+        return folder.name, {str(path.relative_to(folder)): _lying(path, folder) for path in names}
+    listed = [
+        Remote(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else "") for file in info.siblings or ()
+    ]
+    return info.sha or "", {file.name: file for file in listed}
+
+
+def _lying(path: Path, folder: Path) -> Remote:
+    return Remote(str(path.relative_to(folder)), path.stat().st_size, "")
+
+
+def _cached(source: Source, commit: str, file: Remote) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(source.repository, file.name, revision=commit), str)
+
+
+def pull(shelf: Shelf, listed: Listing, pack: str) -> Entry:
+    """Fetch what is missing, check it and register it. Stopped at any moment it goes on from there at the next call."""
+    source = listed.source
+    _room(listed)
+    with hub_errors(source):
+        folder = _fetched(listed)
+        extras = {extra.place: _extra(extra) for extra in source.extra}
+    files = {place: _checked(place, folder / remote.name, remote, source) for place, remote in listed.files.items()}
+    entry = Entry(
+        role=source.role,
+        name=source.repository.rpartition("/")[2],
+        pack=pack,
+        licence=source.licence,
+        repository=source.repository,
+        commit=listed.commit,
+        files=files | extras,
+    )
+    adding.fits(entry)
+    shelf.add(entry)
+    return entry
+
+
+def _room(listed: Listing) -> None:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folder = Path(HF_HUB_CACHE)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if listed.missing + SPARE > free:
+        raise StorageFull(
+            f"{listed.source.repository} needs {listed.missing / 1e9:.1f} GB, and {free / 1e9:.1f} GB is free.",
+            f"Free some space, or set HF_HOME to a larger disk: {folder} is too full.",
+        )
+
+
+def _fetched(listed: Listing) -> Path:
+    from huggingface_hub import snapshot_download
+
+    names = [file.name for file in listed.files.values()]
+    return Path(snapshot_download(listed.source.repository, revision=listed.commit, allow_patterns=names))
+
+
+def _extra(extra: Extra) -> File:
+    from huggingface_hub import hf_hub_download
+
+    path = Path(hf_hub_download(extra.repository, extra.file, revision=extra.revision))
+    file = adding.described(path)
+    if extra.sha256 and file.sha256 != extra.sha256:
+        raise _damaged(path)
+    return file
+
+
+def _checked(place: str, path: Path, remote: Remote, source: Source) -> File:
+    """The file as registers name it; BadWeights where it is not what the pack, or the Hub, says it is."""
+    file = adding.described(path)
+    expected = source.known.get(place) or remote.sha256
+    if expected and file.sha256 != expected:
+        raise _damaged(path)
+    return file
+
+
+def _damaged(path: Path) -> BadWeights:
+    path.resolve().unlink(missing_ok=True)
+    return BadWeights(f"{path.name} did not arrive as it is at the Hub, and was removed.", "Pull it again.")
+
+
+@contextmanager
+def hub_errors(source: Source) -> Iterator[None]:
+    """What huggingface_hub raises becomes a sentence with the next command."""
+    import httpx
+    from huggingface_hub import errors
+
+    again = f"pentimento models pull {source.role}"
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise MissingWeights(f"{source.repository} asks for a login.", f"hf auth login, then: {again}") from error
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
+        raise MissingWeights(f"The Hub has no {source.repository} at {source.revision or 'main'}.", again) from error
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
+        raise MissingWeights(
+            f"{source.repository} is not all here, and the network is switched off or away.",
+            f"With a network, and HF_HUB_OFFLINE unset: {again}. What has arrived is kept.",
+        ) from error
+    except (errors.HfHubHTTPError, httpx.HTTPError) as error:
+        raise MissingWeights(f"The Hub did not answer as it should: {error}.", f"{again} goes on from here.") from error
+    except OSError as error:
+        raise StorageFull(f"The disk refused: {error.strerror or error}.", f"{again} goes on from here.") from error

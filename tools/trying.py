@@ -1,0 +1,20 @@
+"""Whether weights are what they should be: every file hashed again, and the role loaded once. Edits nothing."""
+
+from __future__ import annotations
+
+from tools import devices
+from tools.shelf import Shelf
+from tools.weights import Entry
+
+
+def once(shelf: Shelf, entry: Entry) -> None:
+    """Hash and load an entry; MissingWeights, BadWeights or OutOfMemory says what is wrong."""
+    whole = shelf.checked(entry, anew=True)
+    devices.require_torch()
+    if not entry.role.startswith("hub:"):
+        shelf.load(whole)
+    if entry.role.startswith("blip-diffusion"):
+        from tools.nets import blip_keys
+
+        blip_keys.load(whole.folder, shelf.device, devices.precision(shelf.device, entry.bytes))
+    shelf.clear()

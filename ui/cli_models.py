@@ -1,0 +1,148 @@
+"""The verbs of weights, `pentimento models`: list, pull, add, doctor. The only place where a path of weights is said."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sessions.errors import BadArguments, PentimentoError
+from ui.shell import JsonOption, app, verbs_of
+
+if TYPE_CHECKING:
+    from tools.pulling import Listing
+    from tools.shelf import Shelf
+    from tools.weights import Entry
+
+models = typer.Typer(help="The weights that tools need: list, pull, add, doctor.", no_args_is_help=True)
+app.add_typer(models, name="models", rich_help_panel=None)
+command = verbs_of(models)
+
+RoleOption = Annotated[str, typer.Option("--as", help="text-to-image, instruct-pix2pix, inpainting, hub:OWNER/NAME, …")]
+
+
+def _shelf() -> Shelf:
+    from agent.settings import Settings
+    from tools import shelf
+
+    return shelf.at(Settings().home)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size > 5e7 else f"{size / 1e6:.1f} MB"
+
+
+@command
+def list_(json_: JsonOption = False) -> None:
+    """What is on the shelf, and what can be pulled."""
+    from tools import packs
+    from ui import terminal
+
+    entries = _shelf().entries()
+    there = {entry.role for entry in entries if entry.pack != "starter"}
+    absent = [source for pack in packs.packs().values() for source in pack if source.role not in there]
+    if json_:
+        told = [{"role": s.role, "repository": s.repository, "bytes": s.bytes, "licence": s.licence} for s in absent]
+        terminal.out_json({"there": [_told(entry) for entry in entries], "absent": told})
+        return
+    for entry in entries:
+        terminal.out(f"{entry.role:<26} {entry.pack:<8} {_gigabytes(entry.bytes):>8}   {entry.name}   {entry.licence}")
+    for source in absent:
+        terminal.out(f"{source.role:<26} {'absent':<8} {_gigabytes(source.bytes):>8}   {source.repository}")
+    if absent:
+        terminal.log("pentimento models pull sd15 fetches all that is absent; pull ROLE fetches one.")
+
+
+def _told(entry: Entry) -> dict[str, Any]:
+    named = entry.model_dump(include={"role", "name", "pack", "licence", "repository", "commit", "world"})
+    return {**named, "bytes": entry.bytes, "digest": entry.digest}
+
+
+@command
+def pull(
+    what: Annotated[str, typer.Argument(help="A pack (sd15), one of its roles, or hub:OWNER/NAME.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="The licences that are shown are accepted.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Fetch weights from the Hub. Stopped, it goes on from there the next time."""
+    from tools import packs, pulling
+    from ui import terminal
+
+    shelf = _shelf()
+    pack = what if what in packs.packs() else "own" if what.startswith(packs.HUB) else "sd15"
+    pulled = []
+    for source in packs.sources(what):
+        listed = pulling.listing(source)
+        _accepted(listed, shelf, yes)
+        terminal.log(f"{source.role}: {source.repository}, {_gigabytes(listed.missing)} to fetch")
+        pulled.append(pulling.pull(shelf, listed, pack))
+        terminal.log(f"{source.role}: ready")
+    if json_:
+        terminal.out_json({"pulled": [_told(entry) for entry in pulled]})
+        return
+    for entry in pulled:
+        terminal.out(f"{entry.role}   {entry.name} at {entry.commit[:12]}   {_gigabytes(entry.bytes)}")
+
+
+def _accepted(listed: Listing, shelf: Shelf, yes: bool) -> None:
+    """Show a licence that nothing on the shelf has yet, and go on only where it is accepted."""
+    from ui import terminal
+
+    source = listed.source
+    if source.licence in {entry.licence for entry in shelf.entries()}:
+        return
+    terminal.log(f"{source.repository}: licence {source.licence} ({source.terms or 'see its card'}).")
+    if yes or (sys.stdin.isatty() and typer.confirm("Do you accept it?", err=True)):
+        return
+    raise BadArguments(
+        "Nothing was fetched: its licence is not accepted.", f"pentimento models pull {source.role} --yes"
+    )
+
+
+@command
+def add(
+    path: Annotated[Path, typer.Argument(help="A folder in the layout of diffusers, or one safetensors file.")],
+    role: RoleOption,
+    name: Annotated[str, typer.Option(help="What it is called in lists; default: as the folder.")] = "",
+    json_: JsonOption = False,
+) -> None:
+    """Use weights of your own for a role. They stay where they are."""
+    from tools import adding
+    from ui import terminal
+
+    entry = adding.add(_shelf(), path, role, name)
+    if json_:
+        terminal.out_json(_told(entry))
+        return
+    terminal.out(f"{entry.role}   {entry.name}   {_gigabytes(entry.bytes)}   {entry.digest[:12]}")
+
+
+@command
+def doctor(json_: JsonOption = False) -> None:
+    """Hash all weights again, and load each role once."""
+    from ui import terminal
+
+    shelf = _shelf()
+    found = [{"role": entry.role, "name": entry.name, "problem": _problem(shelf, entry)} for entry in shelf.entries()]
+    if json_:
+        terminal.out_json({"weights": found})
+    for check in () if json_ else found:
+        terminal.out(
+            f"{'NOT' if check['problem'] else 'ok '}  {check['role']:<26} {check['name']}   {check['problem']}"
+        )
+    if not found and not json_:
+        terminal.out("There are no weights yet. pentimento models pull sd15 fetches them.")
+    raise typer.Exit(1 if any(check["problem"] for check in found) else 0)
+
+
+def _problem(shelf: Shelf, entry: Entry) -> str:
+    """What is wrong with weights, "" where nothing is."""
+    from tools import trying
+
+    try:
+        trying.once(shelf, entry)
+    except PentimentoError as failure:
+        return str(failure)
+    return ""
