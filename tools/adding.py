@@ -98,9 +98,10 @@ def fits(entry: Entry) -> None:
             _takes(first.shape[1:2], entry)
 
 
-def _takes(channels: tuple[int, ...], entry: Entry) -> None:
-    if channels != (CHANNELS[entry.role],):
+def _takes(shape: tuple[int, ...], entry: Entry) -> None:
+    found, needed = "×".join(map(str, shape)), CHANNELS[entry.role]
+    if found != str(needed):
         raise BadWeights(
-            f"The U-Net of {entry.name} takes {'×'.join(map(str, channels))} channels; {entry.role} needs {CHANNELS[entry.role]}.",
+            f"The U-Net of {entry.name} takes {found} channels; {entry.role} needs {needed}.",
             "Register it for the role that it was trained for.",
         )

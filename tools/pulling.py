@@ -155,7 +155,6 @@ def _damaged(path: Path) -> BadWeights:
 @contextmanager
 def hub_errors(source: Source) -> Iterator[None]:
     """What huggingface_hub raises becomes a sentence with the next command."""
-    import httpx
     from huggingface_hub import errors
 
     again = f"pentimento models pull {source.role}"
@@ -170,7 +169,7 @@ def hub_errors(source: Source) -> Iterator[None]:
             f"{source.repository} is not all here, and the network is switched off or away.",
             f"With a network, and HF_HUB_OFFLINE unset: {again}. What has arrived is kept.",
         ) from error
-    except (errors.HfHubHTTPError, httpx.HTTPError) as error:
+    except (errors.HTTPError, errors.HfHubHTTPError) as error:
         raise MissingWeights(f"The Hub did not answer as it should: {error}.", f"{again} goes on from here.") from error
     except OSError as error:
         raise StorageFull(f"The disk refused: {error.strerror or error}.", f"{again} goes on from here.") from error

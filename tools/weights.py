@@ -11,7 +11,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -244,14 +244,13 @@ def numbers(entry: Entry, part: str) -> int:
     return sum(math.prod(shape.shape) for path in files for shape in header(path).values())
 
 
-def tensors(path: Path, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
-    """(name, tensor) of a safetensors file one by one, its header checked first; BadWeights where it is damaged."""
-    from safetensors import SafetensorError, safe_open
+def tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
+    """All tensors of a safetensors file, its header checked first; BadWeights where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
     header(path)
     try:
-        with safe_open(path, framework="pt", device=device) as opened:
-            for name in opened.keys():  # noqa: SIM118  (not a dict)
-                yield name, opened.get_tensor(name)
+        return load_file(path, device)
     except (SafetensorError, ValueError, TypeError, OSError) as error:
         raise BadWeights(f"{path.name} is damaged: {error}.") from error

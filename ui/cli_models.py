@@ -1,4 +1,4 @@
-"""The verbs of weights, `pentimento models`: list, pull, add, doctor. The only place where a path of weights is said."""
+"""The verbs of weights, `pentimento models`: list, pull, add, doctor. Nowhere else is a path of weights said."""
 
 from __future__ import annotations
 
