@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sessions.moves import branch_name
 from sessions.values import Json, Region, Revision
+from tools import registry
 
 
 def branch_for(revision: Revision) -> str:
@@ -26,6 +27,9 @@ _EFFECTS = {
 
 def name_for(tool: str, args: Json) -> str:
     """`sepia` for a sepia monochrome, `warmer` for what is mostly that, otherwise the tool's name."""
+    words = _spoken(tool, args)
+    if words:
+        return branch_name(" ".join(words.split()[:4]))
     tone = args.get("tone")
     if isinstance(tone, str) and tone not in ("neutral", ""):
         return branch_name(tone)
@@ -45,9 +49,32 @@ def title(revision: Revision) -> str:
 
 def describe(tool: str, args: Json, region: Region | None) -> str:
     """A step in a few words: the tool, the arguments that differ from nothing, and where."""
-    telling = {name: value for name, value in args.items() if value not in (0, None, "", [])}
+    words = _spoken(tool, args)
+    telling = {name: value for name, value in _chosen(tool, args).items() if value not in (0, None, "", [], words)}
+    said = f"“{words}”" if words else ""
     parts = [_shown(name, telling[name]) for name in sorted(telling, key=lambda name: name not in _BARE)]
-    return " ".join(part for part in (tool, *parts, f"· {place(region)}" if region else "") if part)
+    return " ".join(part for part in (tool, said, *parts, f"· {place(region)}" if region else "") if part)
+
+
+SPOKEN = ("instruction", "query", "prompt")
+"""The argument in which a tool with weights is told what to do, first found first."""
+
+
+def _spoken(tool: str, args: Json) -> str:
+    """What a tool with weights was told in words."""
+    found = registry.registered().get(tool)
+    if found is None or not found.weights:
+        return ""
+    return next((str(args[name]) for name in SPOKEN if args.get(name)), "")
+
+
+def _chosen(tool: str, args: Json) -> Json:
+    """The arguments worth telling: of a tool with weights, which has many, only those that are not as always."""
+    found = registry.registered().get(tool)
+    if found is None or not found.weights:
+        return args
+    usual = {name: field.get_default(call_default_factory=True) for name, field in found.args.model_fields.items()}
+    return {name: value for name, value in args.items() if value != usual.get(name)}
 
 
 def place(region: Region) -> str:

@@ -60,7 +60,8 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
         known = {*assets, *used} if step.seed is None else set(step.subjects)  # what is recorded names them in full
         known |= {PREV} if index > 0 else set()
         subjects = tuple(subject if subject in known else resolve(graph, subject).id for subject in step.subjects)
-        steps.append(step.model_copy(update={"base": base, "subjects": subjects}))
+        replaces = resolve(graph, step.replaces).id if step.replaces else None
+        steps.append(step.model_copy(update={"base": base, "subjects": subjects, "replaces": replaces}))
     return plan.model_copy(update={"steps": tuple(steps)})
 
 

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from agent.plan import Ask, Candidate, Context, Plan, PlanStep
 from agent.planners.corrections import corrected
 from agent.planners.rules import RulesPlanner, replies
+from agent.telling import SPOKEN
 from sessions.values import Json
 from tools import registry
 from tools.base import Tool
 
 INSTRUCTED = "instruct_pix2pix"
 """The tool that is offered what no other can do."""
-
-SPOKEN = ("instruction", "query", "prompt", "text")
-"""The argument that a message fills, first found first."""
 
 _LEAD = r"(?:(?:please|now|let|try|use|run|with|have|ask)\s+)*"
 _REFERENCE = re.compile(r"#\d+")

@@ -19,7 +19,9 @@ COLORS = frozenset(
 _TAKEN_BACK = re.compile(
     r"^(?:(?:no|nope|not that|not \w+|wrong|sorry|actually|wait|oops)\b[\s,.;:!-]*)+(?P<after>.*)$", re.IGNORECASE
 )
-_INSTEAD = re.compile(r"^(?:(?:rather|but|make it|make that|in|better)\s+)*(?P<words>.+?)[\s,]*$", re.IGNORECASE)
+_LEAD = re.compile(r"^(?:(?:rather|but|better|in)\s+)*", re.IGNORECASE)
+_MAKE = re.compile(r"^(?:make|turn) (?:it|that|them)(?: into)?\s+", re.IGNORECASE)
+_VERB = re.compile(r"^(?:make|turn|change|put|add|remove)\b.* ", re.IGNORECASE)
 _LONGEST = 6
 """Words of a correction; a longer one is a wish of its own."""
 
@@ -46,9 +48,8 @@ def _wanted(text: str) -> str | None:
     if not taken_back and not instead:
         return None
     rest = (taken_back["after"] if taken_back else said).strip()
-    rest = re.sub(r"\s*\binstead$", "", rest, flags=re.IGNORECASE)
-    words = _INSTEAD.match(rest)
-    return words["words"] if words and 0 < len(words["words"].split()) <= _LONGEST else None
+    rest = _LEAD.sub("", re.sub(r"[\s,]*\binstead$", "", rest, flags=re.IGNORECASE))
+    return rest if 0 < len(rest.split()) <= _LONGEST else None
 
 
 def _last(context: Context) -> Revision | None:
@@ -61,11 +62,11 @@ def _last(context: Context) -> Revision | None:
 
 def _instead(instruction: str, wanted: str) -> str | None:
     """The instruction with its colour, or what something was to become, exchanged for what is wanted."""
-    words = instruction.split()
-    if wanted.lower() in COLORS:
+    words, bare = instruction.split(), _MAKE.sub("", wanted)
+    if bare.lower() in COLORS:
         places = [at for at, word in enumerate(words) if word.lower().strip(",.") in COLORS]
-        return " ".join([*words[: places[-1]], wanted, *words[places[-1] + 1 :]]) if places else None
+        return " ".join([*words[: places[-1]], bare, *words[places[-1] + 1 :]]) if places else None
     became = re.match(r"(?P<before>.*\b(?:into|to|as|look like)\s+)(?:an?|the)\s+.+$", instruction, re.IGNORECASE)
-    if became and re.match(r"(?:an?|the)\s", wanted, re.IGNORECASE):
-        return became["before"] + wanted
-    return wanted if " " in wanted and re.match(r"(?:make|turn|change|put|add|remove)\b", wanted, re.I) else None
+    if became and re.match(r"(?:an?|the)\s", bare, re.IGNORECASE):
+        return became["before"] + bare
+    return wanted if _VERB.match(wanted) else None
