@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Tokenizer
@@ -55,6 +55,9 @@ LAVIS = (
 )
 """The beginning of a name in our layout → in LAVIS's; the first that fits counts."""
 
+LOOSE = {"visual_encoder.embeddings.class_embedding": 2, "visual_encoder.embeddings.position_embedding": 1}
+"""How many dimensions of 1 our tensors have before LAVIS's."""
+
 
 def lavis_name(name: str) -> str:
     """A tensor's name as LAVIS has it."""
@@ -65,8 +68,14 @@ def lavis_name(name: str) -> str:
 
 
 def to_lavis(state: Tensors) -> dict[str, torch.Tensor]:
-    """The tensors under LAVIS's names."""
-    return {lavis_name(name): tensor for name, tensor in state.items()}
+    """The tensors as LAVIS has them: under its names, and tokens' embeddings without a batch."""
+    return {lavis_name(name): tensor[(0,) * LOOSE.get(name, 0)] for name, tensor in state.items()}
+
+
+def from_lavis(state: Tensors, names: Iterable[str]) -> dict[str, torch.Tensor]:
+    """Those of `names` that LAVIS's tensors hold; whatever else a checkpoint of it holds is left."""
+    theirs = {name: lavis_name(name) for name in names}
+    return {name: state[his][(None,) * LOOSE.get(name, 0)] for name, his in theirs.items() if his in state}
 
 
 def config_of(folder: Path) -> SubjectConfig:
@@ -108,8 +117,7 @@ def encoder_of(config: SubjectConfig, state: Tensors) -> SubjectEncoder:
         encoder = SubjectEncoder(config)
     wanted = encoder.state_dict()
     if "blip.query_tokens" in state:
-        theirs = {lavis_name(name): name for name in wanted}
-        state = {theirs[name]: tensor for name, tensor in state.items() if name in theirs}
+        state = from_lavis(state, wanted)
     if missing := [name for name in wanted if name not in state]:
         raise BadWeights(f"The subject encoder lacks {len(missing)} tensors, the first of them {missing[0]}.")
     if wrong := [name for name in wanted if state[name].shape != wanted[name].shape]:
@@ -146,12 +154,19 @@ class Words:
         return ids, torch.tensor([one.attention_mask for one in encoded], dtype=torch.bool)
 
 
-def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[SubjectEncoder, Words]:
+class Loaded(NamedTuple):
+    """A subject encoder and the words that it reads."""
+
+    encoder: SubjectEncoder
+    words: Words
+
+
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Loaded:
     """The encoder of a BLIP-Diffusion folder (its part `qformer`), and its words. BadWeights says what is wrong."""
     part = folder / "qformer"
     state: dict[str, torch.Tensor] = {}
     for file in sorted(part.glob(f"*{SUFFIX}")):
-        state |= tensors(file, str(device))
+        state |= dict(tensors(file, str(device)))
     if not state:
         raise BadWeights(f"{part} holds no safetensors file.", "pentimento models pull sd15")
-    return encoder_of(config_of(part), state).to(device, dtype), Words(part / "vocab.txt")
+    return Loaded(encoder_of(config_of(part), state).to(device, dtype), Words(part / "vocab.txt"))
