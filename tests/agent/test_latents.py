@@ -1,0 +1,147 @@
+"""A network goes on from what the picture was decoded from, whether that is still kept or has to be found again."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agent import latents
+from agent.assistant import Assistant
+from agent.laying import Past
+from agent.plan import Plan
+from agent.stepping import Job, work
+from sessions import history, turns
+from sessions.store import Store
+from sessions.values import Picture
+from tests import tiny
+from tests.agent.conftest import ScriptedPlanner, png
+from tests.agent.sketch import drained
+from tools import shelf
+
+PHOTO = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+TOOL = "instruct_pix2pix"
+
+
+def painted(words: str, seed: int = 1, **more) -> dict:
+    return {"tool": TOOL, "args": {"instruction": words, "steps": 2, "text_guidance": 2.0}, "seed": seed, **more}
+
+
+WINTER, NIGHT = painted("make it winter"), painted("make it night", 2)
+BRIGHTER = {"tool": "adjust", "args": {"exposure": 0.3}, "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A data folder with tiny weights."""
+    folder = tmp_path_factory.mktemp("home")
+    tiny.shelf(folder)
+    return folder
+
+
+class Told:
+    """A session in which steps are done in this process; `forget` empties the cache."""
+
+    def __init__(self, store: Store) -> None:
+        self.assistant = Assistant(store, ScriptedPlanner())
+        self.store = store
+        self.session = self.assistant.new(("noise.png", png(PHOTO)))[0].id
+
+    def do(self, *steps: dict) -> np.ndarray:
+        turn = self.assistant.propose(self.session, json.dumps({"steps": list(steps)}))
+        for _ in self.assistant.carry_out(turn, None):
+            pass
+        assert turns.get(self.store, self.session, turn.request_id).state == "done"
+        return self.pixels(-1)
+
+    def pixels(self, at: int) -> np.ndarray:
+        return self.store.picture(self.session, self.revision(at).image).pixels
+
+    def revision(self, at: int):
+        return history.graph(self.store, self.session).revisions[at]
+
+    def forget(self) -> None:
+        shutil.rmtree(self.store.home / "cache")
+
+    def latent(self, at: int):
+        past = Past(self.store, history.graph(self.store, self.session))
+        return drained(latents.latent_of(0, past, self.revision(at), TOOL))
+
+
+@pytest.fixture
+def told(home):
+    store = Store(home)
+    yield Told(store)
+    store.close()
+
+
+def again(home, picture: np.ndarray, step: dict) -> np.ndarray:
+    """A step on bare pixels."""
+    plan = Plan.model_validate({"steps": [step]}).steps[0]
+    return drained(work(0, Job(plan, Picture(picture), seed=step["seed"], shelf=shelf.at(home)))).edit.image.pixels
+
+
+def test_the_second_edit_does_not_begin_with_the_pixels_of_the_first(told, home):
+    first = told.do(WINTER)
+    second = told.do(NIGHT)
+    assert np.array_equal(first, again(home, PHOTO, WINTER))
+    assert not np.array_equal(second, again(home, first, NIGHT))
+
+
+def test_one_message_and_two_come_to_the_same(told, home):
+    apart = [told.do(WINTER), told.do(NIGHT)]
+    other = Told(told.store)
+    assert np.array_equal(other.do(WINTER, NIGHT), apart[1])
+
+
+def test_a_latent_that_is_kept_no_more_is_found_again(told):
+    told.do(WINTER)
+    kept = told.latent(-1)
+    told.forget()
+    assert np.array_equal(told.latent(-1), kept)
+    told.do(NIGHT)
+    kept = told.latent(-1)
+    told.forget()
+    assert np.array_equal(told.latent(-1), kept)
+
+
+def test_the_result_does_not_depend_on_the_cache(told):
+    told.do(WINTER)
+    told.forget()
+    other = Told(told.store)
+    other.do(WINTER)
+    assert np.array_equal(told.do(NIGHT), other.do(NIGHT))
+
+
+def test_photos_and_what_the_darkroom_made_have_none(told):
+    assert told.latent(0) is None
+    told.do(WINTER)
+    told.do(BRIGHTER)
+    assert told.latent(-1) is None and told.latent(-2) is not None
+
+
+def test_weights_with_another_autoencoder_start_from_pixels(told):
+    told.do(WINTER)
+    entry = next(one for one in shelf.at(told.store.home).entries() if one.role == TOOL.replace("_", "-"))
+    name = next(name for name in entry.files if name.startswith("vae/"))
+    other = entry.files[name].model_copy(update={"sha256": "0" * 64})
+    changed = entry.model_copy(update={"name": "other", "files": entry.files | {name: other}})
+    assert changed.part("vae") != entry.part("vae")
+    found = told.revision(-1)
+    named = {"digest": changed.digest, "role": entry.role, "name": "other"}
+    assert not latents._made_by(shelf.at(told.store.home), _made_with(found, [named]), TOOL)
+
+
+def _made_with(revision, weights):
+    return replace(revision, made_with=revision.made_with | {"weights": weights})
+
+
+def test_outside_a_region_the_latent_is_that_of_what_was_there(told):
+    told.do(WINTER | {"region": {"box": [0, 0, 0.5, 1]}})
+    local = told.latent(-1)
+    other = Told(told.store)
+    other.do(WINTER)
+    whole = other.latent(-1)
+    assert np.array_equal(local[..., :3], whole[..., :3]) and not np.array_equal(local[..., 5:], whole[..., 5:])
+    assert np.array_equal(told.pixels(-1)[:, 32:], PHOTO[:, 32:])
