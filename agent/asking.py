@@ -1,11 +1,12 @@
 """Questions whose answer must be seen: a doubt about a place or a cut-out, and any question asked again, with pictures.
 
-What is asked stands in the turn's plan; what it shows is worked out from there as it was at first. Changes nothing.
+What is asked stands in the turn's plan; what it shows is worked out from there as it was at first, or, where that took
+weights, has been kept by the engine. Changes nothing.
 """
 
 from __future__ import annotations
 
-from agent import commands
+from agent import commands, journal
 from agent.commands import THUMBNAIL
 from agent.events import Asked
 from agent.plan import PREV, Ask, Candidate, Plan, PlanStep
@@ -41,6 +42,8 @@ def again(store: Store, turn: Turn) -> Asked:
     if plan.ask is None:
         raise NotFound("That turn asks nothing.")
     slot = plan.ask.slot or ""
+    if turns.QUEUED in turn.outcome:
+        return journal.asked(store, turn, plan.ask)
     if slot.endswith(".confirmed"):
         return _doubted(store, turn, plan.ask, plan.steps)
     if plan.command is not None and plan.command.name == "merge" and slot.startswith("command.options"):

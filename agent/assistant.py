@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from agent import asking, commands, planning, telling
+from agent import asking, commands, following, journal, planning, telling
 from agent.events import Asked, Compared, Event, Exported, Finished, Moved, Planned, Refused, Working
 from agent.executor import Run
 from agent.plan import Ask, Plan, Planner
@@ -22,7 +22,7 @@ from agent.planning import Focus, Wish, failure
 from agent.stepping import guarded
 from sessions import history, intake, uploads
 from sessions import turns as stored
-from sessions.errors import Cancelled, PentimentoError, TurnBusy, Unsure
+from sessions.errors import Cancelled, EditError, PentimentoError, TurnBusy, Unsure
 from sessions.identity import new_id
 from sessions.store import Store
 from sessions.values import Asset, Json, Revision, Session, Turn, TurnState
@@ -76,8 +76,12 @@ class Assistant:
         if "answers" in turn.outcome:
             turn = planning.answered(self.store, turn)
         plan = Plan.of(turn)
-        yield Planned(turn.request_id, plan)
-        if turn.state in ("planned", "running"):
+        going = turn.state in ("planned", "running")
+        elsewhere = going and following.needed(self.store, turn, plan)
+        yield Planned(turn.request_id, plan, elsewhere)
+        if elsewhere:
+            yield from self._follow(turn, plan)
+        elif going:
             yield from self._run(turn, plan)
         elif turn.state == "waiting":
             yield from self._asked(turn, plan)
@@ -128,13 +132,29 @@ class Assistant:
                 yield Refused(plan.refused, plan.chat)
             yield self._finish(turn, "refused", {}, plan.chat, turn.branch)
             return
-        holder = f"{socket.gethostname()}/{os.getpid()}/{new_id()}"
-        yield from self._hold(self._take(turn, holder), plan, holder)
+        gone = turn.lease is not None and _gone(turn.lease)
+        yield from self.carry_out(turn, turn.lease if gone else None)
 
-    def _take(self, turn: Turn, holder: str) -> Turn:
-        """The turn's lease; at once where its holder was a process of this machine that is gone."""
-        dead = turn.lease if turn.lease and _gone(turn.lease) else ""
-        return stored.take(self.store, turn.session, turn.request_id, holder, dead)
+    def carry_out(self, turn: Turn, gone: str | None) -> Generator[Event, None, None]:
+        """Run a stored turn in this process, whatever it needs; the engine comes in here.
+
+        `gone`: a holder of its lease that is known to live no more. TurnBusy where any other holds it.
+        """
+        holder = f"{socket.gethostname()}/{os.getpid()}/{new_id()}"
+        taken = stored.take(self.store, turn.session, turn.request_id, holder, gone or "")
+        yield from self._hold(taken, Plan.of(taken), holder)
+
+    def _follow(self, turn: Turn, plan: Plan) -> Iterator[Event]:
+        """A turn that needs weights: the engine of the data folder runs it, and here is told what it does."""
+        try:
+            turn = yield from following.follow(self.store, turn, plan)
+        except EditError as error:
+            turn = stored.get(self.store, turn.session, turn.request_id)
+            state: TurnState = "failed" if stored.revisions(self.store, turn) else "refused"
+            yield Refused(error.code, error.message, error.hint)
+            yield self._finish(turn, state, {"error": failure(error)}, str(error), turn.branch)
+            return
+        yield from self._asked(turn, Plan.of(turn)) if turn.state == "waiting" else self._ended(turn)
 
     def _hold(self, turn: Turn, plan: Plan, holder: str) -> Iterator[Event]:
         """Run a turn whose lease we hold, and close it whatever happens."""
@@ -198,9 +218,11 @@ class Assistant:
 
     def _wait(self, turn: Turn, plan: Plan, run: Run, asked: Asked) -> Iterator[Event]:
         """Store the question with the plan, ask it, and let the turn wait, on the branch where it now stands."""
-        question = _question(asked.ask)
+        question, asking_plan = _question(asked.ask), plan.model_copy(update={"ask": asked.ask}).to_json()
+        if stored.QUEUED in turn.outcome:
+            journal.keep(self.store, turn, asking_plan, asked)
         try:
-            waiting = stored.wait(self.store, turn, plan.model_copy(update={"ask": asked.ask}).to_json(), question)
+            waiting = stored.wait(self.store, turn, asking_plan, question)
         except TurnBusy as busy:
             yield from self._stopped(turn, plan, run, busy)
             return
@@ -227,7 +249,8 @@ class Assistant:
             yield Refused(error["code"], error["message"], error["hint"])
         for file in turn.outcome.get("files", ()):
             yield Exported(self.store.revision(turn.session, file["revision"]), file["options"], file["sentence"])
-        reply, branch = turn.outcome.get("reply", ""), turn.outcome.get("branch", turn.branch)
+        stopped = _STOPPED if turn.state == "cancelled" else ""
+        reply, branch = turn.outcome.get("reply", stopped), turn.outcome.get("branch", turn.branch)
         yield Finished(turn.state, reply, branch, tuple(stored.revisions(self.store, turn)))
 
 

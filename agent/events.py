@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan, stored and about to run."""
+    """The plan, stored and about to run; `elsewhere`: in the engine, perhaps after the turns of others."""
 
     request_id: str
     plan: Plan
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Where the data lies, whose it is, and by which names the page is called.
 
-    `hosts`: the names, separated by commas, that the page answers to besides this machine's own.
+    `hosts`: the names, separated by commas, that the page answers to besides this machine's own. `engine_minutes`: how
+    long an engine that the command line started stays with nothing to do.
     """
 
     model_config = SettingsConfigDict(env_prefix="PENTIMENTO_", extra="ignore")
@@ -21,6 +22,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     owner: str = "local"
     hosts: str = ""
+    engine_minutes: float = 10.0
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def delete_session(store: Store, session: str) -> Deleted:
     if not _ID.fullmatch(session):  # it becomes part of a path
         raise no_session()
     revisions = _rows(store, session)
-    places = [place for name in ("blobs", QUARANTINE) if (place := store.home / name / session).is_dir()]
+    places = [place for name in ("blobs", "live", QUARANTINE) if (place := store.home / name / session).is_dir()]
     if revisions is None and not places:
         raise no_session()
     paths = [path for place in places for path in place.iterdir()]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
 from sessions import schema
+from sessions.database import Database
 from sessions.errors import NotFound, TurnBusy
 from sessions.identity import new_id
 from sessions.rows import OWNED, dumps, insert_new, message_of, now, touch, turn_of
@@ -22,6 +23,9 @@ LEASE_SECONDS = 20.0
 """A runner that has not beaten for so long is taken for dead."""
 
 OPEN_STATES = ("planned", "waiting", "running")
+
+QUEUED = "queued"
+"""In the outcome of an open turn: since when it has been left to the engine."""
 
 _t = schema.turns.c
 _TURN = select(schema.turns).where(_t.session == bindparam("session"), _t.request_id == bindparam("request_id"), OWNED)
@@ -43,6 +47,7 @@ _OWNER = exists().where(schema.sessions.c.id == _t.session, schema.sessions.c.ow
 _BEAT = update(schema.turns).where(*_MINE, _t.lease == bindparam("holder"), _OWNER).values(heartbeat=bindparam("beat"))
 _HELD = update(schema.turns).where(*_MINE, _t.state.in_(OPEN_STATES), _t.lease.is_not_distinct_from(bindparam("held")))
 """An open turn as its caller knows it: by the holder that the caller is, or held by nobody where the caller is none."""
+_QUEUED = _t.outcome.contains(f'"{QUEUED}"')
 _FINISH = _HELD.values(state=bindparam("new_state"), outcome=bindparam("result"), lease=None).returning(_t.branch)
 _WAIT = _HELD.values(plan=bindparam("asking"), state="waiting", lease=None).returning(_t.branch)
 
@@ -106,6 +111,44 @@ def take(store: Store, session: str, request_id: str, holder: str, dead: str = "
     if not taken:
         raise TurnBusy(f"This turn is {turn.state}.", "Wait for it, or look at the log.")
     return turn
+
+
+def enqueue(store: Store, turn: Turn) -> Turn:
+    """Leave a planned turn to the engine of the data folder; one that is there already, or over, stays as it is."""
+    queued = update(schema.turns).where(*_MINE, _t.state == "planned", ~_QUEUED)
+    with store.database.write() as connection:
+        touch(connection, turn.session, store.owner)
+        connection.execute(queued.values(outcome=dumps({QUEUED: now()})), _key(turn.session, turn.request_id))
+    return get(store, turn.session, turn.request_id)
+
+
+def queue(database: Database) -> list[tuple[str, Turn]]:
+    """What is left to the engine of the data folder, of every owner, whose name comes first; oldest first."""
+    statement = (
+        select(schema.turns, schema.sessions.c.owner.label("whose"))
+        .join(schema.sessions, schema.sessions.c.id == _t.session)
+        .where(_t.state.in_(("planned", "running")), _QUEUED)
+        .order_by(_t.created_at, _t.request_id)
+    )
+    with database.read() as connection:
+        return [(row.whose, turn_of(row)) for row in connection.execute(statement)]
+
+
+def in_queue(turn: Turn) -> bool:
+    """Whether the engine has a turn before it, or runs it."""
+    return turn.state in ("planned", "running") and QUEUED in turn.outcome
+
+
+def lost(store: Store, turn: Turn) -> int:
+    """Note that an engine died while it ran a turn; how many have died under the step that is next."""
+    step, times = turn.outcome.get("lost", (turn.next_step, 0))
+    times = times + 1 if step == turn.next_step else 1
+    noted = _HELD.values(outcome=bindparam("result"))
+    values = {"held": turn.lease, "result": dumps(turn.outcome | {"lost": [turn.next_step, times]})}
+    with store.database.write() as connection:
+        touch(connection, turn.session, store.owner)
+        connection.execute(noted, _key(turn.session, turn.request_id) | values)
+    return times
 
 
 def beat(store: Store, session: str, request_id: str, holder: str) -> bool:

@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from agent.engine import Engine
 from agent.runtime import open_assistant
 from agent.settings import Settings
 from sessions.database import SCHEMA
@@ -63,6 +64,8 @@ def serve(host: str = "127.0.0.1", port: int = PORT, opened: Callable[[str], Non
     """Serve until stopped; a busy port makes way for the next free one. `opened` is told the address."""
     worker = desk().worker
     listening = listen(host, port)
+    engine = Engine(worker.assistant.store)
+    engine.keep()
     config = uvicorn.Config(
         st.App(SCRIPT, routes=routes(), middleware=guards(host, Settings().names)),
         log_level="warning",
@@ -76,7 +79,7 @@ def serve(host: str = "127.0.0.1", port: int = PORT, opened: Callable[[str], Non
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
-        if not worker.rest(PATIENCE):
+        if not (worker.rest(PATIENCE) and engine.leave(PATIENCE)):
             os._exit(0)  # a turn that is still at work is gone on with at the next start, as after any crash
 
 

@@ -27,7 +27,10 @@ from sessions.values import Picture, Turn
 log = logging.getLogger(__name__)
 
 SEATS = 2
-"""How many sessions have a turn running at once; the others wait for their place."""
+"""How many sessions have a turn running here at once; the others wait for their place."""
+
+FOLLOWED = 30
+"""How many sessions may besides wait for the engine, which takes no seat."""
 
 REMEMBERED = 64
 """How many ended turns are kept for tabs that have not looked yet."""
@@ -98,7 +101,9 @@ class Worker:
         self._lines: dict[str, deque[str]] = {}
         self._lock = threading.Condition()
         self._resting = False
-        self._pool = ThreadPoolExecutor(SEATS, thread_name_prefix="turn")
+        self._seats = threading.Semaphore(SEATS)
+        self._seated: set[str] = set()
+        self._pool = ThreadPoolExecutor(SEATS + FOLLOWED, thread_name_prefix="turn")
 
     def start(self, call: Call) -> Live:
         """Begin a turn, or go on with the one of that request_id; at once back with how it stands."""
@@ -135,9 +140,13 @@ class Worker:
             return [live for live in lives if live.over and not live.turn and not live.held]
 
     def revive(self, session: str) -> list[Live]:
-        """Go on with what a process that is gone has left unfinished; plans that wait for approval are left alone."""
+        """Go on with what a process that is gone has left unfinished, and follow what the engine has of others.
+
+        Plans that wait for approval are left alone.
+        """
         mine = {name for live in self.running(session) for name in (live.call.request_id, live.turn)}
-        left = [turn for turn in turns.open_turns(self.assistant.store, session) if abandoned(turn)]
+        open_ones = turns.open_turns(self.assistant.store, session)
+        left = [turn for turn in open_ones if abandoned(turn) or turns.in_queue(turn)]
         return [
             self.start(Call(session, "", branch=turn.branch, request_id=turn.request_id))
             for turn in left
@@ -187,15 +196,27 @@ class Worker:
     def _serve(self, session: str) -> None:
         """Run the first call of a session's line, and let the next one step up."""
         line = self._lines[session]
+        self._sit_down(line[0])
         call = self._step_up(line[0])
         if call is not None:
             self._run(call)
+        self._stand_up(line[0])
         with self._lock:
             line.popleft()
             if not line:
                 del self._lines[session]
             elif not self._resting:
                 self._pool.submit(self._serve, session)
+
+    def _sit_down(self, request_id: str) -> None:
+        self._seats.acquire()
+        self._seated.add(request_id)
+
+    def _stand_up(self, request_id: str) -> None:
+        """Leave the seat to another, at the end or before; a second time does nothing."""
+        if request_id in self._seated:
+            self._seated.remove(request_id)
+            self._seats.release()
 
     def _step_up(self, request_id: str) -> Call | None:
         """A call whose turn it is now, as its tab would send it now; None where it was cancelled while it waited."""
@@ -247,6 +268,8 @@ class Worker:
             return
         for event in assistant.turn(*message):
             self._update(call.request_id, event)
+            if isinstance(event, Planned) and event.elsewhere:
+                self._stand_up(call.request_id)
             if isinstance(event, Planned) and self._lives[call.request_id].cancelled:
                 self._close(call, turns.get(assistant.store, call.session, event.request_id))
                 return

@@ -1,0 +1,132 @@
+"""A small tool that asks for weights, and engines in processes of their own that know it.
+
+Run as `python -m tests.agent.neural`, it is the engine, as `python -m agent.engine` is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from agent import engine, lease
+from sessions.errors import OutOfMemory, Unsure
+from sessions.values import Picture
+from tools import devices, registry, shelf
+from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
+from tools.weights import Entry, File
+
+ROLE = "text-to-image"
+PATIENCE = 30.0
+"""Seconds after which a wait has failed."""
+
+_PAUSE = threading.Event()
+
+
+class TintArgs(ToolArgs):
+    """`gate`: a file that the step waits for in its middle; `fails`: how it ends there."""
+
+    amount: float = Field(0.5, ge=0, le=1)
+    gate: str = Field("", max_length=400)
+    fails: str = Field("", max_length=20)
+
+
+@tool("tint", args=TintArgs, weights=(ROLE,))
+def tint(ctx: EditContext, args: TintArgs) -> Edit:
+    """Make a picture bluer."""
+    on_the_shelf = ctx.weights()
+    home = on_the_shelf.folder.parent
+    loaded(home, on_the_shelf.entry(ROLE).digest)
+    preview = Picture(np.full((2, 3, 3), 7, np.uint8))
+    yield Progress(0.25, preview)
+    noted(home / "begun")
+    while args.gate and not Path(args.gate).exists():
+        _PAUSE.wait(0.01)
+        yield Progress(0.5)
+    if args.fails == "dies":
+        os._exit(1)
+    if args.fails == "memory":
+        raise OutOfMemory("The device ran out of memory.")
+    if args.fails == "unsure" and not ctx.confirmed:
+        raise Unsure("Is this it?", "Say yes.", 0.3, np.full(ctx.image.pixels.shape[:2], 9, np.uint8), preview)
+    yield Progress(0.75, Picture(np.full((2, 3, 3), 9, np.uint8)))
+    pixels = ctx.image.pixels.copy()
+    pixels[..., 2] = np.maximum(pixels[..., 2], np.uint8(255 * args.amount))
+    return EditResult(Picture(pixels))
+
+
+@cache
+def loaded(home: Path, digest: str) -> str:
+    """The weights, which a process loads once."""
+    noted(home / "loads")
+    return digest
+
+
+def noted(path: Path) -> None:
+    """A line with this process's id in a file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split() if path.exists() else []
+
+
+def weights(home: Path) -> None:
+    """Something registered for the role, which the tool never looks into."""
+    source = home / "weights.bin"
+    source.write_bytes(b"weights")
+    file = File(source=str(source), sha256=hashlib.sha256(b"weights").hexdigest(), bytes=7)
+    shelf.at(home).add(Entry(role=ROLE, name="some", pack="own", files={"unet/model.safetensors": file}))
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for something, at most so long."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE / 0.01)):
+        if true():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it did not happen")
+
+
+def process(home: Path, url: str = "", minutes: float = 10) -> subprocess.Popen[bytes]:
+    """An engine in a process of its own, which holds the lease by now."""
+    environment = {"PENTIMENTO_HOME": str(home), "PENTIMENTO_DATABASE_URL": url, "OMP_NUM_THREADS": "1"}
+    environment["PENTIMENTO_ENGINE_MINUTES"] = str(minutes)
+    started = subprocess.Popen(COMMAND, cwd=lease.PACKAGES, env=os.environ | environment)
+    until(lambda: lease.held(home) or started.poll() is not None)
+    return started
+
+
+COMMAND = [sys.executable, "-m", __name__ if __name__ != "__main__" else "tests.agent.neural"]
+
+
+class Device(str):
+    """Stands for torch's, whose import takes longer than everything that is tried with the tool."""
+
+    type = "cpu"
+
+
+def install(name: str, value: object) -> None:
+    setattr(devices, name, value)
+
+
+def without_torch(setting: Callable[[str, object], None]) -> None:
+    """Let the shelf find its device without torch."""
+    setting("best", lambda: Device("cpu"))
+    setting("precision", lambda *_: "torch.float32")
+
+
+if __name__ == "__main__":
+    registry.registered()["tint"] = tint
+    without_torch(install)
+    engine.main()
