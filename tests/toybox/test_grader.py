@@ -1,0 +1,63 @@
+"""The grader's laws: the truth gets full marks, the untouched copy none, and it is not fooled by shades or light."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from toybox import grader
+from toybox.drawing import draw
+from toybox.edits import Recolour, random_edit
+from toybox.scenes import COLOURS, LIGHTS, TEXTURES, seeded
+
+SCENES = [seeded(seed) for seed in range(40)]
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_an_objects_colour_is_read_in_every_texture_and_light(texture, light):
+    for scene in SCENES[:8]:
+        things = tuple(replace(thing, texture=texture) for thing in scene.things)
+        scene = replace(scene, things=things, tone="colour", light=light)
+        drawing = draw(scene)
+        for index, thing in enumerate(things):
+            assert grader.colour_in(drawing.rgb, drawing.mask(index), "colour", light) == thing.colour
+
+
+def test_all_colours_are_told_apart_under_noise():
+    rng = np.random.default_rng(0)
+    for name, rgb in COLOURS.items():
+        noisy = np.clip(np.array(rgb) + rng.normal(0, 12, (20, 20, 3)), 0, 255).astype(np.uint8)
+        assert grader.colour_in(noisy, np.ones((20, 20), bool)) == name
+
+
+def test_truth_is_zero_copy_is_one_and_half_way_is_half():
+    rng = np.random.default_rng(0)
+    for scene in SCENES:
+        before, after = draw(scene).rgb, draw(random_edit(rng, scene).apply(scene)).rgb
+        half = ((before.astype(int) + after) // 2).astype(np.uint8)
+        assert grader.inside_error(after, before, after) == 0
+        assert grader.inside_error(before, before, after) == 1
+        assert grader.inside_error(half, before, after) == pytest.approx(0.5, abs=0.05)
+
+
+def test_outside_counts_the_outside_only():
+    scene = replace(SCENES[0], tone="colour", light="day")
+    edit = Recolour(scene.things[0].shape, "blue" if scene.things[0].colour != "blue" else "green")
+    before, after = draw(scene).rgb, draw(edit.apply(scene)).rgb
+    assert grader.outside_psnr(before, before, after) == 99
+    shifted = np.clip(after.astype(int) + 5, 0, 255).astype(np.uint8)
+    unclipped = (after <= 250).all()
+    assert grader.outside_psnr(shifted, before, after) == pytest.approx(34.15, abs=0.01 if unclipped else 0.5)
+
+
+def test_no_pixel_has_no_colour():
+    with pytest.raises(ValueError, match="no pixel"):
+        grader.colour_in(draw(SCENES[0]).rgb, np.zeros((64, 64), bool))
+
+
+def test_overlap():
+    one, other = np.zeros((2, 8, 8), bool)
+    assert grader.overlap(one, other) == 1
+    one[:4], other[2:6] = True, True
+    assert grader.overlap(one, other) == pytest.approx(1 / 3)

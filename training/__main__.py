@@ -1,0 +1,82 @@
+"""`python -m training --budget MINUTES [--out DIR]`: autoencoder, base, InstructPix2Pix, as far as the time goes.
+
+Each recipe needs the one before it, so they run in this order, each for its share of what is left; a recipe that was
+given its share is closed and later calls go on behind it. Stop it when you like: it continues where it last saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import CLIPTokenizer
+
+from training import base, data, export, instruct_pix2pix, tokens, vae
+from training.loop import Recipe, Trainer
+
+log = logging.getLogger("training")
+SHARES = {"vae": 0.18, "base": 0.4, "instruct_pix2pix": 1.0}
+"""Of the minutes that are left when a recipe starts; the last takes all."""
+SCENES_FOR_STATISTICS = 256
+
+
+class Session:
+    """One call: a folder, a deadline, and the recipes in their order."""
+
+    def __init__(self, out: Path, minutes: float, device: str) -> None:
+        self.out, self.device = out, device
+        self.deadline = time.monotonic() + 60 * minutes
+        tokens.write(out / "tokenizer")
+        self.tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
+
+    def train(self, recipe: Recipe) -> None:
+        """Run a recipe for its share, close it, and leave its average in its network."""
+        closed = self.out / f"{recipe.name}.closed"
+        trainer = Trainer(recipe, self.out)
+        if not closed.exists():
+            left = self.deadline - time.monotonic()
+            done = trainer.run(time.monotonic() + SHARES[recipe.name] * left)
+            log.info("%s stands at step %d of %d", recipe.name, trainer.step, recipe.steps)
+            if done or SHARES[recipe.name] < 1:
+                closed.touch()
+        trainer.settle()
+
+    def run(self) -> None:
+        """All recipes, then the folders that tools load."""
+        first = vae.recipe(device=self.device)
+        self.train(first)
+        coder = first.net.eval().requires_grad_(False)
+        examples = vae.pictures(0, SCENES_FOR_STATISTICS)[0].to(self.device)
+        with torch.no_grad():
+            vae.normalised(coder, coder.encode(examples).latent_dist.mode())
+        data.make(self.out / "latents", coder, self.tokenizer, self.deadline)
+        pairs = data.read(self.out / "latents")
+        second = base.recipe(pairs, self.tokenizer, device=self.device)
+        self.train(second)
+        self.export("base", coder, second.net)
+        third = instruct_pix2pix.recipe(second.net, pairs, vae.SCALE, self.tokenizer)
+        self.train(third)
+        self.export("instruct_pix2pix", coder, third.net)
+
+    def export(self, name: str, coder: nn.Module, net: nn.ModuleDict) -> None:
+        """Write a folder that `tools.diffusion.model.load` reads."""
+        export.folder(self.out / "export" / name, coder, net, self.out / "tokenizer")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("--budget", type=float, required=True, help="minutes")
+    parser.add_argument("--out", type=Path, default=Path("build/training"))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    handlers = [logging.StreamHandler(), logging.FileHandler(args.out / "training.log")]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    Session(args.out, args.budget, "cuda" if torch.cuda.is_available() else "cpu").run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Scenes, three edits of each, and their words, as latents in files: drawn and encoded once, read by both recipes.
+
+A shard holds `SHARD` scenes: z (n, 4, 4, 16, 16) (the scene, then its edits; modes of the posterior, scaled to unit
+variance), captions (n, 4, 77), instructions (n, 3, 77). Shard k is the same whenever it is made.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from tools.weights import tensors
+from toybox.drawing import Pixels, draw
+from toybox.edits import random_edit
+from toybox.scenes import random_scene
+from toybox.words import instruction, some_caption
+from training.tokens import ids
+
+log = logging.getLogger("training")
+SHARD, SHARDS, EDITS = 1000, 5, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """All shards of a folder, one behind the other."""
+
+    z: Tensor
+    captions: Tensor
+    instructions: Tensor
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+
+@torch.no_grad()
+def encoded(vae: AutoencoderKL, rgb: Pixels) -> Tensor:
+    """Scaled modes (N, 4, h, w) of pictures (N, H, W, 3)."""
+    x = torch.from_numpy(rgb).permute(0, 3, 1, 2).to(vae.device).float() / 127.5 - 1
+    mode: Tensor = vae.encode(x.contiguous(memory_format=torch.channels_last)).latent_dist.mode()
+    return mode * vae.config.scaling_factor
+
+
+def shard(number: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer, size: int = SHARD) -> dict[str, Tensor]:
+    """The tensors of one shard."""
+    latents, captions, instructions = [], [], []
+    for item in range(number * size, (number + 1) * size):
+        rng = np.random.default_rng((7, item))
+        scene = random_scene(rng)
+        edits = [random_edit(rng, scene) for _ in range(EDITS)]
+        scenes = [scene, *(edit.apply(scene) for edit in edits)]
+        latents.append(encoded(vae, np.stack([draw(s).rgb for s in scenes])).cpu())
+        captions += [some_caption(rng, s) for s in scenes]
+        instructions += [instruction(rng, edit) for edit in edits]
+    return {
+        "z": torch.stack(latents).half().contiguous(),
+        "captions": ids(tokenizer, captions).view(size, EDITS + 1, -1).short(),
+        "instructions": ids(tokenizer, instructions).view(size, EDITS, -1).short(),
+    }
+
+
+def make(folder: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, deadline: float, shards: int = SHARDS) -> None:
+    """Write the shards that are not there yet: at least one, the others while there is time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(shards):
+        path = folder / f"{number:03d}.safetensors"
+        if path.exists() or (number and time.monotonic() > deadline):
+            continue
+        beside = path.with_suffix(".new")
+        save_file(shard(number, vae, tokenizer), beside)
+        beside.replace(path)
+        log.info("shard %d of %d", number + 1, shards)
+
+
+def read(folder: Path) -> Data:
+    """What `make` wrote."""
+    shards = [tensors(path, "cpu") for path in sorted(folder.glob("*.safetensors"))]
+    joined = {name: torch.cat([part[name] for part in shards]) for name in ("z", "captions", "instructions")}
+    return Data(joined["z"].float(), joined["captions"].long(), joined["instructions"].long())

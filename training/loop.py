@@ -1,0 +1,133 @@
+"""The one training loop: AdamW, averaged weights, checkpoints that continue exactly, a clean stop at a deadline.
+
+A step's randomness comes from (seed, step) alone, so a run that was stopped and continued equals one that was not.
+State is one safetensors file (weights, average, AdamW's two moments, the step), written beside and renamed: a stop at
+any moment leaves the last whole one. Knows no recipe; losses and networks are theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+log = logging.getLogger("training")
+EMA_DECAY, EMA_HORIZON = 0.9995, 10
+SAVE_EVERY = 120.0
+LOG_EVERY = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What is trained and how long: `loss(step)` draws that step's batch itself, from its number alone."""
+
+    name: str
+    net: nn.Module
+    loss: Callable[[int], Tensor]
+    steps: int
+    rate: float = 6e-4
+    warm: int = 100
+    decay: float = 0.3
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, constant, then linear to a twentieth over the last `decay` of all steps."""
+        tail = (self.steps - step) / (self.decay * self.steps)
+        return self.rate * min(1.0, (step + 1) / self.warm, max(tail, 0.05))
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """Randomness that is a function of these numbers."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1_000_003 + number + 1) % (2**63 - 1)
+    return torch.Generator().manual_seed(seed)
+
+
+def ema_decay(step: int) -> float:
+    """Warm-up of the average: it spans about the last tenth of the steps, until `EMA_DECAY` caps it."""
+    return min(EMA_DECAY, (1 + step) / (EMA_HORIZON + step))
+
+
+class Trainer:
+    """A recipe with its optimizer and average, and where they are kept."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe, self.step = recipe, 0
+        self.path = folder / f"{recipe.name}.safetensors"
+        self.weights = {name: p for name, p in recipe.net.named_parameters() if p.requires_grad}
+        self.average = {name: p.detach().clone() for name, p in self.weights.items()}
+        self.adam = torch.optim.AdamW(self.weights.values(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.01)
+        if self.path.exists():
+            self._load()
+
+    def run(self, deadline: float, clock: Callable[[], float] = time.monotonic) -> bool:
+        """Train until the recipe's steps are done (True) or the clock passes the deadline (False); saved either way."""
+        saved, seen = clock(), []
+        while self.step < self.recipe.steps and clock() < deadline:
+            seen.append(self._once())
+            if self.step % LOG_EVERY == 0:
+                log.info("%s step %d loss %.4f", self.recipe.name, self.step, sum(seen) / len(seen))
+                seen = []
+            if clock() - saved > SAVE_EVERY:
+                self.save()
+                saved = clock()
+        self.save()
+        return self.step >= self.recipe.steps
+
+    def _once(self) -> float:
+        for group in self.adam.param_groups:
+            group["lr"] = self.recipe.learning_rate(self.step)
+        with autocast(next(iter(self.weights.values())).device):
+            loss = self.recipe.loss(self.step)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
+        self.adam.step()
+        self.adam.zero_grad()
+        rate = 1 - ema_decay(self.step)
+        torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in self.weights.values()], rate)
+        self.step += 1
+        return float(loss.detach())
+
+    def save(self) -> None:
+        """Everything the next step depends on, in one file."""
+        state = {"step": torch.tensor(self.step)}
+        for name, p in self.weights.items():
+            state[f"weights/{name}"], state[f"average/{name}"] = p.detach(), self.average[name]
+            for key, value in self.adam.state[p].items():
+                state[f"{key}/{name}"] = value
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(".new")
+        save_file({k: v.contiguous() for k, v in state.items()}, beside)
+        beside.replace(self.path)
+
+    def _load(self) -> None:
+        state = load_file(self.path)
+        self.step = int(state["step"])
+        for name, p in self.weights.items():
+            p.data.copy_(state[f"weights/{name}"])
+            self.average[name].copy_(state[f"average/{name}"])
+            moments = {k: state[f"{k}/{name}"] for k in ("step", "exp_avg", "exp_avg_sq") if f"{k}/{name}" in state}
+            if moments:
+                self.adam.state[p] = {k: v.to(p.device) if k != "step" else v for k, v in moments.items()}
+
+    def settle(self) -> None:
+        """Put the average in place of the weights: training is over."""
+        for name, p in self.weights.items():
+            p.data.copy_(self.average[name])
+
+
+def autocast(device: torch.device) -> torch.autocast | nullcontext[None]:
+    """bfloat16 where a GPU computes it natively; CPUs without such instructions would only lose by it."""
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+def batches(count: int, size: int, seed: int, step: int) -> Iterator[int]:
+    """The items of a step: `size` numbers below `count`."""
+    return iter(torch.randint(count, (size,), generator=generator(seed, step)).tolist())

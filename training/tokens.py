@@ -1,0 +1,69 @@
+"""CLIP's tokenizer over the toybox's words: byte-level BPE whose merges make every known word one token.
+
+Any other text still has tokens (its bytes), as with the public vocabulary of 49 408.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+from torch import Tensor, tensor
+from transformers import CLIPTokenizer
+
+from toybox.words import vocabulary
+
+LENGTH = 77
+START, END = "<|startoftext|>", "<|endoftext|>"
+SUFFIX = "</w>"
+
+
+def byte_letters() -> list[str]:
+    """The 256 printable characters that stand for bytes in byte-level BPE (GPT-2's table)."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    return [chr(byte) for byte in plain] + [chr(256 + i) for i in range(len(others))]
+
+
+def merges_for(words: list[str]) -> list[tuple[str, str]]:
+    """The most frequent pair first (ties by alphabet), until every word is one piece."""
+    pieces = [[*word[:-1], word[-1] + SUFFIX] for word in words]
+    merges = []
+    while pairs := Counter(pair for word in pieces for pair in pairwise(word)):
+        best = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(best)
+        pieces = [_merged(word, best) for word in pieces]
+    return merges
+
+
+def _merged(word: list[str], pair: tuple[str, str]) -> list[str]:
+    out: list[str] = []
+    for piece in word:
+        if out and (out[-1], piece) == pair:
+            out[-1] += piece
+        else:
+            out.append(piece)
+    return out
+
+
+def write(folder: Path) -> None:
+    """vocab.json, merges.txt and tokenizer_config.json."""
+    merges = merges_for(vocabulary())
+    letters = byte_letters()
+    names = [*letters, *(letter + SUFFIX for letter in letters), *(a + b for a, b in merges), START, END]
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
+    lines = ["#version: 0.2", *(f"{a} {b}" for a, b in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
+    config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": LENGTH, **special}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+    """(B, 77) token numbers, padded with the end token as Stable Diffusion's are."""
+    rows = [tokenizer(text).input_ids for text in texts]
+    return tensor([row + [tokenizer.pad_token_id] * (LENGTH - len(row)) for row in rows])
