@@ -17,7 +17,7 @@ from sessions.errors import BadArguments, PentimentoError
 from sessions.history import Graph
 from sessions.store import Store
 from sessions.values import IDENTITY, Revision
-from ui import frame, place
+from ui import frame, place, toolbox
 from ui.chat import BEAT_SECONDS, go_on
 from ui.labels import plain
 from ui.stage import Painted, Scene, stage
@@ -138,6 +138,8 @@ def _facts(view: View) -> str:
         parts.append(f"<em>{count} pixel{'' if count == 1 else 's'} changed outside the mask</em>")
     elif view.parent is not None and shown.geometry == IDENTITY:
         parts.append("whole picture")
+    if "detail" in facts.get("drift", {}):
+        parts.append(f"fine detail {facts['drift']['detail']:.0%} of the photo's")
     notices = "".join(f"<p class='hint'>{escape(str(one))}</p>" for one in facts.get("notices", ()))
     where = (
         ""
@@ -213,6 +215,7 @@ def _more(worker: Worker, view: View) -> None:
                 place.go(beside=place.short(other.id), request="")
     with st.popover("Download", icon=":material/download:"):
         _downloads(view)
+    toolbox.show(worker, view)
 
 
 def _downloads(view: View) -> None:

@@ -65,7 +65,7 @@ function labelled(field) {
 }
 
 function input(field) {
-  const made = element("input", { type: field.kind, name: field.name, value: field.value, required: true });
+  const made = element("input", { type: field.kind, name: field.name, value: field.value, required: field.kind !== "text" });
   if (field.kind === "number") {
     made.step = field.whole ? 1 : "any";
     if (field.low != null) made.min = field.low;

@@ -1,0 +1,74 @@
+"""`pentimento do` as a person types it."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from agent import runtime
+from sessions.errors import PlanError
+from ui.cli import app
+from ui.cli_tools import argument, place
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch):
+    monkeypatch.setenv("PENTIMENTO_HOME", str(tmp_path / "home"))
+    ramp = np.tile(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], (48, 1, 3))
+    runtime.open_assistant().new(("ramp.png", png(ramp)))
+
+    def run(*words: str, code: int = 0):
+        done = CliRunner().invoke(app, list(words))
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+def test_a_tool_is_run_with_its_arguments(cli):
+    told = json.loads(cli("do", "adjust", "exposure=0.4", "saturation=-0.2", "--json").stdout)
+    assert told["state"] == "done" and len(told["revisions"]) == 1
+    step = json.loads(cli("log", "--json").stdout)["revisions"][0]["step"]
+    assert step["tool"] == "adjust" and (step["args"]["exposure"], step["args"]["saturation"]) == (0.4, -0.2)
+
+
+def test_it_works_where_it_is_told_to(cli):
+    cli("do", "monochrome", "--where", "0,0,0.5,1")
+    assert json.loads(cli("log", "--json").stdout)["revisions"][0]["step"]["region"] == {"box": [0, 0, 0.5, 1]}
+
+
+def test_another_picture_of_the_session_is_named_as_everywhere(cli):
+    cli("do", "adjust", "temperature=0.8")
+    told = cli("do", "match_colors", "--subject", "#1", "--json")
+    assert json.loads(told.stdout)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["posterize"], ["adjust", "exposure=9"], ["adjust", "shine=1"], ["match_colors"], ["crop", "--where", "x"]],
+)
+def test_what_does_not_fit_is_one_sentence_and_changes_nothing(cli, words):
+    assert "Traceback" not in cli("do", *words, code=1).output
+    assert len(json.loads(cli("log", "--json").stdout)["revisions"]) == 1
+
+
+def test_arguments_are_json_where_they_can_be():
+    assert argument("steps=20") == ("steps", 20) and argument("layers=[4,8]") == ("layers", [4, 8])
+    assert argument("query=a bowl = round") == ("query", "a bowl = round")
+    for wrong in ("steps", "=3", "two words=1"):
+        with pytest.raises(PlanError):
+            argument(wrong)
+
+
+def test_a_place_is_a_box_or_words():
+    assert place("0.1,0.2,0.9,1") == {"box": [0.1, 0.2, 0.9, 1]}
+    assert place("the cat, left") == {"words": "the cat, left"} and place("") is None
