@@ -93,7 +93,7 @@ def _accepted(listed: Listing, shelf: Shelf, yes: bool) -> None:
     source = listed.source
     if source.licence in {entry.licence for entry in shelf.entries()}:
         return
-    terminal.log(f"{source.repository}: licence {source.licence} ({source.terms or 'see its card'}).")
+    terminal.log(f"{source.repository}: licence {source.licence}{source.terms and f' ({source.terms})'}.")
     if yes or (sys.stdin.isatty() and typer.confirm("Do you accept it?", err=True)):
         return
     raise BadArguments(

@@ -60,7 +60,7 @@ def sources(what: str) -> tuple[Source, ...]:
     if what in roles:
         return (roles[what],)
     if what.startswith(HUB) and what.count("/") == 1:
-        return (Source(role=what, repository=what.removeprefix(HUB), licence=f"see its card, {card(what)}"),)
+        return (Source(role=what, repository=what.removeprefix(HUB), licence=f"the one on {card(what)}"),)
     raise NotFound(f"There is nothing called {what!r} to pull.", f"Try one of: {', '.join([*known, *roles])}.")
 
 
