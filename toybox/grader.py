@@ -34,14 +34,14 @@ def region(before: Pixels, after: Pixels) -> Mask:
 
 
 def inside_error(edited: Pixels, before: Pixels, after: Pixels) -> float:
-    """Error after the edit over size of the change, both as mean |Δ| inside the region: 0 exact, 1 as bad as copying."""
+    """Error after the edit over size of the change, both mean |Δ| inside the region: 0 exact, 1 as bad as copying."""
     mask = region(before, after)
     edited, before, after = (rgb[mask].astype(np.float32) for rgb in (edited, before, after))
     return float(abs(edited - after).mean() / abs(before - after).mean())
 
 
 def outside_psnr(edited: Pixels, before: Pixels, after: Pixels) -> float:
-    """PSNR in dB of the edited picture against the truth outside the region; 99 where it is equal or all was asked for."""
+    """PSNR in dB against the truth outside the region; 99 where nothing differs or nothing is outside."""
     mask = ~region(before, after)
     error = ((edited[mask].astype(np.float32) - after[mask]) ** 2).mean() if mask.any() else 0.0
     return 99.0 if error == 0 else float(10 * np.log10(255**2 / error))

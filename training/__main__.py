@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPTokenizer
 
@@ -19,8 +20,8 @@ from training import base, data, export, instruct_pix2pix, tokens, vae
 from training.loop import Recipe, Trainer
 
 log = logging.getLogger("training")
-SHARES = {"vae": 0.18, "base": 0.4, "instruct_pix2pix": 1.0}
-"""Of the minutes that are left when a recipe starts; the last takes all."""
+SHARES = {"vae": 0.2, "latents": 0.15, "base": 0.4, "instruct_pix2pix": 1.0}
+"""Of the minutes that are left when it starts; the last takes all."""
 SCENES_FOR_STATISTICS = 256
 
 
@@ -33,27 +34,33 @@ class Session:
         tokens.write(out / "tokenizer")
         self.tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
 
+    def until(self, name: str) -> float:
+        """When the share of this part is over."""
+        now = time.monotonic()
+        return now + SHARES[name] * (self.deadline - now)
+
+    def closed(self, name: str) -> Path:
+        """A file that says: this part has had its share, later ones build on it."""
+        return self.out / f"{name}.closed"
+
     def train(self, recipe: Recipe) -> None:
         """Run a recipe for its share, close it, and leave its average in its network."""
-        closed = self.out / f"{recipe.name}.closed"
         trainer = Trainer(recipe, self.out)
-        if not closed.exists():
-            left = self.deadline - time.monotonic()
-            done = trainer.run(time.monotonic() + SHARES[recipe.name] * left)
+        if not self.closed(recipe.name).exists():
+            done = trainer.run(self.until(recipe.name))
             log.info("%s stands at step %d of %d", recipe.name, trainer.step, recipe.steps)
             if done or SHARES[recipe.name] < 1:
-                closed.touch()
+                self.closed(recipe.name).touch()
         trainer.settle()
 
     def run(self) -> None:
         """All recipes, then the folders that tools load."""
         first = vae.recipe(device=self.device)
         self.train(first)
-        coder = first.net.eval().requires_grad_(False)
-        examples = vae.pictures(0, SCENES_FOR_STATISTICS)[0].to(self.device)
-        with torch.no_grad():
-            vae.normalised(coder, coder.encode(examples).latent_dist.mode())
-        data.make(self.out / "latents", coder, self.tokenizer, self.deadline)
+        coder = self.normalised(first.net)
+        if not self.closed("latents").exists():
+            data.make(self.out / "latents", coder, self.tokenizer, self.until("latents"))
+            self.closed("latents").touch()
         pairs = data.read(self.out / "latents")
         second = base.recipe(pairs, self.tokenizer, device=self.device)
         self.train(second)
@@ -61,6 +68,13 @@ class Session:
         third = instruct_pix2pix.recipe(second.net, pairs, vae.SCALE, self.tokenizer)
         self.train(third)
         self.export("instruct_pix2pix", coder, third.net)
+
+    def normalised(self, net: nn.Module) -> AutoencoderKL:
+        """The autoencoder with latents of mean 0 and the deviation that its config says."""
+        coder = net.eval().requires_grad_(False)
+        examples, _ = vae.pictures(0, SCENES_FOR_STATISTICS)
+        with torch.no_grad():
+            return vae.normalised(coder, coder.encode(examples.to(self.device)).latent_dist.mode())
 
     def export(self, name: str, coder: nn.Module, net: nn.ModuleDict) -> None:
         """Write a folder that `tools.diffusion.model.load` reads."""

@@ -1,7 +1,8 @@
 """Scenes, three edits of each, and their words, as latents in files: drawn and encoded once, read by both recipes.
 
 A shard holds `SHARD` scenes: z (n, 4, 4, 16, 16) (the scene, then its edits; modes of the posterior, scaled to unit
-variance), captions (n, 4, 77), instructions (n, 3, 77). Shard k is the same whenever it is made.
+variance), captions (n, 4, 77), instructions (n, 3, 77). Shard k is the same whenever it is made. The posterior's own
+spread is left out: it is a tenth of the latents', and a mode needs no draw.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from toybox.words import instruction, some_caption
 from training.tokens import ids
 
 log = logging.getLogger("training")
-SHARD, SHARDS, EDITS = 1000, 5, 3
+SHARD, SHARDS, EDITS = 250, 20, 3
+CHUNK = 50
+"""Pictures that are encoded at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,26 +45,28 @@ class Data:
 
 
 @torch.no_grad()
-def encoded(vae: AutoencoderKL, rgb: Pixels) -> Tensor:
-    """Scaled modes (N, 4, h, w) of pictures (N, H, W, 3)."""
-    x = torch.from_numpy(rgb).permute(0, 3, 1, 2).to(vae.device).float() / 127.5 - 1
-    mode: Tensor = vae.encode(x.contiguous(memory_format=torch.channels_last)).latent_dist.mode()
-    return mode * vae.config.scaling_factor
+def encoded(vae: AutoencoderKL, rgb: list[Pixels]) -> Tensor:
+    """Scaled modes (N, 4, h, w) of pictures (H, W, 3)."""
+    latents = []
+    for first in range(0, len(rgb), CHUNK):
+        x = torch.from_numpy(np.stack(rgb[first : first + CHUNK])).permute(0, 3, 1, 2).to(vae.device).float()
+        latents.append(vae.encode(x / 127.5 - 1).latent_dist.mode().cpu())
+    return torch.cat(latents).contiguous() * float(vae.config.scaling_factor)
 
 
 def shard(number: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer, size: int = SHARD) -> dict[str, Tensor]:
     """The tensors of one shard."""
-    latents, captions, instructions = [], [], []
+    pictures, captions, instructions = [], [], []
     for item in range(number * size, (number + 1) * size):
         rng = np.random.default_rng((7, item))
         scene = random_scene(rng)
         edits = [random_edit(rng, scene) for _ in range(EDITS)]
         scenes = [scene, *(edit.apply(scene) for edit in edits)]
-        latents.append(encoded(vae, np.stack([draw(s).rgb for s in scenes])).cpu())
+        pictures += [draw(s).rgb for s in scenes]
         captions += [some_caption(rng, s) for s in scenes]
         instructions += [instruction(rng, edit) for edit in edits]
     return {
-        "z": torch.stack(latents).half().contiguous(),
+        "z": encoded(vae, pictures).unflatten(0, (size, EDITS + 1)).half(),
         "captions": ids(tokenizer, captions).view(size, EDITS + 1, -1).short(),
         "instructions": ids(tokenizer, instructions).view(size, EDITS, -1).short(),
     }

@@ -1,7 +1,7 @@
 """The small latent diffusion model: its networks, its noise, the v-prediction loss both recipes share.
 
-Stable Diffusion 1's schedule (scaled-linear, 1000 steps) and layout, so that the same code runs the result; v instead of
-ε is predicted because it learns faster at this size. No loop, no data.
+Stable Diffusion 1's schedule (scaled-linear, 1000 steps) and layout, so that the same code runs the result; v instead
+of ε is predicted because it learns faster at this size. No loop, no data.
 """
 
 from __future__ import annotations

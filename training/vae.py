@@ -74,7 +74,7 @@ def recipe(seed: int = 0, steps: int = STEPS, device: str = "cpu") -> Recipe:
 
 @torch.no_grad()
 def normalised(vae: AutoencoderKL, z: Tensor) -> AutoencoderKL:
-    """Fold the statistics of latents z (N, 4, h, w) into quant_conv and post_quant_conv: z' = (z − mean) / (SCALE · std)."""
+    """z' = (z − mean) / (SCALE · std), of latents z (N, 4, h, w), folded into quant_conv and post_quant_conv."""
     mean, std = z.mean((0, 2, 3)), z.std((0, 2, 3))
     gain = 1 / (std * SCALE)
     enter, leave = vae.quant_conv, vae.post_quant_conv

@@ -1,4 +1,4 @@
-"""The toybox draws the same scene the same way, knows where everything is, and its edits do what they say and no more."""
+"""The toybox draws the same scene the same way, knows where things are, and its edits do what they say and no more."""
 
 from dataclasses import replace
 

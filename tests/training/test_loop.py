@@ -1,0 +1,89 @@
+"""The loop: continuing equals never having stopped, a budget stops it between steps, and the average is the average."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from training.loop import Recipe, Trainer, ema_decay, generator
+
+
+def tiny(steps=8, seed=0):
+    """A recipe that fits a line, with noise drawn from the step's number."""
+    torch.manual_seed(seed)
+    net = nn.Linear(3, 1)
+
+    def loss(step):
+        x = torch.randn(16, 3, generator=generator(5, step))
+        return (net(x) - x.sum(1, keepdim=True)).square().mean()
+
+    return Recipe("line", net, loss, steps, rate=1e-2, warm=2)
+
+
+def ticking(step=1.0):
+    """A clock that goes on by one at every look."""
+    ticks = itertools.count(0, step)
+    return lambda: next(ticks)
+
+
+def same(one, other):
+    assert one.step == other.step
+    for name, p in one.weights.items():
+        assert torch.equal(p, other.weights[name])
+        assert torch.equal(one.average[name], other.average[name])
+        moments, others = one.adam.state[p], other.adam.state[other.weights[name]]
+        assert all(torch.equal(moments[key], others[key]) for key in ("step", "exp_avg", "exp_avg_sq"))
+
+
+def test_continuing_equals_never_having_stopped(tmp_path):
+    whole = Trainer(tiny(), tmp_path / "whole")
+    whole.run(math.inf)
+    for deadline in (5, math.inf):  # the first call stops in the middle; the second starts from random weights
+        part = (
+            Trainer(tiny(seed=9), tmp_path / "parts") if deadline == math.inf else Trainer(tiny(), tmp_path / "parts")
+        )
+        part.run(deadline, ticking())
+        assert (part.step == 8) == (deadline == math.inf)
+    same(whole, part)
+
+
+def test_a_budget_stops_between_steps_and_keeps_everything(tmp_path):
+    trainer = Trainer(tiny(steps=1000), tmp_path)
+    assert trainer.run(10, ticking()) is False
+    assert 0 < trainer.step < 10
+    same(trainer, Trainer(tiny(steps=1000), tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["line.safetensors"]
+
+
+def test_no_time_is_no_step(tmp_path):
+    trainer = Trainer(tiny(), tmp_path)
+    assert trainer.run(-1.0, ticking()) is False
+    assert trainer.step == 0
+
+
+def test_it_learns(tmp_path):
+    trainer = Trainer(tiny(steps=400), tmp_path)
+    assert trainer.run(math.inf) is True
+    trainer.settle()
+    with torch.no_grad():
+        assert float(trainer.recipe.loss(10**6)) < 0.05
+
+
+def test_the_average_is_the_weights_average(tmp_path):
+    trainer, kept = Trainer(tiny(), tmp_path), []
+    expected = trainer.average["weight"].clone()
+    for step in range(8):
+        trainer._once()
+        kept.append(trainer.weights["weight"].detach().clone())
+        expected = ema_decay(step) * expected + (1 - ema_decay(step)) * kept[-1]
+    torch.testing.assert_close(trainer.average["weight"], expected)
+
+
+def test_the_rate_warms_up_holds_and_falls():
+    recipe = tiny(steps=1000)
+    assert recipe.learning_rate(0) == pytest.approx(0.5 * recipe.rate)
+    assert recipe.learning_rate(500) == recipe.rate
+    assert recipe.learning_rate(850) == pytest.approx(0.5 * recipe.rate)
+    assert recipe.learning_rate(999) == pytest.approx(0.05 * recipe.rate)
