@@ -5,16 +5,20 @@ One batch per evaluation. Mixes nothing (`guidance` does) and knows no schedule 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sessions.errors import BadWeights
-from tools.diffusion.attention import Attention, install
+from tools.diffusion.attention import Attention, Sharing, install, transformer_blocks
 from tools.diffusion.latents import settled
 from tools.diffusion.model import LatentDiffusion
+from tools.diffusion.unet import Residuals, forward, shifts, spread
+
+LATENT = 4
+"""Channels of a latent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,42 +34,77 @@ def same(one: Condition, other: Condition) -> bool:
     return one is other or (_equal(one.text, other.text) and _equal(one.channels, other.channels))
 
 
-class Network:
-    """A model's U-Net for one run, with the attention of that run (None: plain)."""
+Control = Callable[[Tensor, Tensor, Tensor], Residuals]
+"""control(z, t, text) → what a ControlNet adds; of (n, channels, h, w), 0-dim and (n, 77, C)."""
 
-    def __init__(self, model: LatentDiffusion, attention: Attention | None = None) -> None:
+
+class Network:
+    """A model's U-Net for one run, with the attention of that run (None: plain) and perhaps a ControlNet."""
+
+    def __init__(
+        self, model: LatentDiffusion, attention: Attention | None = None, control: Control | None = None
+    ) -> None:
         self.model = model
+        self.attention = attention or Attention()
+        self.control = control
         self._inputs: dict[tuple[Condition, ...], tuple[Tensor, Tensor | None]] = {}
-        self.attention = install(model.unet, attention)
+        self._times: dict[float, list[Tensor]] = {}
 
     def eps(self, x: Tensor, sigma: Tensor, conditions: Sequence[Condition]) -> Tensor:
         """(R, B, 4, h, w): ε of x (B, 4, h, w) under each of R conditions; row r·B + b of one batch."""
-        rows = [condition for condition in conditions for _ in x]
-        return self.rows(x.repeat(len(conditions), 1, 1, 1), sigma, rows).unflatten(0, (len(conditions), len(x)))
+        eps = self._rows(x, sigma, tuple(conditions), len(conditions) * len(x))
+        return eps.view(len(conditions), *x.shape)
 
-    @torch.no_grad()
     def rows(self, x: Tensor, sigma: Tensor, conditions: Sequence[Condition]) -> Tensor:
         """(n, 4, h, w): ε of n states (n, 4, h, w), each under its own condition."""
-        model, z = self.model, settled(x, sigma)
-        text, channels = self._stacked(tuple(conditions))
-        seen = (z if channels is None else torch.cat([z, channels.to(z)], 1)).to(model.dtype)
-        t = model.schedule.t(sigma).to(z.device)
-        out = model.unet(seen, t, text, return_dict=False)[0].to(x.dtype)
-        if model.prediction == "v_prediction":
-            return settled(out + sigma * z, sigma)
-        return out
+        return self._rows(x, sigma, tuple(conditions), len(x))
+
+    @torch.no_grad()
+    def _rows(self, x: Tensor, sigma: Tensor, conditions: tuple[Condition, ...], rows: int) -> Tensor:
+        z, t = settled(x, sigma), self.model.schedule.t(sigma)
+        text, channels = self._stacked(conditions)
+        seen = z.to(self.model.dtype)
+        if channels is not None:
+            seen = torch.cat([spread(seen, rows), channels.repeat_interleave(rows // len(channels), 0)], 1)
+        elif isinstance(self.attention.mode, Sharing):
+            seen = spread(seen, rows)  # its pairs are rows of the whole batch
+        self._take_over()
+        control = self._steered(seen, t, text, rows)
+        out = forward(self.model.unet, seen, self._time(t), text, rows, control).to(x)
+        return settled(out + sigma * spread(z, rows), sigma) if self.model.prediction == "v_prediction" else out
+
+    def _take_over(self) -> None:
+        """Have the U-Net use this run's attention, whatever ran on it in between."""
+        block = next(transformer_blocks(self.model.unet), None)
+        if block is not None and getattr(block.attn1.processor, "attention", None) is not self.attention:
+            install(self.model.unet, self.attention)
+
+    def _time(self, t: Tensor) -> list[Tensor]:
+        """`shifts`, worked out once a level; anew where t lies on the device, which is not waited for."""
+        if t.is_cuda:
+            return shifts(self.model.unet, t)
+        if float(t) not in self._times:
+            self._times[float(t)] = shifts(self.model.unet, t)
+        return self._times[float(t)]
+
+    def _steered(self, seen: Tensor, t: Tensor, text: Tensor, rows: int) -> Residuals | None:
+        if self.control is None:
+            return None
+        return self.control(spread(seen, rows), t, text.repeat_interleave(rows // len(text), 0))
 
     def _stacked(self, conditions: tuple[Condition, ...]) -> tuple[Tensor, Tensor | None]:
-        """The rows' texts (n, 77, C) and channels (n, k, h, w), stacked once a run."""
+        """Texts (R, 77, C) and channels (R, k, h, w), stacked once a run: one text object is one to the attention."""
         if conditions not in self._inputs:
+            model = self.model
             channels = [condition.channels for condition in conditions if condition.channels is not None]
             more = len(channels[0]) if channels else 0
-            if len(channels) not in (0, len(conditions)) or 4 + more != self.model.channels:
+            if len(channels) not in (0, len(conditions)) or LATENT + more != model.channels:
                 raise BadWeights(
-                    f"The U-Net of {self.model.name} takes {self.model.channels} channels, and is given {4 + more}."
+                    f"The U-Net of {model.name} takes {model.channels} channels and is given {LATENT + more}.",
+                    "Take weights that were made for this: `pentimento models list`.",
                 )
-            text = torch.stack([condition.text for condition in conditions]).to(self.model.device, self.model.dtype)
-            self._inputs[conditions] = text, torch.stack(channels).to(text.device) if channels else None
+            text = torch.stack([condition.text for condition in conditions]).to(model.device, model.dtype)
+            self._inputs[conditions] = text, torch.stack(channels).to(text) if channels else None
         return self._inputs[conditions]
 
 

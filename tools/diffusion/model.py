@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from accelerate import init_empty_weights
+from accelerate import init_empty_weights  # type: ignore[import-untyped]
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from sessions.errors import BadWeights
 from sessions.values import Json
+from tools import weights
+from tools.diffusion import previews
 from tools.diffusion.schedules import NoiseSchedule, from_config
+from tools.diffusion.unet import check
+from tools.diffusion.upsampling import fold
 
 Prediction = Literal["epsilon", "v_prediction"]
 
-FILES = (
-    "diffusion_pytorch_model.safetensors",
-    "model.safetensors",
-    "diffusion_pytorch_model.fp16.safetensors",
-    "model.fp16.safetensors",
-)
-"""Names under which a part keeps its weights; the first that is there is read."""
+FILES = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+"""Names under which a part keeps its weights."""
 RENAMED = {
     "text_model.": "",
     ".query.": ".to_q.",
@@ -45,10 +45,10 @@ PULL_AGAIN = "Get them again: `pentimento models pull`."
 
 @dataclass(frozen=True, eq=False)
 class LatentDiffusion:
-    """side: pixels it was trained on. digest: sha256 over the files of weights, for keys of caches."""
+    """side: pixels it was trained on. digest: SHA-256 over the files of weights, for keys of caches."""
 
-    unet: UNet2DConditionModel
-    vae: AutoencoderKL
+    unet: Any  # diffusers.UNet2DConditionModel
+    vae: Any  # diffusers.AutoencoderKL
     text_encoder: CLIPTextModel
     tokenizer: CLIPTokenizer
     schedule: NoiseSchedule
@@ -57,14 +57,15 @@ class LatentDiffusion:
     digest: str
     name: str
 
-    @property
+    @cached_property
     def device(self) -> torch.device:
-        return self.unet.conv_in.weight.device
+        return torch.device(self.unet.device)
 
-    @property
+    @cached_property
     def dtype(self) -> torch.dtype:
         """Of the U-Net's weights."""
-        return self.unet.conv_in.weight.dtype
+        dtype: torch.dtype = self.unet.dtype
+        return dtype
 
     @property
     def channels(self) -> int:
@@ -75,6 +76,11 @@ class LatentDiffusion:
     def factor(self) -> int:
         """Pixels per latent cell, along a side."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    @cached_property
+    def colours(self) -> Tensor:
+        """What `previews.preview` needs of the autoencoder."""
+        return previews.colours_of(self.vae)
 
 
 def load(
@@ -89,6 +95,9 @@ def load(
     vae = part(folder / "vae", AutoencoderKL.from_config, device, dtype)
     text_encoder = part(folder / "text_encoder", _text_encoder, device, dtype)
     side = int(unet.config.sample_size) * 2 ** (len(vae.config.block_out_channels) - 1)
+    check(unet)
+    for network in (unet, vae):
+        fold(network)
     return LatentDiffusion(
         unet, vae, text_encoder, tokenizer(folder / "tokenizer"), from_config(scheduler), prediction, side,
         digest or digest_of(folder), name or folder.name,
@@ -104,7 +113,7 @@ def needs(model: LatentDiffusion, channels: int, tool: str) -> None:
         )
 
 
-def part(folder: Path, build: Any, device: torch.device | str, dtype: torch.dtype) -> Any:
+def part(folder: Path, build: Callable[[Json], nn.Module], device: torch.device | str, dtype: torch.dtype) -> Any:
     """A network of a folder with config.json and one safetensors file, built without weights and then given them."""
     config = read_json(folder / "config.json")
     try:
@@ -112,48 +121,34 @@ def part(folder: Path, build: Any, device: torch.device | str, dtype: torch.dtyp
             network = build(config)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise BadWeights(f"{folder / 'config.json'} describes no network that I can build: {error}") from error
-    fill(network, tensors(weights_file(folder), device, dtype), folder)
+    fill(network, tensors(folder, device, dtype), folder)
     return network.eval().requires_grad_(False).to(device)
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], where: Path) -> None:
     """Give a network its tensors; BadWeights for one that is missing, foreign or of another shape."""
-    wanted = network.state_dict()
-    state = {key: tensor for key, tensor in state.items() if not key.endswith("position_ids")}
-    missing = sorted(wanted.keys() - state.keys() - {key for key in wanted if key.endswith("position_ids")})
-    if missing:
+    wanted = {key: tensor.shape for key, tensor in network.state_dict().items() if not key.endswith("position_ids")}
+    if missing := sorted(wanted.keys() - state.keys()):
         raise BadWeights(f"{where} lacks {_some(missing)}.", PULL_AGAIN)
     if foreign := sorted(state.keys() - wanted.keys()):
         raise BadWeights(f"{where} has tensors that its config does not ask for: {_some(foreign)}.", PULL_AGAIN)
-    for key, tensor in state.items():
-        if tensor.shape != wanted[key].shape:
-            raise BadWeights(
-                f"{where}: {key} is {list(tensor.shape)}, its config asks for {list(wanted[key].shape)}.", PULL_AGAIN
-            )
+    for key, shape in wanted.items():
+        if state[key].shape != shape:
+            found, asked = list(state[key].shape), list(shape)
+            raise BadWeights(f"{where}: {key} is {found}, its config asks for {asked}.", PULL_AGAIN)
     network.load_state_dict(state, strict=False, assign=True)
 
 
-def tensors(file: Path, device: torch.device | str, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The tensors of a safetensors file under their present names; BadWeights where it is damaged or not finite."""
-    state = {}
-    try:
-        with safe_open(file, framework="pt", device=str(device)) as opened:
-            for key in opened.keys():  # noqa: SIM118  (not a dict)
-                state[_renamed(key)] = opened.get_tensor(key).to(dtype)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BadWeights(f"{file} cannot be read: {error}", PULL_AGAIN) from error
+def tensors(folder: Path, device: torch.device | str, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The tensors of a part under their present names; BadWeights where they are absent, damaged or not finite."""
+    file = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if file is None:
+        raise BadWeights(f"{folder} has no safetensors file.", PULL_AGAIN)
+    state = {_renamed(key): tensor for key, tensor in weights.tensors(file, str(device)).items()}
     for key, tensor in state.items():
-        if not tensor.abs().amax().isfinite():
+        if tensor.is_floating_point() and not tensor.abs().amax().isfinite():
             raise BadWeights(f"{file}: {key} has infinite or undefined numbers.", PULL_AGAIN)
-    return state
-
-
-def weights_file(folder: Path) -> Path:
-    """The safetensors file of a part; BadWeights where there is none."""
-    for file in FILES:
-        if (folder / file).is_file():
-            return folder / file
-    raise BadWeights(f"{folder} has no safetensors file.", PULL_AGAIN)
+    return {key: tensor.to(dtype) for key, tensor in state.items() if not key.endswith("position_ids")}
 
 
 def read_json(file: Path) -> Json:
@@ -175,9 +170,10 @@ def tokenizer(folder: Path) -> CLIPTokenizer:
         if not (folder / file).is_file():
             raise BadWeights(f"{folder / file} is missing.", PULL_AGAIN)
     try:
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        read: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadWeights(f"{folder} is not CLIP's tokenizer: {error}", PULL_AGAIN) from error
+    return read
 
 
 def digest_of(folder: Path) -> str:

@@ -14,10 +14,11 @@ from typing import TypeVar
 import torch
 
 from sessions.errors import NotFinite, OutOfMemory
-from sessions.values import Picture
+from tools import shelf
 from tools.base import Progress
-from tools.diffusion.latents import finite, preview
+from tools.diffusion.latents import finite
 from tools.diffusion.model import LatentDiffusion
+from tools.diffusion.previews import preview
 from tools.diffusion.sampling import State
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ def told(
                 return checked(result)
             shown = None
             if model is not None and time.monotonic() - last >= EVERY:
-                shown, last = _seen(state), time.monotonic()
+                shown, last = preview(checked(state.denoised), model.colours), time.monotonic()
             yield Progress(start + (end - start) * (state.index + 1) / state.total, shown)
 
 
@@ -71,13 +72,10 @@ def guarded_device() -> Iterator[None]:
 
 
 def _out_of_memory() -> OutOfMemory:
+    shelf.let_go()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return OutOfMemory(
         "The device ran out of memory; what was loaded has been let go.", "Try a smaller picture, or fewer at once."
     )
-
-
-def _seen(state: State) -> Picture:
-    return preview(checked(state.denoised))
