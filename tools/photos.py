@@ -11,18 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from sessions.values import Picture, Pixels
 from tools import guided
-from tools.base import EditContext, Progress
+from tools.base import Edit, EditContext, EditResult, Progress
 from tools.color import to_bytes
 from tools.parts import Box, edit_parts
 
 LEAST = 64
 """No side shown to a network is shorter: eight cells of latent, which three halvings leave one of."""
+
+DRAWN = 0.97
+"""How far a tool is when its network is done and only the photo is left to do."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,28 +67,40 @@ def restore(
 
     seen: what the model makes of `fitted.rgb` where it edits nothing (its autoencoder's reconstruction), so that what
     the model cannot draw is not lost; without it `fitted.rgb`. Where `mask` (H, W) is 0 nothing is worked out.
+    Its progress is that of a tool's end, from DRAWN to 1.
     """
     before = cut(fitted.rgb if seen is None else seen, fitted)
     after = cut(edited, fitted)
     if max(fitted.inside) > max(fitted.of):
         before, after = resized(before, fitted.of), resized(after, fitted.of)
-    change = yield from reported(guided.change_of(before, after))
+    change = yield from standing(guided.change_of(before, after))
 
     def at_full_size(rgb: Pixels, box: Box) -> Pixels:
         return to_bytes(guided.carried_out(change, rgb, box, picture.size))
 
-    return (yield from edit_parts(EditContext(picture, mask), at_full_size)).image
+    return (yield from ending(edit_parts(EditContext(picture, mask), at_full_size))).image
 
 
-def reported(work: Generator[None, None, guided.Change]) -> Generator[Progress, None, guided.Change]:
-    """Work too short to be measured, as progress that stands still."""
+def standing(work: Generator[None, None, T]) -> Generator[Progress, None, T]:
+    """Work too short to be measured, as progress that stands at DRAWN."""
     while True:
         try:
             next(work)
         except StopIteration as end:
-            change: guided.Change = end.value
-            return change
-        yield Progress(0.0)
+            result: T = end.value
+            return result
+        yield Progress(DRAWN)
+
+
+def ending(edit: Edit) -> Edit:
+    """The progress of an edit as the end of another's, from DRAWN to 1."""
+    while True:
+        try:
+            progress = next(edit)
+        except StopIteration as end:
+            result: EditResult = end.value
+            return result
+        yield Progress(DRAWN + (1 - DRAWN) * progress.fraction)
 
 
 def on_grey(picture: Picture) -> Pixels:

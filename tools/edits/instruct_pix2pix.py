@@ -76,7 +76,7 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     z = yield from told(sampled(model, given, sigmas, lambda: latents.noise(z0.shape, random, z0)), model, 0.02, 0.95)
     facts = measured(model, args, time.perf_counter() - began)
     rgb = latents.decode(model, z)
-    yield Progress(0.97)
+    yield Progress(photos.DRAWN)
     image = yield from photos.restore(ctx.image, picture.fitted, rgb, kept.reconstruction(cache, model, z0), ctx.mask)
     return EditResult(image, facts=facts, latent=picture.kept_outside(z, ctx.mask))
 
