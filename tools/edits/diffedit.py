@@ -26,7 +26,6 @@ from sessions.errors import Unsure
 from sessions.values import Json, Picture, Pixels
 from tools import caches, photos
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
-from tools.photos import Fitted
 from tools.pixels import marked, shrink
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
     from tools.caches import Cache
     from tools.diffusion.denoiser import Condition, Network
     from tools.diffusion.guidance import Denoiser
-    from tools.diffusion.model import LatentDiffusion
     from tools.diffusion.sampling import Sampler
+    from tools.diffusion.shown import Shown
 
 SURE = 0.5
 """From this agreement of the mask's halves on it is used without asking."""
@@ -81,8 +80,8 @@ def diffedit(ctx: EditContext, args: Args) -> Edit:
     with guarded_device():
         run = begun(ctx, args)
         yield Progress(0.02)
-        found = (yield from sure_mask(ctx, run)) if ctx.mask is None else drawn_mask(ctx.mask, run)
-        if args.levels == 0 or not found.cells.any():
+        found = yield from find(ctx, run)
+        if args.levels == 0 or not found.pixels.any():
             return EditResult(ctx.image, np.zeros_like(found.pixels), facts=found.facts)
         xs = yield from trajectory(run)
         return (yield from redrawn(ctx, run, xs, found))
@@ -149,37 +148,41 @@ def masked_decode(D: Denoiser, z0: Tensor, xs: Tensor, sigmas: Tensor, mask: Ten
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One edit's model and inputs. z0: (1, 4, h, w), the latent of `fitted.rgb`. sigmas: descending, N + 1 and all."""
+    """One edit's weights and inputs."""
 
     args: Args
-    model: LatentDiffusion
-    cache: Cache
+    picture: Shown
     network: Network
-    fitted: Fitted
-    z0: Tensor
+    cache: Cache
     query: Condition
     reference: Condition
     nothing: Condition
 
-    def key(self, kind: str, **what: Any) -> Json:
-        """The cache's key of what is made from this latent."""
-        return caches.key(f"diffedit {kind}", self.model, latent=self._name, steps=self.args.steps, **what)
-
-    @cached_property
-    def _name(self) -> str:
-        return caches.hashed({"z": self.z0})
+    @property
+    def z0(self) -> Tensor:
+        """The picture's latent, (1, 4, h, w)."""
+        return self.picture.z0
 
     @cached_property
     def sigmas(self) -> Tensor:
         """The whole grid, (N + 1,), descending."""
         from tools.diffusion.schedules import ddim_sigmas
 
-        return ddim_sigmas(self.model.schedule, self.args.steps)
+        return ddim_sigmas(self.picture.model.schedule, self.args.steps)
+
+    def key(self, kind: str, **what: Any) -> Json:
+        """Under which what is made of this latent is kept."""
+        named = {"latent": self._hashed, "steps": self.args.steps}
+        return caches.key(f"diffedit {kind}", self.picture.model, **named, **what)
+
+    @cached_property
+    def _hashed(self) -> str:
+        return caches.hashed({"z0": self.z0})
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A mask: `cells` bool (h, w) of the latent, `pixels` uint8 (H, W) of the photo; facts about it."""
+    """A mask: `cells`, bool (h, w) of the latent, and `pixels`, uint8 (H, W) of the photo."""
 
     cells: Tensor
     pixels: Pixels
@@ -187,43 +190,27 @@ class Found:
 
 
 def begun(ctx: EditContext, args: Args) -> Run:
-    """Weights, texts and latent. BadWeights for a network that does not draw from text alone."""
+    """Weights, texts and latent. BadWeights for a network that needs more than text; BadArguments for long texts."""
     from tools.diffusion import kept
     from tools.diffusion.denoiser import Condition, Network
     from tools.diffusion.model import needs
+    from tools.diffusion.shown import halvings, shown
 
     shelf = ctx.weights()
     model, cache = shelf.diffusion("text-to-image"), shelf.cache
     needs(model, 4, "diffedit")
     texts = kept.texts(cache, model, (args.query, args.reference, ""))
-    fitted = photos.fit(ctx.image, model.side, model.factor)
-    z0 = latent_given(ctx, fitted, model)
-    if z0 is None:
-        z0 = kept.latent(cache, model, fitted.rgb)
-    return Run(args, model, cache, Network(model), fitted, z0, *(Condition(text) for text in texts))
+    picture = shown(ctx, model, halvings(model))
+    return Run(args, picture, Network(model), cache, *(Condition(text) for text in texts))
 
 
-def latent_given(ctx: EditContext, fitted: Fitted, model: LatentDiffusion) -> Tensor | None:
-    """What the picture was decoded from, where that is known and lies as the model will see the picture."""
-    cells = tuple(side // model.factor for side in fitted.rgb.shape[:2])
-    if ctx.latent is None or ctx.latent.shape[-2:] != cells:
-        return None
-    return ctx.latent.to(model.device)
+def find(ctx: EditContext, run: Run) -> Generator[Progress, None, Found]:
+    """The person's own mask, or else the one that the texts make.
 
-
-def drawn_mask(mask: Pixels, run: Run) -> Found:
-    """The person's own mask: every cell that it touches."""
-    import torch
-
-    height, width = run.z0.shape[-2:]
-    f = run.model.factor
-    touched = photos.fit_mask(np.where(mask > 0, 255, 0).astype(np.uint8), run.fitted) > 0
-    cells = touched.reshape(height, f, width, f).any((1, 3))
-    return Found(torch.from_numpy(cells).to(run.z0.device), mask, {})
-
-
-def sure_mask(ctx: EditContext, run: Run) -> Generator[Progress, None, Found]:
-    """The mask that the texts make; Unsure, with a picture of it, where it needs a look and nobody has had one."""
+    Unsure, with a picture of it, where that needs a look and nobody has had one.
+    """
+    if ctx.mask is not None:
+        return Found(run.picture.cells(ctx.mask), ctx.mask, {})
     args = run.args
     maps = yield from differences(run)
     cells = mask_of(maps, args.clamp, args.threshold, args.dilate)
@@ -249,10 +236,10 @@ def doubt(image: Picture, found: Found, confidence: float, args: Args) -> Unsure
 
 def at_photo(cells: Tensor, run: Run) -> Pixels:
     """bool (h, w) as uint8 (H, W) of the photo: 0 outside, rising to 255 within a few pixels of each edge."""
-    f = run.model.factor
+    f = run.picture.model.factor
     mask = np.kron(cells.cpu().numpy(), np.ones((f, f), np.uint8)) * np.uint8(255)
     soft = np.minimum(mask, cv2.blur(mask, (5, 5), borderType=cv2.BORDER_REPLICATE))
-    return photos.fit_back(soft, run.fitted)
+    return photos.fit_back(soft, run.picture.fitted)
 
 
 def differences(run: Run) -> Generator[Progress, None, Tensor]:
@@ -292,7 +279,9 @@ def trajectory(run: Run) -> Generator[Progress, None, Tensor]:
     if found is None:
         up = run.sigmas[-args.levels - 1 :].flip(0)
         inversion = invert if args.invert == "first_order" else invert_exact
-        xs = yield from told(inversion(mixed(run.network, [(1.0, run.nothing)]), run.z0, up), run.model, 0.15, 0.4)
+        xs = yield from told(
+            inversion(mixed(run.network, [(1.0, run.nothing)]), run.z0, up), run.picture.model, 0.15, 0.4
+        )
         found = {"xs": xs}
         run.cache.put(key, found)
     return found["xs"].to(run.z0)
@@ -304,12 +293,12 @@ def redrawn(ctx: EditContext, run: Run, xs: Tensor, found: Found) -> Edit:
     from tools.diffusion.guidance import classifier_free
     from tools.diffusion.steps import told
 
-    down = run.sigmas[-len(xs) :]
+    model, fitted = run.picture.model, run.picture.fitted
     D = classifier_free(run.network, run.query, run.nothing, run.args.guidance)
-    z = yield from told(masked_decode(D, run.z0, xs, down, found.cells), run.model, 0.4, 0.95)
-    edited = latents.decode(run.model, z)
-    yield Progress(0.97)
-    larger = max(run.fitted.of) > max(run.fitted.inside)
-    seen = kept.reconstruction(run.cache, run.model, run.z0) if larger else None
-    image = yield from photos.restore(ctx.image, run.fitted, edited, seen, found.pixels)
+    decoding = masked_decode(D, run.z0, xs, run.sigmas[-len(xs) :], found.cells)
+    z = yield from told(decoding, model, 0.4, 0.95)
+    edited = latents.decode(model, z)
+    yield Progress(photos.DRAWN)
+    seen = kept.reconstruction(run.cache, model, run.z0) if max(fitted.of) > max(fitted.inside) else None
+    image = yield from photos.restore(ctx.image, fitted, edited, seen, found.pixels)
     return EditResult(image, found.pixels if ctx.mask is None else None, facts=found.facts, latent=z)
