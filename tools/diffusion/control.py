@@ -16,7 +16,9 @@ from diffusers import ControlNetModel
 from torch import Tensor, nn
 
 from sessions.values import Pixels
+from tools.diffusion.denoiser import Steering
 from tools.diffusion.model import part
+from tools.diffusion.unet import Residuals
 
 LOW, HIGH = 30, 70
 """Canny's thresholds at 512 pixels, as BLIP-Diffusion's authors use them."""
@@ -43,29 +45,14 @@ class Control:
         out: Tensor = self.hint(plane.expand(1, 3, -1, -1))
         return out
 
+    def steered(self, embedding: Tensor) -> Steering:
+        """What a `Network` is to be steered by, along edges as they are `embedded`."""
 
-class Controlled:
-    """A U-Net together with a ControlNet and what it is to keep to; called as the U-Net alone is."""
+        def steering(z: Tensor, t: Tensor, text: Tensor) -> Residuals:
+            down, mid = self.net(z, t, text, embedding, return_dict=False)
+            return down, mid
 
-    def __init__(self, unet: Any, control: Control, embedding: Tensor) -> None:
-        self.unet = unet
-        self._net = control.net
-        self._embedding = embedding
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.unet, name)
-
-    def __call__(self, x: Tensor, t: Tensor, text: Tensor, *, return_dict: bool = False) -> tuple[Tensor]:
-        down, mid = self._net(x, t, text, self._embedding, return_dict=False)
-        out: tuple[Tensor] = self.unet(
-            x,
-            t,
-            text,
-            down_block_additional_residuals=down,
-            mid_block_additional_residual=mid,
-            return_dict=return_dict,
-        )
-        return out
+        return steering
 
 
 def edges(rgb: Pixels) -> Pixels:

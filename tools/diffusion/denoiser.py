@@ -34,15 +34,15 @@ def same(one: Condition, other: Condition) -> bool:
     return one is other or (_equal(one.text, other.text) and _equal(one.channels, other.channels))
 
 
-Control = Callable[[Tensor, Tensor, Tensor], Residuals]
-"""control(z, t, text) → what a ControlNet adds; of (n, channels, h, w), 0-dim and (n, 77, C)."""
+Steering = Callable[[Tensor, Tensor, Tensor], Residuals]
+"""steering(z, t, text) → what a ControlNet adds; of (n, channels, h, w), 0-dim and (n, 77, C)."""
 
 
 class Network:
     """A model's U-Net for one run, with the attention of that run (None: plain) and perhaps a ControlNet."""
 
     def __init__(
-        self, model: LatentDiffusion, attention: Attention | None = None, control: Control | None = None
+        self, model: LatentDiffusion, attention: Attention | None = None, control: Steering | None = None
     ) -> None:
         self.model = model
         self.attention = attention or Attention()

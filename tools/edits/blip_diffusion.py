@@ -19,14 +19,14 @@ import numpy as np
 from pydantic import Field, StringConstraints
 
 from sessions.errors import BadArguments
-from sessions.values import Geometry, Picture, Pixels
+from sessions.values import Geometry, Json, Picture, Pixels
 from tools import caches, photos
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tools.diffusion.denoiser import Condition
+    from tools.diffusion.denoiser import Condition, Steering
     from tools.diffusion.model import LatentDiffusion
     from tools.diffusion.replacing import Replacing
     from tools.diffusion.shown import Shown
@@ -84,7 +84,7 @@ class Run:
 
         return Condition(context(self.model, text, subject, repeats))
 
-    def key(self, kind: str, source: str) -> caches.Json:
+    def key(self, kind: str, source: str) -> Json:
         """The cache's key of what is made of this picture under a text."""
         named = caches.hashed({"z": self.picture.z0})
         return caches.key(f"blip_diffusion {kind}", self.model, latent=named, source=source, steps=self.args.steps)
@@ -119,25 +119,25 @@ def drawn_anew(ctx: EditContext, run: Run) -> Edit:
     from tools.subjects import REPEATS, phrase
 
     args, z0, fitted = run.args, run.picture.z0, run.picture.fitted
-    model = run.model if args.structure == "free" else along_edges(run)
+    model = run.model
+    network = Network(model, control=None if args.structure == "free" else along_edges(run))
     cond = run.said(phrase(args.category, args.prompt), run.subject, REPEATS)
-    D = classifier_free(Network(model), cond, run.said(args.negative), args.guidance)
+    D = classifier_free(network, cond, run.said(args.negative), args.guidance)
     sigmas = ddim_sigmas(model.schedule, args.steps)
     noise = latents.noise(tuple(z0.shape), latents.generator(ctx.seed), z0)
-    x = yield from told(plms(D, latents.unsettled(noise, sigmas[0]), sigmas), model, 0.05, 0.95)
+    x = yield from told(plms(D, latents.unsettled(noise, sigmas[0]), sigmas), run.model, 0.05, 0.95)
     z = latents.settled(x, sigmas[-1])
-    image = Picture(photos.cut(latents.decode(model, z), fitted))
-    facts = {"weights": model.name, "steps": args.steps}
+    image = Picture(photos.cut(latents.decode(run.model, z), fitted))
+    facts = {"weights": run.model.name, "steps": args.steps}
     return EditResult(image, geometry=scaled(fitted.of, image.size), facts=facts, latent=z)
 
 
-def along_edges(run: Run) -> LatentDiffusion:
-    """The model, steered by a ControlNet along the edges of the base. MissingWeights where there is none."""
-    from tools.diffusion.control import Control, Controlled, edges, load
+def along_edges(run: Run) -> Steering:
+    """A ControlNet that steers along the edges of the base. MissingWeights where there is none."""
+    from tools.diffusion.control import Control, edges, load
 
     control: Control = run.shelf.part(CONTROL, "control", lambda folder, device: load(folder, device, run.model.dtype))
-    embedding = control.embedded(edges(run.picture.fitted.rgb))
-    return replace(run.model, unet=Controlled(run.model.unet, control, embedding))
+    return control.steered(control.embedded(edges(run.picture.fitted.rgb)))
 
 
 def scaled(before: tuple[int, int], after: tuple[int, int]) -> Geometry:
