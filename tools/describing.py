@@ -61,7 +61,7 @@ def describe(model: BaseChatModel, grid: Pixels) -> tuple[str, ...]:
 
 def captions(reply: str) -> tuple[str, ...]:
     """The captions of a reply: between commas or on lines, without numbers and quotes; longer ones are left out."""
-    said = (re.sub(r"^\W*(\d+\W+)?|\W+$", "", part) for part in re.split(r"[,;\n]", reply))
+    said = (re.sub(r"^\W*(\d+[.):]\W*)?|\W+$", "", part) for part in re.split(r"[,;\n]", reply))
     short = (" ".join(words) for one in said if 0 < len(words := one.split()) <= WORDS)
     return tuple(dict.fromkeys(short))[:CANDIDATES]
 
