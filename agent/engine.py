@@ -129,11 +129,9 @@ class Engine:
 
 
 def _give_up(store: Store, turn: Turn) -> None:
-    """A step that kills every engine, most likely because the system ran out of memory."""
-    error = ToolFailed(
-        f"The engine ended {DEATHS} times in the middle of this step, perhaps for want of memory.",
-        "Try a smaller photo.",
-    )
+    """A step that no engine survives, most likely because the system runs out of memory."""
+    tries = f"{DEATHS} tries at this step ended before it did, perhaps for want of memory."
+    error = ToolFailed(tries, "Try a smaller photo.")
     turns.finish(store, turn, "failed", {"error": failure(error), "reply": str(error)}, str(error))
 
 
