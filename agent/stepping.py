@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from agent import telling
+from agent import repeats, telling
 from agent.events import Working
 from agent.plan import PlanStep
 from agent.turns import arguments_of, region_of
@@ -113,7 +113,19 @@ def _ground(index: int, job: Job, region: Region | None) -> Generator[Working, N
 def _run(
     index: int, job: Job, tool: Tool, context: EditContext, args: Json
 ) -> Generator[Working, None, EditResult | None]:
-    """The tool at work, and what it comes to."""
+    """What the tool comes to; with weights, what it came to before if this very step has been worked already."""
+    again = bool(tool.weights) and context.shelf is not None
+    edit = repeats.found(tool, args, context) if again else None
+    if edit is None:
+        edit = yield from _at_work(index, job, tool, context, args)
+        if again and isinstance(edit, EditResult):
+            repeats.keep(tool, args, context, edit)
+    return edit
+
+
+def _at_work(
+    index: int, job: Job, tool: Tool, context: EditContext, args: Json
+) -> Generator[Working, None, EditResult | None]:
     with closing(tool.run(context, tool.args.model_validate(args))) as running:
         try:
             while True:
@@ -140,9 +152,9 @@ def made_with(tool: Tool, home: Path) -> Json:
         return {"device": "cpu", "weights": []}
     from tools import devices
 
-    taken = [next((one for one in shelf.entries() if one.role == role), None) for role in tool.weights]
-    weights = [{"role": one.role, "name": one.name, "digest": one.digest} for one in taken if one is not None]
-    dtype = devices.precision(shelf.device, max((one.bytes for one in taken if one is not None), default=0))
+    taken = [one for role in tool.weights for one in shelf.taken(role)]
+    weights = [{"role": one.role, "name": one.name, "digest": one.digest} for one in taken]
+    dtype = devices.precision(shelf.device, max((one.bytes for one in taken), default=0))
     return {"device": str(shelf.device), "dtype": str(dtype).removeprefix("torch."), "weights": weights}
 
 

@@ -1,0 +1,88 @@
+"""What a step with weights came to, so that the very same step is not worked twice: in a replay, a merge, a redo.
+
+The same is: the tool and its version, arguments, seed, pixels, mask, other pictures, latent, and every weight on the
+shelf. Decides nothing and knows no session; steps without weights are faster done than looked up.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sessions.identity import bytes_hash
+from sessions.values import Json, LearntSubject, Picture, Pixels
+from tools import devices
+from tools.base import EditContext, EditResult, Tool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def found(tool: Tool, args: Json, ctx: EditContext) -> EditResult | None:
+    """What the same step came to before, if that is still there. MissingWeights where nothing can run networks.
+
+    What was done without a question answers a step that is confirmed, and never the other way round.
+    """
+    devices.require_torch()
+    for confirmed in {False, ctx.confirmed}:
+        kept = ctx.weights().cache.get(_key(tool, args, replace(ctx, confirmed=confirmed)))
+        if kept is not None:
+            return _opened(kept)
+    return None
+
+
+def keep(tool: Tool, args: Json, ctx: EditContext, edit: EditResult) -> None:
+    """Keep what a step came to."""
+    import torch
+
+    told = json.dumps({"geometry": edit.geometry, "facts": edit.facts}).encode()
+    tensors = {"told": torch.tensor(list(told), dtype=torch.uint8), "image": _tensor(edit.image.pixels)}
+    if edit.mask is not None:
+        tensors["mask"] = _tensor(edit.mask)
+    if edit.latent is not None:
+        tensors["latent"] = edit.latent
+    ctx.weights().cache.put(_key(tool, args, ctx), tensors)
+
+
+def _opened(kept: dict[str, Tensor]) -> EditResult:
+    told = json.loads(kept["told"].numpy().tobytes())
+    mask = kept["mask"].numpy() if "mask" in kept else None
+    facts = told["facts"] | {"repeated": True}
+    return EditResult(Picture(kept["image"].numpy()), mask, tuple(told["geometry"]), facts, kept.get("latent"))
+
+
+def _key(tool: Tool, args: Json, ctx: EditContext) -> Json:
+    from tools import caches
+
+    shelf = ctx.weights()
+    return {
+        "kind": "result",
+        "numerics": caches.NUMERICS,
+        "tool": [tool.name, tool.version],
+        "args": args,
+        "seed": ctx.seed,
+        "confirmed": ctx.confirmed,
+        "image": caches.content(ctx.image),
+        "mask": None if ctx.mask is None else caches.content(Picture(ctx.mask)),
+        "subjects": [_subject(picture) for picture in ctx.subjects],
+        "latent": None if ctx.latent is None else caches.hashed({"z": ctx.latent}),
+        "weights": sorted(entry.digest for entry in shelf.entries()),
+        "device": [str(shelf.device), str(shelf.dtype)],
+    }
+
+
+def _subject(picture: Picture) -> list[str]:
+    """A picture's pixels, and what was learnt from it."""
+    from tools import caches
+
+    learnt = [bytes_hash(picture.learnt)] if isinstance(picture, LearntSubject) else []
+    return [caches.content(picture), *learnt]
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    import torch
+
+    return torch.from_numpy(np.array(pixels))
