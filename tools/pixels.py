@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from sessions.values import Picture, Pixels
 
@@ -95,7 +95,7 @@ def parse_color(value: Any) -> str:
     return "#" + ("".join(d * 2 for d in digits) if len(digits) == 3 else digits)
 
 
-Color = Annotated[str, BeforeValidator(parse_color)]
+Color = Annotated[str, Field(pattern="^#([0-9A-Fa-f]{3}){1,2}$"), BeforeValidator(parse_color)]
 """A tool argument that is a colour, `#rrggbb`."""
 
 

@@ -6,8 +6,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from skimage import data
 
-from sessions.errors import BadArguments, BadWeights, MissingWeights, NotFinite, OutOfMemory
+from sessions.errors import BadArguments, BadWeights, EditError, MissingWeights, NotFinite, OutOfMemory
 from sessions.values import Picture
 from tests.tools.darkroom.tones import noise
 from tools.base import EditContext, drain
@@ -26,23 +27,21 @@ class OneModel:
     """A shelf on which one model lies."""
 
     def __init__(self, shelf, model):
-        self.cache, self.model = shelf.cache, model
+        self.cache, self.model, self.shelf, self.seen = shelf.cache, model, shelf, None
 
     def diffusion(self, role):
         assert role == ROLE
         return self.model
 
     def entry(self, role):
-        return self.shelf.entry(role)
+        return self.seen or self.shelf.entry(role)
 
 
 @pytest.fixture
 def broken(tiny_shelf):
     """A shelf with a copy of the model whose U-Net may be spoilt."""
     model = tiny_shelf.diffusion(ROLE)
-    made = OneModel(tiny_shelf, dataclasses.replace(model, unet=copy.deepcopy(model.unet), digest="spoilt"))
-    made.shelf = tiny_shelf
-    return made
+    return OneModel(tiny_shelf, dataclasses.replace(model, unet=copy.deepcopy(model.unet), digest="spoilt"))
 
 
 def test_same_seed_same_picture_other_seed_other_picture(tiny_shelf):
@@ -81,6 +80,15 @@ def test_every_shape(tiny_shelf, size, channels):
     assert result.latent.dtype == torch.float32 and result.latent.isfinite().all()
 
 
+def test_weights_of_the_small_world_refuse_photos_but_not_what_they_have_drawn(tiny_shelf):
+    small = OneModel(tiny_shelf, tiny_shelf.diffusion(ROLE))
+    small.seen = tiny_shelf.entry(ROLE).model_copy(update={"world": "toybox"})
+    photo = data.astronaut()[100:164, 200:264]
+    with pytest.raises(EditError, match="toybox"):
+        edited(small, photo)
+    assert edited(small, photo, latent=torch.zeros(1, 4, 8, 8)).image.size == (64, 64)
+
+
 def test_a_text_of_more_than_77_tokens(tiny_shelf):
     with pytest.raises(BadArguments, match="tokens"):
         edited(tiny_shelf, noise(64, 64), Args(instruction="a cat " * 60))
@@ -88,7 +96,6 @@ def test_a_text_of_more_than_77_tokens(tiny_shelf):
 
 def test_a_network_of_another_kind(tiny_shelf):
     wrong = OneModel(tiny_shelf, tiny_shelf.diffusion("text-to-image"))
-    wrong.shelf = tiny_shelf
     with pytest.raises(BadWeights, match="8"):
         edited(wrong, noise(64, 64))
 
@@ -161,7 +168,7 @@ def test_the_condition_is_the_mode_and_not_scaled(tiny_shelf):
     drain(instruct_pix2pix.run(ctx, Args(instruction="red", steps=1)))
     hook.remove()
     assert torch.allclose(seen[0], latents.encode_unscaled(model, ctx.image.rgb)[0], atol=1e-6)
-    assert torch.allclose(shown(ctx, model, halvings(model)).z0, latents.encode(model, ctx.image.rgb))
+    assert torch.allclose(shown(ctx, ROLE, model, halvings(model)).z0, latents.encode(model, ctx.image.rgb))
 
 
 def test_facts_say_what_it_cost(tiny_shelf):

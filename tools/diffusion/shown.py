@@ -1,6 +1,7 @@
 """What a latent model is shown of a step's picture: its pixels as they fit, its latent, a mask as cells of that.
 
-Goes on from the latent that the picture was decoded from, where the step before has left one. Edits nothing.
+Goes on from the latent that the picture was decoded from, where the step before has left one; any other picture must be
+of the world that the weights have seen. Edits nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from sessions.values import Pixels
 from tools import photos
 from tools.base import EditContext
-from tools.diffusion import kept
+from tools.diffusion import kept, world
 from tools.diffusion.model import LatentDiffusion
 from tools.photos import Fitted
 
@@ -39,13 +40,16 @@ class Shown:
         return z if mask is None else z.where(self.cells(mask), self.z0)
 
 
-def shown(ctx: EditContext, model: LatentDiffusion, multiple: int) -> Shown:
+def shown(ctx: EditContext, role: str, model: LatentDiffusion, multiple: int) -> Shown:
     """The step's picture, sides multiples of `multiple`, encoded, or the latent that it came from if that fits."""
+    shelf = ctx.weights()
     fitted = photos.fit(ctx.image, model.side, multiple)
     cells = tuple(side // model.factor for side in fitted.rgb.shape[:2])
     if ctx.latent is not None and ctx.latent.shape[-2:] == cells:
         return Shown(model, fitted, ctx.latent.to(model.device))
-    return Shown(model, fitted, kept.latent(ctx.weights().cache, model, fitted.rgb))
+    if shelf.entry(role).world == "toybox":
+        world.require(fitted.rgb)
+    return Shown(model, fitted, kept.latent(shelf.cache, model, fitted.rgb))
 
 
 def halvings(model: LatentDiffusion) -> int:

@@ -102,7 +102,7 @@ def begun(ctx: EditContext, args: Args) -> Run:
     model = shelf.diffusion(subjects.ROLE)
     needs(model, 4, "blip_diffusion")
     model, vectors = subjects.known(shelf, model, ctx.subjects, args.category)
-    return Run(args, shelf, model, shown(ctx, model, halvings(model)), vectors)
+    return Run(args, shelf, model, shown(ctx, subjects.ROLE, model, halvings(model)), vectors)
 
 
 # Drawn anew

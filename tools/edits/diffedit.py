@@ -200,7 +200,7 @@ def begun(ctx: EditContext, args: Args) -> Run:
     model, cache = shelf.diffusion("text-to-image"), shelf.cache
     needs(model, 4, "diffedit")
     texts = kept.texts(cache, model, (args.query, args.reference, ""))
-    picture = shown(ctx, model, halvings(model))
+    picture = shown(ctx, "text-to-image", model, halvings(model))
     return Run(args, picture, Network(model), cache, *(Condition(text) for text in texts))
 
 

@@ -97,9 +97,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
 
     check_index(folder)
     try:
-        pipeline = DiffusionPipeline.from_pretrained(
-            folder, torch_dtype=dtype, local_files_only=True, use_safetensors=True
-        )
+        pipeline = DiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         raise BadWeights(f"The pipeline in {folder} cannot be loaded: {error}") from error
     if missing := [name for name in ("prompt", "image") if name not in parameters(pipeline)]:

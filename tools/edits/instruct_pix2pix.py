@@ -67,7 +67,7 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     needs(model, 8, "instruct_pix2pix")
     yield Progress(0.0)
     c_T, null = kept.texts(cache, model, (args.instruction, ""))
-    picture = shown(ctx, model, halvings(model))
+    picture = shown(ctx, ROLE, model, halvings(model))
     yield Progress(0.02)
     z0, random = picture.z0, latents.generator(ctx.seed)
     given = Given(c_T, null, z0[0] / float(model.vae.config.scaling_factor), args.text_guidance, args.image_guidance)
