@@ -21,7 +21,8 @@ SMALL = 20_000
 
 
 class Hub:
-    """`root` / OWNER / NAME are the repositories. `stop_after`: bytes of a large file after which an answer breaks off."""
+    """`root` / OWNER / NAME are the repositories. `stop_after`: bytes of a file
+    after which an answer breaks off; one that goes on from there breaks off at once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -81,33 +82,37 @@ class _Answers(BaseHTTPRequestHandler):
             self._api(path.removeprefix("/api/models/"))
         else:
             name, _, rest = path.strip("/").partition("/resolve/")
-            self._file(name, rest.partition("/")[2])
+            commit, _, file = rest.partition("/")
+            self._file(name, commit, file)
 
     def _api(self, path: str) -> None:
-        owner, name, kind, *_ = path.split("/") + [""]
+        owner, name, kind, *_ = (*path.split("/"), "")
         repository = f"{owner}/{name}"
         if not (self.hub.root / repository).is_dir():
             self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif kind == "tree":
             self._send(200, json.dumps(self.hub.listed(repository)).encode())
         else:
-            told = {"id": repository, "sha": self.hub.commit(repository), "siblings": self.hub.listed(repository)}
+            revision = path.rpartition("/revision/")[2]
+            commit = revision if len(revision) == 40 else self.hub.commit(repository)
+            told = {"id": repository, "sha": commit, "siblings": self.hub.listed(repository)}
             self._send(200, json.dumps(told).encode())
 
-    def _file(self, repository: str, path: str) -> None:
+    def _file(self, repository: str, commit: str, path: str) -> None:
         file = self.hub.files(repository).get(path)
         if file is None:
             self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
             return
         data = file.read_bytes()
         etag = _sha256(data) if len(data) > SMALL else _git(data)
-        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": self.hub.commit(repository), "Accept-Ranges": "bytes"}
+        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
         if begin:
             headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
-        self._send(206 if begin else 200, data[begin:], headers)
+        stop = self.hub.stop_after if len(data) > SMALL and self.command == "GET" else 0
+        self._send(206 if begin else 200, data[begin:], headers, 1 if begin and stop else stop)
 
-    def _send(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
+    def _send(self, status: int, data: bytes, headers: dict[str, str] | None = None, stop: int = 0) -> None:
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -115,12 +120,8 @@ class _Answers(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        stop = self.hub.stop_after
-        if stop and len(data) > max(stop, SMALL):
-            self.wfile.write(data[:stop])
-            self.close_connection = True
-            return
-        self.wfile.write(data)
+        self.wfile.write(data[: stop or None])
+        self.close_connection = 0 < stop < len(data)
 
 
 def _sha256(data: bytes) -> str:

@@ -6,6 +6,7 @@ failures are a sentence with the next command. Runs when a person asks for it, n
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,10 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sessions.errors import BadWeights, MissingWeights, StorageFull
-from tools import adding, devices
+from tools import adding, devices, weights
 from tools.packs import Extra, Source
 from tools.shelf import Shelf
-from tools.weights import Entry, File
+from tools.weights import SUFFIX, Entry, File
 
 SPARE = 1_000_000_000
 """Bytes of the disk that a pull leaves free."""
@@ -59,24 +60,36 @@ def listing(source: Source) -> Listing:
 
 
 def _asked(source: Source) -> tuple[str, dict[str, Remote]]:
-    """The commit and all files of a repository. A pinned commit that is in the cache whole needs no network."""
-    from huggingface_hub import HfApi, snapshot_download
+    """The commit and all files of a repository; what its cache has, where the network is switched off."""
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     try:
         info = HfApi().model_info(source.repository, revision=source.revision or None, files_metadata=True)
     except OfflineModeIsEnabled:
-        folder = Path(snapshot_download(source.repository, revision=source.revision or None, local_files_only=True))
-        names = [path for path in folder.glob("**/*") if path.is_file()]
-        return folder.name, {str(path.relative_to(folder)): _lying(path, folder) for path in names}
+        folder = _kept(source)
+        found = [path.relative_to(folder) for path in folder.glob("**/*") if path.is_file()]
+        if not any(path.suffix == SUFFIX for path in found):
+            raise
+        return folder.name, {str(path): Remote(str(path), (folder / path).stat().st_size, "") for path in found}
     listed = [
         Remote(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else "") for file in info.siblings or ()
     ]
     return info.sha or "", {file.name: file for file in listed}
 
 
-def _lying(path: Path, folder: Path) -> Remote:
-    return Remote(str(path.relative_to(folder)), path.stat().st_size, "")
+def _kept(source: Source) -> Path:
+    """Where huggingface_hub keeps this revision on this machine, whether it has it or not."""
+    storage = _storage(source)
+    named = storage / "refs" / (source.revision or "main")
+    return storage / "snapshots" / (named.read_text(encoding="utf-8") if named.is_file() else source.revision)
+
+
+def _storage(source: Source) -> Path:
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(HF_HUB_CACHE) / repo_folder_name(repo_id=source.repository, repo_type="model")
 
 
 def _cached(source: Source, commit: str, file: Remote) -> bool:
@@ -124,8 +137,32 @@ def _room(listed: Listing) -> None:
 def _fetched(listed: Listing) -> Path:
     from huggingface_hub import snapshot_download
 
+    for file in listed.files.values():
+        if file.sha256:
+            _resumed(listed, file)
     names = [file.name for file in listed.files.values()]
     return Path(snapshot_download(listed.source.repository, revision=listed.commit, allow_patterns=names))
+
+
+def _resumed(listed: Listing, file: Remote) -> None:
+    """A large file into huggingface_hub's cache, from where an earlier pull stopped; by itself it begins anew."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    blob = _storage(listed.source) / "blobs" / file.sha256
+    if blob.exists():
+        return
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    part = blob.with_name(f"{file.sha256}.part")
+    part.touch()
+    with part.open("r+b") as arriving:
+        there = arriving.seek(0, os.SEEK_END)
+        url = hf_hub_url(listed.source.repository, file.name, revision=listed.commit)
+        http_get(url, arriving, resume_size=there, headers=build_hf_headers(), expected_size=file.bytes)
+    if weights.sha256(part) != file.sha256:
+        raise _damaged(part)
+    part.replace(blob)
 
 
 def _extra(extra: Extra) -> File:

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
-from sessions.errors import MissingWeights
+from sessions.errors import BadWeights, MissingWeights
 from tools import devices, weights
 from tools.residency import Residents
 from tools.weights import Entry
@@ -33,6 +33,8 @@ NETWORKS = ("unet", "vae", "text_encoder")
 ORDER = ("own", "sd15", "starter")
 """Whose weights come first where several are there for a role."""
 STARTER = Path(__file__).parent / "packs/starter/register.json"
+HUB = "hub:"
+"""What the role of a repository of the Hub begins with; alone, whichever is there."""
 CACHE_LIMIT = 4_000_000_000
 """Bytes on disk for what was computed and may be needed again."""
 SHARE = 0.8
@@ -88,10 +90,17 @@ class Shelf:
 
         MissingWeights, with the command that gets them, where there are none; BadWeights where a file has changed.
         """
-        for entry in self.entries():
-            if entry.role == role:
-                return self.checked(entry)
+        for entry in self.taken(role):
+            return self.checked(entry)
         raise missing(role)
+
+    def taken(self, role: str) -> tuple[Entry, ...]:
+        """What a tool that names a role may take: its best weights; of the role "hub:" those of each repository."""
+        best: dict[str, Entry] = {}
+        for entry in self.entries():
+            if entry.role == role or (role == HUB and entry.role.startswith(HUB)):
+                best.setdefault(entry.role, entry)
+        return tuple(best.values())
 
     def checked(self, entry: Entry, *, anew: bool = False) -> Entry:
         """An entry whose files are those that were registered. `anew`: hashed again, whatever they look like."""
@@ -99,12 +108,22 @@ class Shelf:
             self._seen.check(name, file, anew=anew)
         return weights.laid_out(entry, self.folder / "laid_out" / entry.digest[:16])
 
+    def lies_there(self) -> None:
+        """MissingWeights or BadWeights where a registered file is gone or has another size; reads none of them."""
+        for entry in self.entries():
+            for name, file in entry.files.items():
+                if not (path := Path(file.source)).is_file():
+                    raise MissingWeights(f"The weight file {path} is gone.", "pentimento models doctor")
+                if path.stat().st_size != file.bytes:
+                    raise BadWeights(
+                        f"{name} is not the file that was registered ({path}).", "pentimento models doctor"
+                    )
+
     def require(self, roles: Sequence[str]) -> None:
         """MissingWeights where this installation cannot load networks, or has no weights for one of the roles."""
         devices.require_torch()
-        there = {entry.role for entry in self.entries()}
         for role in roles:
-            if role not in there:
+            if not self.taken(role):
                 raise missing(role)
 
     @property
@@ -163,6 +182,8 @@ class Shelf:
 
 def missing(role: str) -> MissingWeights:
     """The error for a role without weights, which says how to get them."""
-    if role.startswith("hub:"):
+    if role == HUB:
+        return MissingWeights("No editor of the Hub is on this machine.", "pentimento models pull hub:OWNER/NAME")
+    if role.startswith(HUB):
         return MissingWeights(f"The weights of {role[4:]} are not on this machine.", f"pentimento models pull {role}")
     return MissingWeights(f"There are no weights for {role} on this machine.", "pentimento models pull sd15")

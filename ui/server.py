@@ -29,6 +29,7 @@ from agent.runtime import open_assistant
 from agent.settings import Settings
 from sessions.database import SCHEMA
 from sessions.errors import NotFound, PentimentoError, StorageError
+from tools import shelf
 from ui import downloads, gallery
 from ui.gallery import Gallery
 from ui.worker import Worker
@@ -144,9 +145,11 @@ async def healthy(_: Request) -> Response:
 
 
 def ready(_: Request) -> Response:
-    """The database answers and has the schema we know."""
+    """The database answers and has the schema we know; the weights that are registered lie where they should."""
     try:
-        right = desk().worker.assistant.store.database.schema() == SCHEMA
+        store = desk().worker.assistant.store
+        right = store.database.schema() == SCHEMA
+        shelf.at(store.home).lies_there()
     except PentimentoError as failure:
         return PlainTextResponse(f"{failure}\n", 503)
     return PlainTextResponse("ready\n" if right else "schema\n", 200 if right else 503)

@@ -35,8 +35,10 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-EVERYTHING = sources(*OURS, "benchmarks", "tests")
-CODE = sources(*OURS, "benchmarks")
+WORKSHOP = ("toybox", "training", "benchmarks")
+"""What may import everything, and is imported by nothing of ours."""
+EVERYTHING = sources(*OURS, *WORKSHOP, "tests")
+CODE = sources(*OURS, *WORKSHOP)
 
 
 def functions(paths: list[Path]) -> list[tuple[str, int]]:
@@ -111,6 +113,46 @@ def test_nothing_that_runs_data():
                     wrong.append(f"{name(path)}:{node.lineno} torch.load")
         wrong += [f"{name(path)} imports {i}" for i in imports(path) if i.split(".")[0] in BANNED_IMPORTS]
     assert not wrong
+
+
+OPENS_WEIGHTS = ("tools/weights.py", "tools/caches.py")
+"""Where safetensors are opened: weights, and what we have computed and written ourselves."""
+UNPICKLING = {"torch.load", "torch.jit.load", "torch.hub.load", "numpy.load", "np.load", "torch.package"}
+
+
+def loads(path: Path) -> list[str]:
+    """What in a file opens weights by another door than `tools.weights`."""
+    found = [i for i in imports(path) if i.split(".")[0] in ("safetensors", "gguf") and name(path) not in OPENS_WEIGHTS]
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            said = {k.arg: ast.unparse(k.value) for k in node.keywords}
+            plain = "Tokenizer" in called or said.get("use_safetensors") == "True"
+            local = plain and said.get("local_files_only") == "True"
+            if called in UNPICKLING or (called.endswith(("from_single_file", ".from_pretrained")) and not local):
+                found.append(called)
+    return found
+
+
+def test_weights_are_opened_in_one_place():
+    assert not {name(path): found for path in sources(*OURS) if (found := loads(path))}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from safetensors.torch import load_file",
+        "import gguf",
+        "torch.load(path, weights_only=True)",
+        "UNet.from_pretrained(folder, local_files_only=True)",
+        "CLIPTokenizer.from_pretrained(folder)",
+        "Pipeline.from_pretrained(name, use_safetensors=True)",
+    ],
+)
+def test_another_door_to_weights_is_seen(line, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    (tmp_path / "door.py").write_text(line)
+    assert loads(tmp_path / "door.py")
 
 
 def test_catch_alls_stand_only_at_borders():

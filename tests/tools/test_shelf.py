@@ -13,7 +13,7 @@ import torch
 
 from sessions.errors import BadWeights, MissingWeights, OutOfMemory
 from tests import tiny
-from tools import adding, devices, shelf, weights
+from tools import adding, devices, shelf, trying, weights
 from tools.shelf import Shelf
 from tools.weights import Entry, Seen
 
@@ -260,7 +260,7 @@ def test_the_least_recently_used_goes_first(tmp_path, copy):
 
 def test_weights_that_do_not_fit_even_alone_are_out_of_memory(tmp_path, copy):
     made = sharing(tmp_path / "home", copy, 1_000_000)
-    with pytest.raises(OutOfMemory, match="need 0.0 GB"):
+    with pytest.raises(OutOfMemory, match="These weights need"):
         made.diffusion("hub:a/a")
 
 
@@ -313,6 +313,19 @@ def test_other_parts_of_a_role_live_under_the_same_budget(tmp_path, copy):
     assert (loads[0] / "model_index.json").exists()
     made.clear()
     assert made.part("hub:a/a", "zeros", load) is not part
+
+
+@pytest.mark.parametrize("role", ["text-to-image", "blip-diffusion"])
+def test_a_check_hashes_and_loads(tiny_shelf, role):
+    trying.once(tiny_shelf, tiny_shelf.entry(role))
+
+
+def test_a_check_finds_what_only_loading_shows(empty, copy):
+    config = copy / "unet/config.json"
+    config.write_text(config.read_text().replace('"cross_attention_dim": 32', '"cross_attention_dim": 48'))
+    entry = adding.add(empty, copy, "text-to-image")
+    with pytest.raises(BadWeights, match="its config asks for"):
+        trying.once(empty, entry)
 
 
 def test_where_and_how_precisely():

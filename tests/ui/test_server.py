@@ -21,7 +21,8 @@ from sessions import history, turns
 from sessions.errors import StorageError
 from sessions.store import Store
 from tests.agent.conftest import cat, png  # noqa: F401
-from tools import regions
+from tools import regions, shelf
+from tools.weights import Entry, File
 from ui import place, server
 from ui.gallery import Cache, Gallery
 from ui.place import short
@@ -227,6 +228,15 @@ def test_health_asks_nothing_and_readiness_asks_the_database(browser, store, mon
     assert browser.get("/readyz").status_code == 503
     monkeypatch.setattr(server, "desk", lambda: 1 / 0)
     assert browser.get("/healthz").text == "ok\n"
+
+
+def test_readiness_asks_for_the_weights_that_are_registered(browser, store):
+    source = store.home / "away.safetensors"
+    files = {"unet/model.safetensors": File(source=str(source), sha256="0" * 64, bytes=4)}
+    shelf.at(store.home).add(Entry(role="text-to-image", name="away", pack="own", files=files))
+    assert browser.get("/readyz").status_code == 503
+    source.write_bytes(b"here")
+    assert browser.get("/readyz").status_code == 200
 
 
 def test_only_local_names_are_answered(browser):

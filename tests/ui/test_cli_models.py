@@ -1,0 +1,168 @@
+"""`pentimento models` as processes, against a small Hub on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import hub, terminal
+from tests.hub import Hub
+from tools import packs, pulling
+from ui.cli import main
+
+ROOT = Path(__file__).parents[2]
+BIG = 24_000_000
+LARGE = "hub:someone/large"
+
+
+def numbers(path: Path, count: int, **dtype: str) -> None:
+    """A safetensors file with one tensor of so many bytes."""
+    header = json.dumps({"x": {"dtype": "U8", "shape": [count], "data_offsets": [0, count]}}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(count))
+
+
+def repository(folder: Path, size: int = 30_000, half: bool = False) -> None:
+    """As a repository of SD 1.x is, with files beside that nobody needs."""
+    for part in ("unet", "vae", "text_encoder"):
+        stem = "model" if part == "text_encoder" else "diffusion_pytorch_model"
+        numbers(folder / part / f"{stem}{'.fp16' if half else ''}.safetensors", size if part == "unet" else 100)
+        (folder / part / "config.json").write_text(json.dumps({"part": part}))
+        (folder / part / f"{stem}.bin").write_bytes(b"\x80\x04K\x01.")
+    for name in ("tokenizer/vocab.json", "scheduler/scheduler_config.json", "model_index.json", "whole.safetensors"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps({"name": name}))
+
+
+@pytest.fixture
+def there(tmp_path) -> Iterator[Hub]:
+    repository(tmp_path / "hub/someone/large", BIG)
+    repository(tmp_path / "hub/stable-diffusion-v1-5/stable-diffusion-v1-5")
+    repository(tmp_path / "hub/stable-diffusion-v1-5/stable-diffusion-inpainting", half=True)
+    with hub.serving(tmp_path / "hub") as serving:
+        yield serving
+
+
+@pytest.fixture
+def environment(tmp_path) -> dict[str, str]:
+    settings = {"PENTIMENTO_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hf"), "OMP_NUM_THREADS": "1"}
+    return {name: value for name, value in os.environ.items() if not name.startswith("HF_")} | settings
+
+
+@pytest.fixture
+def cli(environment, there):
+    def run(*words: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        done = terminal.run(main, ["models", *words], environment | {"HF_ENDPOINT": there.address} | more, ROOT)
+        assert done.returncode == code, done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def fetched(there: Hub) -> list[str]:
+    return [
+        path.partition("/resolve/")[2].partition("/")[2]
+        for kind, path, _ in there.asked
+        if kind == "GET" and "/resolve/" in path
+    ]
+
+
+def test_what_there_is_and_what_could_be(cli):
+    done = cli("list")
+    assert "instruct-pix2pix" in done.stdout and "timbrooks/instruct-pix2pix" in done.stdout
+    assert "pentimento models pull sd15" in done.stderr
+    absent = json.loads(cli("list", "--json").stdout)["absent"]
+    assert {row["role"] for row in absent} == {source.role for source in packs.packs()["sd15"]}
+
+
+def test_a_licence_is_shown_and_nothing_is_fetched_before_it_is_accepted(cli, there):
+    refused = cli("pull", "inpainting", code=1)
+    assert "CreativeML OpenRAIL-M" in refused.stderr and "--yes" in refused.stderr
+    assert not fetched(there)
+
+
+def test_a_pull_fetches_what_the_role_needs_and_registers_it(cli, there, tmp_path):
+    done = cli("pull", "inpainting", "--yes", "--json")
+    [pulled] = json.loads(done.stdout)["pulled"]
+    assert (pulled["role"], pulled["pack"]) == ("inpainting", "sd15")
+    assert pulled["commit"] == packs.sources("inpainting")[0].revision
+    assert not [name for name in fetched(there) if name.endswith((".bin", "whole.safetensors"))]
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in fetched(there)
+    laid = tmp_path / "home/weights/laid_out"
+    assert not laid.exists() or list(laid.iterdir())
+    assert {row["role"] for row in json.loads(cli("list", "--json").stdout)["there"]} == {"inpainting"}
+    there.asked.clear()
+    cli("pull", "inpainting")  # its licence has been accepted
+    assert not fetched(there)
+
+
+def test_a_pull_that_broke_off_goes_on_where_it_stopped(cli, there):
+    there.stop_after = 15_000_000
+    broken = cli("pull", LARGE, "--yes", code=1)
+    assert "goes on from here" in broken.stderr
+    assert not json.loads(cli("list", "--json").stdout)["there"]
+    there.stop_after = 0
+    there.asked.clear()
+    cli("pull", LARGE, "--yes")
+    ranges = [
+        asked
+        for kind, path, asked in there.asked
+        if kind == "GET" and path.endswith("unet/diffusion_pytorch_model.safetensors")
+    ]
+    assert len(ranges) == 1 and int(ranges[0].removeprefix("bytes=").partition("-")[0]) >= 10_000_000
+
+
+def test_what_arrives_otherwise_than_the_pack_says_is_refused(cli, there):
+    refused = cli("pull", "text-to-image", "--yes", code=1)
+    assert "did not arrive as it is at the Hub" in refused.stderr
+    assert not json.loads(cli("list", "--json").stdout)["there"]
+
+
+def test_without_a_network_the_next_command_is_named(cli, there):
+    away = cli("pull", "inpainting", "--yes", code=1, HF_HUB_OFFLINE="1")
+    assert "not all here" in away.stderr and "pentimento models pull inpainting" in away.stderr
+    unreachable = cli("pull", "inpainting", "--yes", code=1, HF_ENDPOINT="http://127.0.0.1:9")
+    assert "pentimento models pull inpainting goes on from here" in unreachable.stderr
+
+
+def test_what_the_cache_has_whole_is_registered_without_a_network(cli, there, tmp_path):
+    cli("pull", "inpainting", "--yes")
+    done = cli("pull", "inpainting", "--yes", PENTIMENTO_HOME=str(tmp_path / "another"), HF_HUB_OFFLINE="1")
+    assert "0.0 MB to fetch" in done.stderr and done.stdout.startswith("inpainting")
+
+
+def test_errors_are_sentences(cli, there):
+    assert "nothing called 'everything'" in cli("pull", "everything", code=1).stderr
+    assert "The Hub has no someone/nothing" in cli("pull", "hub:someone/nothing", "--yes", code=1).stderr
+    (there.root / "someone/large/vae/diffusion_pytorch_model.safetensors").unlink()
+    for part in ("unet", "text_encoder"):
+        for file in (there.root / f"someone/large/{part}").glob("*.safetensors"):
+            file.unlink()
+    assert "has no safetensors" in cli("pull", LARGE, "--yes", code=1).stderr
+
+
+def test_a_disk_without_room_is_said_before_anything_is_fetched(monkeypatch):
+    listed = pulling.Listing(packs.sources("inpainting")[0], "0" * 40, {}, 10**18)
+    with pytest.raises(pulling.StorageFull, match="needs 1000000000"):
+        pulling._room(listed)
+
+
+def test_weights_of_ones_own(cli, there, tmp_path):
+    folder = there.root / "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    added = json.loads(cli("add", str(folder), "--as", "text-to-image", "--name", "mine", "--json").stdout)
+    assert (added["name"], added["pack"]) == ("mine", "own")
+    assert "mine" in cli("list").stdout
+    assert "no folder" in cli("add", str(tmp_path / "nowhere"), "--as", "text-to-image", code=1).stderr
+
+
+def test_every_pinned_revision_is_a_commit_or_named_as_one_that_is_not():
+    unpinned = {source.role for source in packs.packs()["sd15"] if not pulling.COMMIT.fullmatch(source.revision)}
+    assert unpinned == {"blip-diffusion", "blip-diffusion-controlnet"}
+    assert all(source.licence and source.terms and source.bytes > 10**9 for source in packs.packs()["sd15"])
