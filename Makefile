@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run demo check test reliability bench
+.PHONY: setup run demo check test reliability bench train
 
 setup: .venv/ready
 	@echo 'Ready. To have the command on your PATH: export PATH="$(CURDIR)/$(BIN):$$PATH"'
@@ -34,6 +34,12 @@ test: .venv/ready-test
 
 reliability: .venv/ready-test
 	$(BIN)/pytest -m reliability
+
+# make train BUDGET=60 : minutes; goes on where it stopped. OUT is where it keeps everything.
+BUDGET ?= 60
+OUT ?= build/training
+train: .venv/ready-test
+	OMP_NUM_THREADS=$$(nproc) $(BIN)/python -m training --budget $(BUDGET) --out $(OUT)
 
 bench: .venv/ready-test
 	$(BIN)/python -m benchmarks.sessions

@@ -1,6 +1,6 @@
 """What the starter pack's small networks can do in the toybox, on 200 held-out items each, with 95 % intervals.
 
-    python -m benchmarks.world [--json [PATH]] [--folder FOLDER]
+    python -m benchmarks.world [--json [PATH]] [--pack FOLDER]
 
 * InstructPix2Pix recolours one object: half the items are pairs of shape and colour that training never showed, or
   phrasings it never showed. Error inside the region (mean |Δ| after / mean |Δ| of the change: copying the input is 1),
@@ -19,6 +19,7 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tools import weights
 from tools.diffusion import latents, model, text
 from tools.diffusion.denoiser import Condition, Network
 from tools.diffusion.model import LatentDiffusion
@@ -211,18 +213,28 @@ def masks(base: LatentDiffusion) -> dict[str, Any]:
     return {name: interval(values) for name, values in ious.items()} | {"mask_iou_median": median}
 
 
-def measured(folder: Path) -> dict[str, Any]:
-    """All figures of a folder that has `base` and `instruct_pix2pix`."""
-    base, editor = (model.load(folder / name, "cpu", torch.float32) for name in ("base", "instruct_pix2pix"))
-    return recolouring(editor) | masks(base) | other_edits(editor)
+def models(pack: Path, laid_out: Path) -> dict[str, LatentDiffusion]:
+    """The networks of a pack by role."""
+    entries = [
+        weights.laid_out(entry, laid_out / entry.name) for entry in weights.read_register(pack / "register.json")
+    ]
+    return {entry.role: model.load(entry.folder, "cpu", torch.float32, entry.digest, entry.name) for entry in entries}
+
+
+def measured(pack: Path) -> dict[str, Any]:
+    """All figures of a pack."""
+    with TemporaryDirectory() as folder:
+        loaded = models(pack, Path(folder))
+    editor = loaded["instruct-pix2pix"]
+    return recolouring(editor) | masks(loaded["text-to-image"]) | other_edits(editor)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", nargs="?", const="-", help="print JSON, or write it to a file")
-    parser.add_argument("--folder", type=Path, default=STARTER)
+    parser.add_argument("--pack", type=Path, default=STARTER)
     args = parser.parse_args()
-    figures = {"items": ITEMS, "steps": STEPS, "scales": [TEXT_SCALE, IMAGE_SCALE], **measured(args.folder)}
+    figures = {"items": ITEMS, "steps": STEPS, "scales": [TEXT_SCALE, IMAGE_SCALE], **measured(args.pack)}
     written = json.dumps(figures, indent=2)
     if args.json == "-":
         print(written)

@@ -54,7 +54,7 @@ class Session:
         trainer.settle()
 
     def run(self) -> None:
-        """All recipes, then the folders that tools load."""
+        """All recipes, then the pack that tools load."""
         first = vae.recipe(device=self.device)
         self.train(first)
         coder = self.normalised(first.net)
@@ -64,10 +64,10 @@ class Session:
         pairs = data.read(self.out / "latents")
         second = base.recipe(pairs, self.tokenizer, device=self.device)
         self.train(second)
-        self.export("base", coder, second.net)
         third = instruct_pix2pix.recipe(second.net, pairs, vae.SCALE, self.tokenizer)
         self.train(third)
-        self.export("instruct_pix2pix", coder, third.net)
+        nets = {"base": second.net, "instruct_pix2pix": third.net}
+        export.pack(self.out / "pack", coder, nets, self.out / "tokenizer")
 
     def normalised(self, net: nn.Module) -> AutoencoderKL:
         """The autoencoder with latents of mean 0 and the deviation that its config says."""
@@ -75,10 +75,6 @@ class Session:
         examples, _ = vae.pictures(0, SCENES_FOR_STATISTICS)
         with torch.no_grad():
             return vae.normalised(coder, coder.encode(examples.to(self.device)).latent_dist.mode())
-
-    def export(self, name: str, coder: nn.Module, net: nn.ModuleDict) -> None:
-        """Write a folder that `tools.diffusion.model.load` reads."""
-        export.folder(self.out / "export" / name, coder, net, self.out / "tokenizer")
 
 
 def main() -> None:

@@ -1,25 +1,53 @@
-"""Trained networks as folders in diffusers' layout, in half precision: what `tools.diffusion.model.load` reads."""
+"""Trained networks as a pack: folders in diffusers' layout, in half precision, and the register that names them.
+
+What two roles share (autoencoder, tokenizer, scheduler) is stored once and named by both. `tools.weights` reads it.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from tools.weights import Entry, File, sha256, write_register
 from training.diffusion import SCHEDULER
 
+ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix"}
+"""What each recipe's network is good for."""
+SHARED = ("vae", "tokenizer", "scheduler")
 
-def folder(where: Path, vae: nn.Module, net: nn.ModuleDict, tokenizer: Path) -> None:
-    """unet, vae, text_encoder, tokenizer, scheduler; whatever stood there is replaced."""
-    shutil.rmtree(where, ignore_errors=True)
-    for name, part in {"unet": net["unet"], "vae": vae, "text_encoder": net["text_encoder"]}.items():
-        copy.deepcopy(part).to("cpu", torch.float16, memory_format=torch.contiguous_format).save_pretrained(
-            where / name
-        )
-    shutil.copytree(tokenizer, where / "tokenizer")
-    (where / "scheduler").mkdir()
-    (where / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2), encoding="utf-8")
+
+def pack(where: Path, vae: nn.Module, nets: Mapping[str, nn.ModuleDict], tokenizer: Path) -> None:
+    """Write vae, tokenizer, scheduler, and of each recipe unet and text_encoder; then register.json."""
+    saved(vae, where / "vae")
+    shutil.copytree(tokenizer, where / "tokenizer", dirs_exist_ok=True)
+    (where / "scheduler").mkdir(exist_ok=True)
+    (where / "scheduler/scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2) + "\n", encoding="utf-8")
+    for name, net in nets.items():
+        for part in ("unet", "text_encoder"):
+            saved(net[part], where / name / part)
+    write_register(where / "register.json", tuple(entry(where, name) for name in nets))
+
+
+def saved(network: nn.Module, folder: Path) -> None:
+    """config.json and weights of one network, float16."""
+    half = copy.deepcopy(network).to("cpu", torch.float16, memory_format=torch.contiguous_format)
+    half.save_pretrained(folder)
+
+
+def entry(where: Path, name: str) -> Entry:
+    """The register's line on one recipe's result: its own folders and the shared ones, as if they were one."""
+    folders = {part: where / part for part in SHARED} | {part: where / name / part for part in ("unet", "text_encoder")}
+    files = {
+        f"{part}/{path.name}": File(source=str(path.relative_to(where)), sha256=sha256(path), bytes=path.stat().st_size)
+        for part, folder in folders.items()
+        for path in sorted(folder.iterdir())
+    }
+    return Entry(
+        role=ROLES[name], name=f"toybox-{name}", pack="starter", licence="Apache-2.0", world="toybox", files=files
+    )

@@ -8,6 +8,8 @@ instructions have words that captions lack.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ from training.diffusion import v_loss
 from training.loop import Recipe, generator
 from training.tokens import ids
 
-BATCH, STEPS, UNCONDITIONAL = 32, 5000, 0.05
+BATCH, STEPS, UNCONDITIONAL = 16, 6000, 0.05
 
 
 def widened(unet: UNet2DConditionModel, channels: int = 8) -> UNet2DConditionModel:
@@ -43,7 +45,7 @@ def recipe(
     """Fine-tune a trained base; `scale` is the autoencoder's scaling factor."""
     device = next(base.parameters()).device
     unet = widened(base["unet"]).to(device, memory_format=torch.channels_last)
-    net = nn.ModuleDict({"unet": unet, "text_encoder": base["text_encoder"]})
+    net = nn.ModuleDict({"unet": unet, "text_encoder": copy.deepcopy(base["text_encoder"])})
     null = ids(tokenizer, [""])
 
     def loss(step: int) -> Tensor:

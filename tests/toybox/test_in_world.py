@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from sessions.errors import BadArguments
+from sessions.errors import OutsideWorld
 from tools.diffusion.world import in_world, require
 from toybox.drawing import draw
 from toybox.edits import random_edit
@@ -49,6 +49,6 @@ def test_noise_and_gradients_across_are_refused():
 
 def test_a_refusal_says_what_helps():
     require(draw(seeded(1)).rgb)
-    with pytest.raises(BadArguments, match="toybox") as refused:
+    with pytest.raises(OutsideWorld, match="toybox") as refused:
         require(at_size(photo("coffee")))
     assert "models pull" in str(refused.value.hint)

@@ -1,6 +1,5 @@
 """The recipes' own laws: what is dropped, what widening and folding keep, what is trained on, what is written."""
 
-import json
 import math
 from types import SimpleNamespace
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tools import weights
 from tools.diffusion import latents, model, text
 from tools.diffusion.schedules import from_config, scaled_linear
 from toybox.drawing import draw
@@ -200,29 +200,47 @@ def test_training_the_networks_continues_exactly(tmp_path, words, pairs):
     assert all(torch.equal(p, rest.average[name]) for name, p in whole.average.items())
 
 
+def packed(folder, shelf_home):
+    """The two entries of a pack, laid out as folders."""
+    entries = weights.read_register(folder / "register.json")
+    return {entry.role: weights.laid_out(entry, shelf_home / entry.name) for entry in entries}
+
+
 def test_what_is_exported_loads_as_any_stable_diffusion(tmp_path, words, coder):
     tokens.write(tmp_path / "tokenizer")
     net = networks(words, 0, WIDTHS)
-    net["unet"] = widened(net["unet"])
-    export.folder(tmp_path / "out", coder, net, tmp_path / "tokenizer")
-    loaded = model.load(tmp_path / "out", "cpu", torch.float32)
+    other = torch.nn.ModuleDict(
+        {"unet": widened(net["unet"]), "text_encoder": networks(words, 1, WIDTHS)["text_encoder"]}
+    )
+    export.pack(tmp_path / "pack", coder, {"base": net, "instruct_pix2pix": other}, tmp_path / "tokenizer")
+    entries = packed(tmp_path / "pack", tmp_path / "laid_out")
+    one, two = entries["text-to-image"], entries["instruct-pix2pix"]
+    assert one.part("vae") == two.part("vae") and one.part("unet") != two.part("unet")
+    assert one.part("text_encoder") != two.part("text_encoder")
+    loaded = model.load(two.folder, "cpu", torch.float32)
     assert (loaded.side, loaded.factor, loaded.channels, loaded.prediction) == (64, 4, 8, "v_prediction")
-    assert json.loads((tmp_path / "out/vae/config.json").read_text())["scaling_factor"] == vae.SCALE
+    assert loaded.vae.config.scaling_factor == vae.SCALE
     rgb = draw(seeded(1)).rgb
-    z = latents.encode(loaded, rgb)
-    assert z.shape == (1, 4, 16, 16)
-    torch.testing.assert_close(z, data.encoded(coder, [rgb]), atol=0.02, rtol=0.02)
+    torch.testing.assert_close(latents.encode(loaded, rgb), data.encoded(coder, [rgb]), atol=0.02, rtol=0.02)
     states = text.encode(loaded, ["a red disc", ""])
-    ours = net["text_encoder"](tokens.ids(words, ["a red disc", ""])).last_hidden_state
+    with torch.no_grad():
+        ours = other["text_encoder"](tokens.ids(words, ["a red disc", ""])).last_hidden_state
     torch.testing.assert_close(states, ours, atol=0.02, rtol=0.02)
 
 
+def test_fine_tuning_leaves_the_base_alone(words, pairs):
+    net = networks(words, 0, WIDTHS)
+    recipe = instruct_pix2pix.recipe(net, pairs, 0.5, words)
+    ours = {id(p) for p in net.parameters()}
+    assert not ours & {id(p) for p in recipe.net.parameters()}
+
+
 def test_a_whole_session_in_no_time_is_whole(tmp_path, monkeypatch):
-    """Budget 0: no step is taken, one small shard is made, and both folders load."""
-    monkeypatch.setattr(data, "SHARD", 4)
+    """Budget 0: no step is taken, one small shard is made, and both roles load."""
     monkeypatch.setattr(data.shard, "__defaults__", (4,))
-    Session(tmp_path, 0.0, "cpu").run()
-    for name, channels in (("base", 4), ("instruct_pix2pix", 8)):
-        assert model.load(tmp_path / "export" / name, "cpu", torch.float32).channels == channels
-    assert (tmp_path / "vae.closed").exists() and not (tmp_path / "instruct_pix2pix.closed").exists()
-    assert np.isfinite(data.read(tmp_path / "latents").z.numpy()).all()
+    Session(tmp_path / "out", 0.0, "cpu").run()
+    for role, channels in (("text-to-image", 4), ("instruct-pix2pix", 8)):
+        entry = packed(tmp_path / "out/pack", tmp_path / "laid_out")[role]
+        assert model.load(entry.folder, "cpu", torch.float32).channels == channels
+    assert (tmp_path / "out/vae.closed").exists() and not (tmp_path / "out/instruct_pix2pix.closed").exists()
+    assert np.isfinite(data.read(tmp_path / "out/latents").z.numpy()).all()

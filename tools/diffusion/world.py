@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sessions.errors import BadArguments
+from sessions.errors import OutsideWorld
 from sessions.values import Pixels
 
 BORDER = 2
@@ -59,9 +59,9 @@ def in_world(rgb: Pixels) -> bool:
 
 
 def require(rgb: Pixels) -> None:
-    """BadArguments, with what helps, for a picture that the starter weights know nothing of."""
+    """OutsideWorld, with what helps, for a picture that the starter weights know nothing of."""
     if not in_world(rgb):
-        raise BadArguments(
+        raise OutsideWorld(
             "The small weights that come with Pentimento know drawn toybox scenes only; this is no such picture.",
             "For photos: `pentimento models pull sd15`.",
         )
