@@ -62,6 +62,11 @@ class Shelf:
     model: LatentDiffusion
     cache: Cache
 
+    world = "photos"
+
+    def entry(self, role: str) -> Shelf:
+        return self
+
     def diffusion(self, role: str) -> LatentDiffusion:
         return self.model
 
