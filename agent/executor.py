@@ -173,7 +173,7 @@ class Run:
             return before.picture
         if name.startswith(REVISION_PREFIX):
             name = self.store.revision(self.turn.session, name).image
-        return self.store.picture(self.turn.session, name)
+        return uploads.picture(self.store, self.turn.session, name)
 
     def check_in(self) -> None:
         """At a tool's yields: stop if somebody said so, and now and then say that we live."""

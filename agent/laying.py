@@ -17,6 +17,7 @@ import numpy as np
 from agent.events import Working
 from agent.plan import PlanStep
 from agent.stepping import Job, Result, shelf_for, with_mode, work
+from sessions import uploads
 from sessions.errors import BadArguments, NotGrounded
 from sessions.history import Graph
 from sessions.identity import REVISION_PREFIX
@@ -68,7 +69,7 @@ class Past:
     def subjects(self, step: Step) -> tuple[Picture, ...]:
         """The other pictures of a step."""
         names = (self.graph.by_id[s].image if s.startswith(REVISION_PREFIX) else s for s in step.subjects)
-        return tuple(self.load(name)[0] for name in names)
+        return tuple(uploads.picture(self.store, self.graph.session.id, name) for name in names)
 
     def travelled(self, revision: Revision, onto: Geometry) -> Geometry:
         """From the pixels a step was made on to those of another frame."""

@@ -17,12 +17,12 @@ from agent.recipes import Brush, Enclosed, Recipe, RecipeStep, steps_of
 from agent.turns import check_call
 from sessions import intake, uploads
 from sessions.errors import Damaged, NotFound, PentimentoError, PlanError, Refused, TooLarge
-from sessions.identity import REVISION_PREFIX
+from sessions.identity import REVISION_PREFIX, bytes_hash
 from sessions.intake import Admitted
 from sessions.limits import PIXELS
 from sessions.store import Store
 from sessions.tiles import encode
-from sessions.values import Asset, Picture
+from sessions.values import Asset, LearntSubject, Picture
 
 FILE_BYTES = 24 * 2**20
 """The longest recipe file that is read."""
@@ -52,7 +52,7 @@ def subjects(recipe: Recipe) -> Iterator[str]:
 
 def _picture(store: Store, session: str, name: str) -> Picture:
     image = store.revision(session, name).image if name.startswith(REVISION_PREFIX) else name
-    return store.picture(session, image)
+    return uploads.picture(store, session, image)
 
 
 def enclosing(recipe: Recipe, pictures: Pictures) -> Recipe:
@@ -61,7 +61,7 @@ def enclosing(recipe: Recipe, pictures: Pictures) -> Recipe:
     left, room = SUBJECT_BYTES, UNPACKED_BYTES - sum(pictures[name].pixels.nbytes for name in masks(recipe))
     for name in subjects(recipe):
         data, unpacked = _text(pictures[name]), pictures[name].pixels.nbytes
-        fits = len(data) * 3 // 4 <= left and unpacked <= room
+        fits = len(data) * 3 // 4 <= left and unpacked <= room and not isinstance(pictures[name], LearntSubject)
         if fits:
             left, room = left - len(data) * 3 // 4, room - unpacked
         enclosed[name] = Enclosed(kind="subject", name=name[:11], data=data if fits else None)
@@ -170,6 +170,8 @@ def receive(store: Store, session: str, picture: Picture, name: str = "") -> Ass
     """Keep a picture of ours in a session: a brush mask (H, W) as a mask, another as an image."""
     if picture.mode == "L":
         return uploads.drawn(store, session, picture.pixels)
+    if isinstance(picture, LearntSubject):
+        return uploads.learnt(store, session, picture, name or f"subject {bytes_hash(picture.learnt)[:6]}")
     admitted = Admitted("image", "image/png", picture, None, None, encode(picture.pixels))
     return uploads.receive(store, session, admitted, name)
 

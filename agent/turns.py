@@ -59,10 +59,17 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
         base = _base(step.base, usual, index, graph, assets)
         known = {*assets, *used} if step.seed is None else set(step.subjects)  # what is recorded names them in full
         known |= {PREV} if index > 0 else set()
-        subjects = tuple(subject if subject in known else resolve(graph, subject).id for subject in step.subjects)
+        subjects = tuple(_subject(subject, known, graph) for subject in step.subjects)
         replaces = resolve(graph, step.replaces).id if step.replaces else None
         steps.append(step.model_copy(update={"base": base, "subjects": subjects, "replaces": replaces}))
     return plan.model_copy(update={"steps": tuple(steps)})
+
+
+def _subject(name: str, known: set[str], graph: Graph) -> str:
+    """What a step works with besides its base, in full: a picture it knows, a learnt subject by name, a revision."""
+    if name in known or name in graph.learnt.values():
+        return name
+    return graph.learnt.get(name.removeprefix("@")) or resolve(graph, name).id
 
 
 def _given_subjects(plan: Plan, photos: tuple[str, ...]) -> Plan:

@@ -35,6 +35,9 @@ _BRANCHES = (
     .order_by(schema.branches.c.name)
 )
 _TAGS = select(schema.tags).where(schema.tags.c.session == bindparam("session"), OWNED).order_by(schema.tags.c.name)
+_LEARNT = select(schema.assets.c.name, schema.assets.c.sha256).where(
+    schema.assets.c.session == bindparam("session"), schema.assets.c.kind == "subject", OWNED
+)
 _NEWEST_MOVE = (
     select(schema.moves.c.branch)
     .where(schema.moves.c.session == bindparam("session"), OWNED)
@@ -58,7 +61,7 @@ class Graph:
     """A session's whole history as one consistent reading. `current` is None in an empty session.
 
     `revisions` are in order of commit, undone lines included; `branches`: name → head; `words`: revision → message;
-    `tags`: name → revision.
+    `tags`: name → revision; `learnt`: name of a learnt subject → asset.
     """
 
     session: Session
@@ -68,6 +71,7 @@ class Graph:
     words: Mapping[str, str]
     undone: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
+    learnt: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> Mapping[str, Revision]:
@@ -109,11 +113,13 @@ def graph(store: Store, session: str) -> Graph:
             raise no_session()
         branches = {b.name: b.head for b in connection.execute(_BRANCHES, mine)}
         tags = {t.name: t.revision for t in connection.execute(_TAGS, mine)}
+        learnt = {row.name: row.sha256 for row in connection.execute(_LEARNT, mine)}
         current = connection.execute(_NEWEST_MOVE, mine).scalar()
         revisions = tuple(revision_of(r) for r in connection.execute(_ALL, mine))
         words = {w.revision: w.text for w in connection.execute(_WORDS, mine)}
         undone = connection.execute(undone_statement(), {"session_id": session, "branch": current}).first()
-    return Graph(session_of(row), revisions, branches, current, words, undone.before if undone else None, tags)
+    before = undone.before if undone else None
+    return Graph(session_of(row), revisions, branches, current, words, before, tags, learnt)
 
 
 def current_branch(store: Store, session: str) -> str:

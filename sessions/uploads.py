@@ -5,14 +5,17 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from sessions import commits, schema
-from sessions.errors import NotFound
+from sessions.errors import NameTaken, NotFound
 from sessions.identity import bytes_hash
 from sessions.intake import Admitted
-from sessions.rows import OWNED
+from sessions.rows import OWNED, asset_of
 from sessions.store import Kept, Store
 from sessions.tiles import Tiled, encode
-from sessions.values import Asset, Json, Picture, Pixels, Revision
+from sessions.values import Asset, Json, LearntSubject, Picture, Pixels, Revision
 from sessions.words import clean_name
+
+SUBJECT_TYPE = "application/x-safetensors"
+"""Of the file in which what was learnt of a subject lies."""
 
 
 def receive(store: Store, session: str, admitted: Admitted, name: str) -> Asset:
@@ -50,6 +53,51 @@ def drawn(store: Store, session: str, mask: Pixels) -> Asset:
         name="brush",
     )
     return store.add_asset(session, asset, png, kept, None)
+
+
+def learnt(store: Store, session: str, subject: LearntSubject, name: str) -> Asset:
+    """Keep a learnt subject under a name of its own; NameTaken where the session has one of that name."""
+    called = check_name(store, session, name)
+    kept = store.keep(session, Picture(subject.pixels))
+    asset = Asset(
+        sha256=kept.image.hash,
+        owner=store.owner,
+        kind="subject",
+        media_type=SUBJECT_TYPE,
+        width=subject.width,
+        height=subject.height,
+        bytes=len(subject.learnt),
+        name=called,
+    )
+    return store.add_asset(session, asset, subject.learnt, kept, None)
+
+
+def check_name(store: Store, session: str, name: str) -> str:
+    """The name as a subject can have it; NameTaken where there is one, or it is none."""
+    called = clean_name(name).strip()
+    if not called or any(asset.name == called for asset in subjects(store, session)):
+        raise NameTaken(f"There is a subject called {called!r} here.", "Choose another name.")
+    return called
+
+
+def subjects(store: Store, session: str) -> list[Asset]:
+    """The learnt subjects of a session, oldest first."""
+    a = schema.assets
+    mine = select(a).where(a.c.session == session, a.c.kind == "subject", OWNED).order_by(a.c.created_at, a.c.name)
+    with store.database.read() as connection:
+        return [asset_of(row, store.owner) for row in connection.execute(mine, store.mine(session))]
+
+
+def picture(store: Store, session: str, name: str) -> Picture:
+    """A picture by its hash; a learnt subject's comes with what was learnt."""
+    found = store.picture(session, name)
+    try:
+        asset = store.asset(session, name)
+    except NotFound:  # a revision's
+        return found
+    if asset.kind != "subject" or asset.original is None:
+        return found
+    return LearntSubject(found.pixels, store.blobs.get(session, asset.original))
 
 
 def root(store: Store, session: str, asset: Asset, branch: str, turn: str | None = None) -> tuple[Revision, str]:

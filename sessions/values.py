@@ -70,6 +70,13 @@ class Picture:
         return self.pixels[..., 3] if self.mode == "RGBA" else None
 
 
+@dataclass(frozen=True, eq=False)
+class LearntSubject(Picture):
+    """The picture of a subject that was learnt, with the file of what was learnt: opaque here, a tool's to read."""
+
+    learnt: bytes = b""
+
+
 @dataclass(frozen=True)
 class Region:
     """What was asked for, exactly one of: words, a box (x0, y0, x1, y1 as fractions), or the hash of a brush mask."""

@@ -156,7 +156,10 @@ def subject_encoder(folder: Path) -> None:
     )
     config.tokenizer = str(folder)
     model = Blip2QFormerModel(config)
-    torch.nn.init.normal_(model.query_tokens, std=0.5)
+    with torch.no_grad():  # as released, pictures would hardly count
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.normal_(std=weight[0].numel() ** -0.5)
     save_file(model.state_dict(), folder / "model.safetensors")
     write(folder / "config.json", {**config.to_dict(), "tokenizer": None})
 

@@ -1,24 +1,34 @@
 """What BLIP-Diffusion knows of a subject, and how it is said: 16 vectors from photos, put among the words of a text.
 
 Li, Li, Hoi, "BLIP-Diffusion" (arXiv 2305.14720), section 3. Vectors of several photos are averaged, as the authors do.
-What is learnt of a subject by fine-tuning is in `tools.diffusion.finetuning`. Samples nothing.
+A subject can be learnt from its photos (`tools.diffusion.finetuning`); what was learnt is one safetensors file beside a
+picture of the photos. Samples nothing and stores nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import math
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sessions.errors import BadArguments
-from sessions.values import Picture
-from tools import caches
+from sessions.errors import BadArguments, BadWeights, NotFinite
+from sessions.values import LearntSubject, Picture, Pixels
+from tools import caches, weights
+from tools.base import Progress
+from tools.diffusion import finetuning, kept
+from tools.diffusion.finetuning import Learnt, Schooling, Taught
 from tools.diffusion.model import LatentDiffusion
+from tools.diffusion.steps import guarded_device
 from tools.nets import blip_keys
-from tools.nets.clip_vision import prepared
+from tools.nets.clip_vision import prepared, square
 from tools.nets.context_clip import BEGIN, sharing
 
 if TYPE_CHECKING:
@@ -27,13 +37,25 @@ if TYPE_CHECKING:
 ROLE = "blip-diffusion"
 REPEATS = 20
 """How often a text is repeated to be heard beside 16 vectors; what does not fit is cut."""
+SIDE = 224
+"""Of a photo in the picture of a learnt subject, in pixels."""
 
 
 def known(
     shelf: Shelf, model: LatentDiffusion, pictures: Sequence[Picture], category: str
 ) -> tuple[LatentDiffusion, Tensor]:
-    """The model that draws a subject, and its vectors (K, C)."""
-    return model, vectors(shelf, model, pictures, category)
+    """The model that draws the subject of some pictures, and its vectors (K, C).
+
+    BadArguments where a learnt subject does not stand alone; BadWeights where other weights have learnt it.
+    """
+    learnt = [picture for picture in pictures if isinstance(picture, LearntSubject)]
+    if not learnt:
+        return model, vectors(shelf, model, pictures, category)
+    if len(pictures) > 1:
+        raise BadArguments(
+            "A learnt subject stands alone: it was learnt from all its photos.", "Name it without others."
+        )
+    return drawing(shelf, model, learnt[0].learnt)
 
 
 def vectors(shelf: Shelf, model: LatentDiffusion, pictures: Sequence[Picture], category: str) -> Tensor:
@@ -72,7 +94,8 @@ def context(model: LatentDiffusion, said: str, subject: Tensor | None = None, re
     encoder = sharing(model.text_encoder)
     room = encoder.config.positions - (0 if subject is None else len(subject))
     ids = padded(model, tokens(model, said, room, repeats), room)
-    return encoder(torch.tensor([ids], device=model.device), None if subject is None else subject[None])[0]
+    states: Tensor = encoder(torch.tensor([ids], device=model.device), None if subject is None else subject[None])
+    return states[0]
 
 
 def tokens(model: LatentDiffusion, said: str, room: int, repeats: int = 1) -> list[int]:
@@ -94,3 +117,66 @@ def padded(model: LatentDiffusion, ids: list[int], length: int) -> list[int]:
 def places(model: LatentDiffusion, category: str) -> tuple[int, ...]:
     """Which tokens of `phrase(category, …)` are the category's: those behind the article."""
     return tuple(range(BEGIN, BEGIN + len(model.tokenizer(category).input_ids) - 2))
+
+
+# Learnt from its photos
+
+
+def learn(
+    shelf: Shelf, pictures: Sequence[Picture], category: str, schooling: Schooling
+) -> Generator[Progress, None, LearntSubject]:
+    """Fine-tune on photos of one subject; its picture is theirs, side by side. BadArguments without photos or category.
+
+    A step is one network evaluation and its gradients, and cannot be interrupted.
+    """
+    if not pictures or not category.strip():
+        raise BadArguments("Learning a subject takes photos of it, and a word for what it is.")
+    with guarded_device():
+        model = shelf.diffusion(ROLE)
+        begun = vectors(shelf, model, pictures, category)
+        squares = [square(picture, model.side) for picture in pictures]
+        latents = torch.cat([kept.latent(shelf.cache, model, rgb) for rgb in squares])
+        yield Progress(0.05)
+        ids = tokens(model, phrase(category, ""), sharing(model.text_encoder).config.positions - len(begun))
+        learnt = yield from _reported(finetuning.learn(model, latents, begun, ids, schooling), schooling.steps)
+        changes = {"vectors": learnt.vectors.cpu(), **finetuning.change(model.unet, learnt.unet)}
+        data = weights.packed(changes, {"category": category, "weights": model.digest, "steps": str(schooling.steps)})
+    return LearntSubject(sheet(squares, data), data)
+
+
+def _reported(steps: Generator[Taught, None, Learnt], total: int) -> Generator[Progress, None, Learnt]:
+    with closing(steps):
+        while True:
+            try:
+                taught = next(steps)
+            except StopIteration as end:
+                learnt: Learnt = end.value
+                return learnt
+            if not math.isfinite(taught.loss):
+                raise NotFinite("Learning went astray: the loss is not finite.", "Try again with other photos.")
+            yield Progress(0.05 + 0.9 * taught.step / total)
+
+
+def drawing(shelf: Shelf, model: LatentDiffusion, data: bytes) -> tuple[LatentDiffusion, Tensor]:
+    """The model with what was learnt done to it, kept on the shelf; and the subject's vectors (K, C)."""
+    tensors, told = weights.unpacked(data)
+    if told.get("weights") != model.digest:
+        raise BadWeights(
+            "This subject was learnt with other weights than those that are here now.",
+            "Learn it again: pentimento subject learn NAME PHOTO…",
+        )
+    name = hashlib.sha256(data).hexdigest()
+    try:
+        unet = shelf.part(ROLE, f"learnt {name}", lambda *_: finetuning.changed(model.unet, tensors))
+        found = tensors["vectors"].to(model.device)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise BadWeights(f"What was learnt does not fit these weights: {error}.", "Learn the subject again.") from error
+    return replace(model, unet=unet, digest=hashlib.sha256(f"{model.digest} {name}".encode()).hexdigest()), found
+
+
+def sheet(squares: Sequence[Pixels], data: bytes) -> Pixels:
+    """The photos side by side, (h, w, 3), above a strip of greys by which two learnings of the same photos differ."""
+    row = np.concatenate([square(Picture(rgb), SIDE) for rgb in squares], axis=1)
+    greys = np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
+    strip = np.resize(np.repeat(greys, SIDE // len(greys)), row.shape[1])
+    return np.concatenate([row, np.broadcast_to(strip[None, :, None], (SIDE // 28, *row.shape[1:]))])

@@ -254,3 +254,22 @@ def tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
         return load_file(path, device)
     except (SafetensorError, ValueError, TypeError, OSError) as error:
         raise BadWeights(f"{path.name} is damaged: {error}.") from error
+
+
+def packed(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> bytes:
+    """A safetensors file of tensors, and what is told of them."""
+    from safetensors.torch import save
+
+    return save(dict(tensors), dict(told))
+
+
+def unpacked(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and what is told of them; BadWeights where it is none."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        told = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        return load(data), told
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BadWeights(f"What was learnt is damaged: {error}.", "Learn the subject again.") from error

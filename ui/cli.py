@@ -18,11 +18,15 @@ from ui import (
     cli_names,
     cli_page,
     cli_recipes,
+    cli_subjects,
     cli_tools,
 )
 from ui.shell import app
 
-VERBS = (cli_conversation, cli_tools, cli_history, cli_merge, cli_names, cli_recipes, cli_export, cli_models, cli_page)
+VERBS = (
+    *(cli_conversation, cli_tools, cli_history, cli_merge, cli_names, cli_recipes, cli_export, cli_models),
+    *(cli_subjects, cli_page),
+)
 """Importing them has registered their commands, in the order of the help."""
 
 

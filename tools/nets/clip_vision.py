@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from sessions.values import Picture
+from sessions.values import Picture, Pixels
 from tools.nets.clip_blocks import Block, Blocks, PackedAttention
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -72,18 +72,22 @@ class VisionTransformer(nn.Module):
 
 
 def prepared(picture: Picture, side: int) -> torch.Tensor:
-    """The central square of a picture as the tower takes it, (1, 3, side, side): bicubic, CLIP's mean and deviation.
+    """The central square of a picture as the tower takes it, (1, 3, side, side): with CLIP's mean and deviation."""
+    unit = torch.from_numpy(square(picture, side).astype(np.float32) / 255)
+    return ((unit - torch.tensor(MEAN)) / torch.tensor(STD)).permute(2, 0, 1)[None]
+
+
+def square(picture: Picture, side: int) -> Pixels:
+    """The middle of a picture, RGB (side, side, 3), bicubic; what is transparent is white.
 
     Equal to scaling the short side and then cutting, as the reference does, but a strip of 1 × 10 000 pixels never
-    becomes a large picture on the way. What is transparent is white.
+    becomes a large picture on the way.
     """
     image = Image.fromarray(picture.pixels)
     if picture.alpha is not None:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    square = image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC, _central(picture.size, side))
-    unit = torch.from_numpy(np.asarray(square, np.float32) / 255)
-    return ((unit - torch.tensor(MEAN)) / torch.tensor(STD)).permute(2, 0, 1)[None]
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    middle = image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC, _central(picture.size, side))
+    return np.asarray(middle, np.uint8)
 
 
 def _central(size: tuple[int, int], side: int) -> tuple[float, float, float, float]:
