@@ -17,7 +17,17 @@ from sessions import schema
 from sessions.errors import Ambiguous, NotFound
 from sessions.identity import REVISION_PREFIX
 from sessions.moves import undone_statement
-from sessions.rows import OWNED, branch_of, move_of, no_revision, no_session, revision_of, session_of, tag_of
+from sessions.rows import (
+    OWNED,
+    branch_of,
+    move_of,
+    no_revision,
+    no_session,
+    revision_of,
+    revisions_of,
+    session_of,
+    tag_of,
+)
 from sessions.store import Store
 from sessions.values import Branch, Move, Revision, Session, Tag
 
@@ -115,7 +125,7 @@ def graph(store: Store, session: str) -> Graph:
         tags = {t.name: t.revision for t in connection.execute(_TAGS, mine)}
         learnt = {row.name: row.sha256 for row in connection.execute(_LEARNT, mine)}
         current = connection.execute(_NEWEST_MOVE, mine).scalar()
-        revisions = tuple(revision_of(r) for r in connection.execute(_ALL, mine))
+        revisions = revisions_of(connection.execute(_ALL, mine).fetchall())
         words = {w.revision: w.text for w in connection.execute(_WORDS, mine)}
         undone = connection.execute(undone_statement(), {"session_id": session, "branch": current}).first()
     before = undone.before if undone else None
