@@ -1,4 +1,4 @@
-"""The small latent diffusion model: its networks, its noise, the v-prediction loss both recipes share.
+"""The small latent diffusion model: its networks, its noise, the error in v that both recipes learn from.
 
 Stable Diffusion 1's schedule (scaled-linear, 1000 steps) and layout, so that the same code runs the result; v instead
 of ε is predicted because it learns faster at this size. No loop, no data.
@@ -72,10 +72,10 @@ def networks(tokenizer: CLIPTokenizer, seed: int, widths: tuple[int, ...] = (32,
     return nn.ModuleDict({"unet": unet(4, widths), "text_encoder": text_encoder(tokenizer)})
 
 
-def v_loss(
+def v_errors(
     net: nn.ModuleDict, z: Tensor, ids: Tensor, noise: torch.Generator, channels: Tensor | None = None
 ) -> Tensor:
-    """‖v − v̂‖² with v = √ᾱ ε − √(1−ᾱ) z (Salimans & Ho 2022, arXiv 2202.00512, appendix D), t uniform.
+    """(v − v̂)², (B, 4, h, w), v = √ᾱ ε − √(1−ᾱ) z (Salimans & Ho 2022, arXiv 2202.00512, appendix D), t uniform.
 
     z: (B, 4, h, w) of unit variance. ids: (B, 77). channels: what stands behind the latent in the U-Net's input.
     """
@@ -87,4 +87,4 @@ def v_loss(
     seen = seen if channels is None else torch.cat([seen, channels], 1)
     text = net["text_encoder"](ids).last_hidden_state
     v = net["unet"](seen.contiguous(memory_format=torch.channels_last), t.to(z.device), text).sample
-    return (v.float() - (signal * epsilon - spread * z)).square().mean()
+    return (v.float() - (signal * epsilon - spread * z)).square()

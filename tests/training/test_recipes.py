@@ -15,7 +15,7 @@ from toybox.scenes import seeded
 from toybox.words import vocabulary
 from training import base, data, export, instruct_pix2pix, tokens, vae
 from training.__main__ import Session
-from training.diffusion import ALPHAS, SCHEDULER, networks, unet, v_loss
+from training.diffusion import ALPHAS, SCHEDULER, networks, unet, v_errors
 from training.instruct_pix2pix import kept, widened
 from training.loop import Recipe, Trainer, generator
 
@@ -125,9 +125,9 @@ def test_a_perfect_v_has_no_loss(words):
             return SimpleNamespace(sample=alpha.sqrt() * epsilon - (1 - alpha).sqrt() * z)
 
     net = torch.nn.ModuleDict({"unet": Oracle(), "text_encoder": networks(words, 0, WIDTHS)["text_encoder"]})
-    assert float(v_loss(net, z, ids, generator(3))) < 1e-6
+    assert float(v_errors(net, z, ids, generator(3)).max()) < 1e-6
     c_I = torch.randn(4, 4, 16, 16)
-    v_loss(net, z, ids, generator(3), c_I)
+    v_errors(net, z, ids, generator(3), c_I)
     assert torch.equal(seen[1][:, 4:], c_I)
     torch.testing.assert_close(ALPHAS.double(), scaled_linear().alphas, rtol=1e-6, atol=0)
     torch.testing.assert_close(from_config(SCHEDULER).alphas, scaled_linear().alphas)
@@ -159,7 +159,7 @@ def test_the_picture_enters_unscaled_and_is_dropped_by_the_law(words, pairs, mon
     """Seen at the border to the loss: c_I = z / scale or zero, the target scaled, text null or the instruction."""
     said, net = [], networks(words, 0, WIDTHS)
     monkeypatch.setattr(instruct_pix2pix, "BATCH", 400)
-    monkeypatch.setattr(instruct_pix2pix, "v_loss", lambda net, z, ids, rng, c_I: said.append((z, ids, c_I)))
+    monkeypatch.setattr(instruct_pix2pix, "v_errors", lambda *given: said.append(given[1:3] + given[4:]) or given[1])
     instruct_pix2pix.recipe(net, pairs, 0.5, words).loss(0)
     z, ids, c_I = said[0]
     unseen = (c_I == 0).all((1, 2, 3))
@@ -172,11 +172,21 @@ def test_the_picture_enters_unscaled_and_is_dropped_by_the_law(words, pairs, mon
     assert all(any(torch.equal(t, target) for target in targets) for t in z[:20])
 
 
+def test_cells_that_change_count_more_and_items_count_alike():
+    source = torch.zeros(2, 4, 16, 16)
+    target = source.clone()
+    target[0, :, :4, :4] = 1
+    weight = instruct_pix2pix.weights(source, target)
+    torch.testing.assert_close(weight.mean((1, 2, 3)), torch.ones(2))
+    assert float(weight[0, 0, 0, 0] / weight[0, 0, 9, 9]) == pytest.approx(5)
+    assert (weight[1] == 1).all()
+
+
 def test_captions_are_dropped_one_time_in_ten(words, pairs, monkeypatch):
     said = []
     monkeypatch.setattr(base, "BATCH", 2000)
     monkeypatch.setattr(base, "networks", lambda tokenizer, seed: networks(tokenizer, seed, WIDTHS))
-    monkeypatch.setattr(base, "v_loss", lambda net, z, ids, rng: said.append(ids))
+    monkeypatch.setattr(base, "v_errors", lambda net, z, ids, rng: said.append(ids) or z)
     base.recipe(pairs, words).loss(0)
     null = (said[0] == tokens.ids(words, [""])).all(1)
     assert float(null.float().mean()) == pytest.approx(0.1, abs=0.025)
@@ -186,7 +196,7 @@ def test_training_the_networks_continues_exactly(tmp_path, words, pairs):
     def recipe():
         net = networks(words, 4, WIDTHS)
         return Recipe(
-            "small", net, lambda step: v_loss(net, pairs.z[:, 0], pairs.captions[:, 0], generator(6, step)), 4
+            "small", net, lambda step: v_errors(net, pairs.z[:, 0], pairs.captions[:, 0], generator(6, step)).mean(), 4
         )
 
     whole = Trainer(recipe(), tmp_path / "whole")
