@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from agent import engine, lease
+from agent import engine, lease, repeats
 from sessions.errors import OutOfMemory, Unsure
 from sessions.values import Picture
 from tools import devices, registry, shelf
@@ -25,7 +25,7 @@ from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
 from tools.weights import Entry, File
 
 ROLE = "text-to-image"
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds after which a wait has failed."""
 
 _PAUSE = threading.Event()
@@ -116,17 +116,16 @@ class Device(str):
     type = "cpu"
 
 
-def install(name: str, value: object) -> None:
-    setattr(devices, name, value)
-
-
-def without_torch(setting: Callable[[str, object], None]) -> None:
-    """Let the shelf find its device without torch."""
-    setting("best", lambda: Device("cpu"))
-    setting("precision", lambda *_: "torch.float32")
+def without_torch(patch: Callable[[object, str, object], None] = setattr) -> None:
+    """The tool becomes known, and is worked without torch: on a device without a name, each time anew."""
+    known = registry.registered() | {"tint": tint}
+    patch(registry, "registered", lambda: known)
+    patch(devices, "best", lambda: Device("cpu"))
+    patch(devices, "precision", lambda *_: "torch.float32")
+    patch(repeats, "found", lambda *_: None)
+    patch(repeats, "keep", lambda *_: None)
 
 
 if __name__ == "__main__":
-    registry.registered()["tint"] = tint
-    without_torch(install)
+    without_torch()
     engine.main()

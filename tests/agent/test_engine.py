@@ -4,7 +4,6 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from sessions.store import Store
 from tests.agent import neural
 from tests.agent.conftest import ScriptedPlanner, end
 from tests.agent.neural import PATIENCE, until
-from tools import devices, registry
 
 TINT = {"tool": "tint"}
 FLIP = {"tool": "flip", "args": {"axis": "horizontal"}}
@@ -26,8 +24,7 @@ FLIP = {"tool": "flip", "args": {"axis": "horizontal"}}
 
 @pytest.fixture(autouse=True)
 def tools(monkeypatch):
-    monkeypatch.setitem(registry.registered(), "tint", neural.tint)
-    neural.without_torch(partial(monkeypatch.setattr, devices))
+    neural.without_torch(monkeypatch.setattr)
 
 
 @pytest.fixture
