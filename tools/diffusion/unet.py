@@ -108,7 +108,7 @@ def transformer(module: Any, x: Tensor, text: Tensor, rows: int) -> Tensor:
     if module is None:
         return x
     h = module.norm(x)
-    h = tokens(module.proj_in(tokens(h))) if module.use_linear_projection else tokens(module.proj_in(h))
+    h = module.proj_in(tokens(h)) if module.use_linear_projection else tokens(module.proj_in(h))
     for block in module.transformer_blocks:
         h = h + block.attn1.processor(block.attn1, block.norm1(h))
         h = spread(h, rows)
