@@ -4,8 +4,10 @@ edit = G(seen) + slopes·seen + rest: G, one map of colours for the whole pictur
 pixels decides and what was changed in one place does not spread (iteratively reweighted least squares, Holland and
 Welsch 1977); near each pixel the slopes of a guided filter with a colour guide (He, Sun, Tang, ECCV 2010) follow what
 G does not; the rest is new structure. G and the slopes are then applied to the photo's own pixels and only the rest is
-enlarged, so that detail which the small copy never had appears as the edit would show it, and where the edit removed
-structure the slopes are those that flatten it. Where the edit leaves the small copy alone the photo is left alone.
+enlarged, so that detail which the small copy never had appears as the edit would show it. Where the edit leaves the
+small copy alone the photo is left alone, and where it has drawn something new the edit itself is enlarged. Which places
+these are is tried one scale below, where the answer is known: the small copy takes the part of the photo, and where a
+plain enlargement is nearer to its edit than what was carried over, nothing of the photo is to be seen.
 `tools.enlarging` is the cheaper sibling, for changes that follow luma.
 
 Does not know masks, models or how the small copy was made. Colours are coded 0…1, float32.
@@ -14,7 +16,7 @@ Does not know masks, models or how the small copy was made. Colours are coded 0�
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 
 import cv2
@@ -31,7 +33,7 @@ from tools.pixels import Floats
 
 RADIUS = 2
 """Of the guided filter's window, in pixels of the small copy."""
-EPS = 0.02**2
+EPS = 0.04**2
 """Variance of colour below which the edit is not taken to follow it."""
 DEGREE = 3
 """Of the polynomial G − 1 in red, green and blue."""
@@ -41,6 +43,14 @@ TOLERANCE = 0.03
 """A pixel that G misses by as much counts half."""
 ALONE = (1 / 255, 3 / 255)
 """Up to the first a place counts as left alone, from the second on as changed."""
+BELOW = 2
+"""How much smaller the copies are on which it is tried what the photo may lend."""
+NEAR = 3
+"""Radius, in pixels of the small copy, over which errors are compared there."""
+DOUBT = (0.55, 0.7)
+"""Share of the error of what was carried over: up to the first it stands, from the second on the edit is enlarged."""
+FAINT = 0.004
+"""Errors of this size are no reason to do anything but carry over."""
 ROUNDS = 12
 SAMPLES = 1 << 13
 """Pixels that G is fitted to."""
@@ -48,15 +58,17 @@ SAMPLES = 1 << 13
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """`colours` is G; `slopes` (h, w, 3) weigh the colours, for red, green and blue; `rest` is (h, w, 3).
+    """`colours` is G; `slopes` (h, w, 3) weigh the colours, for red, green and blue; `rest` and `edit` are (h, w, 3).
 
-    `changed` (h, w), 0…1: where there is a change at all.
+    `changed` and `anew` (h, w), 0…1: where there is a change at all, and where it shows nothing of what was there.
     """
 
     colours: Color3DLUT
     slopes: tuple[Floats, ...]
     rest: Floats
+    edit: Floats
     changed: Floats
+    anew: Floats
 
 
 def change_of(seen: Pixels, edit: Pixels) -> Generator[None, None, Change]:
@@ -64,16 +76,41 @@ def change_of(seen: Pixels, edit: Pixels) -> Generator[None, None, Change]:
     colours = colour_map(seen, edit)
     yield
     table = cube(colours)
+    smaller = yield from followed(table, *(halved(pixels) for pixels in (seen, edit)))
+    size = seen.shape[1], seen.shape[0]
+    tried = carried_out(smaller, seen, (0, 0, *size), size)
     yield
-    guide = from_bytes(seen)
-    left = from_bytes(edit) - from_bytes(through(table, seen))
+    anew = drawn_anew(tried, magnified(smaller.edit, (0, 0, *size), size), from_bytes(edit))
+    yield
+    change = yield from followed(table, seen, edit)
+    return replace(change, changed=changed(seen, edit), anew=anew)
+
+
+def followed(table: Color3DLUT, seen: Pixels, edit: Pixels) -> Generator[None, None, Change]:
+    """The change as G and slopes, everywhere."""
+    guide, after = from_bytes(seen), from_bytes(edit)
+    left = after - from_bytes(through(table, seen))
     slopes = []
     for c in range(3):
         a, b = guided_coefficients(guide, np.ascontiguousarray(left[..., c]), RADIUS, EPS)
         left[..., c] -= apply_coefficients(a, np.zeros_like(b), guide)
         slopes.append(a)
         yield
-    return Change(table, tuple(slopes), left, changed(seen, edit))
+    everywhere = np.ones(seen.shape[:2], np.float32)
+    return Change(table, tuple(slopes), left, after, everywhere, 0 * everywhere)
+
+
+def halved(pixels: Pixels) -> Pixels:
+    """A smaller copy, at least one pixel large."""
+    size = max(1, pixels.shape[1] // BELOW), max(1, pixels.shape[0] // BELOW)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def drawn_anew(tried: Floats, enlarged: Floats, edit: Floats) -> Floats:
+    """(h, w), 0…1: where a plain enlargement (h, w, 3) is nearer to the edit than what was carried over."""
+    errors = [box_mean(((guess - edit) ** 2).mean(2, dtype=np.float32), NEAR) for guess in (tried, enlarged)]
+    share = errors[0] / (errors[0] + errors[1] + np.float32(FAINT**2))
+    return box_mean(np.clip((share - DOUBT[0]) / (DOUBT[1] - DOUBT[0]), 0, 1).astype(np.float32), RADIUS)
 
 
 def carried_out(change: Change, photo: Pixels, box: Box, size: tuple[int, int]) -> Floats:
@@ -90,6 +127,9 @@ def carried_out(change: Change, photo: Pixels, box: Box, size: tuple[int, int]) 
     for c, slope in enumerate(change.slopes):
         followed = enlarged(slope) * colours
         step[..., c] += followed[..., 0] + followed[..., 1] + followed[..., 2]
+    anew = enlarged(change.anew)
+    if anew.any():
+        step += times(magnified(change.edit, box, size) - colours - step, anew)
     return colours + times(step, enlarged(change.changed))
 
 
