@@ -27,6 +27,8 @@ SKETCH = {"steps": 2, "maps": 2}
 GIVEN = NEEDED | {"analogist": {"prompt": "a red cat"}, "resize": {"scale": 0.7}}
 SAID = "a red cat"
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of the Hub's editor
+
 
 def example(folder: Path) -> Tool:
     """The tool of the page, imported as a file of its own."""
