@@ -87,8 +87,8 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     yield Progress(photos.DRAWN)
     rgb = photos.resized(image, fitted.rgb.shape[1::-1])
     result = yield from photos.restore(ctx.image, fitted, rgb, mask=ctx.mask)
-    told_to = {name: value for name, value in call.items() if isinstance(value, int | float)}
-    return EditResult(result, facts={"weights": entry.name, "pipeline": type(pipeline).__name__, **told_to})
+    numbers = {name: value for name, value in call.items() if isinstance(value, int | float)}
+    return EditResult(result, facts={"weights": entry.name, "pipeline": type(pipeline).__name__, **numbers})
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
@@ -96,8 +96,9 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     from diffusers import DiffusionPipeline
 
     check_index(folder)
+    any_kind: Any = DiffusionPipeline
     try:
-        pipeline = DiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+        pipeline = any_kind.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         raise BadWeights(f"The pipeline in {folder} cannot be loaded: {error}") from error
     if missing := [name for name in ("prompt", "image") if name not in parameters(pipeline)]:
