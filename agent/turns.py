@@ -67,9 +67,9 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
 
 def _subject(name: str, known: set[str], graph: Graph) -> str:
     """What a step works with besides its base, in full: a picture it knows, a learnt subject by name, a revision."""
-    if name in known or name in graph.learnt.values():
-        return name
-    return graph.learnt.get(name.removeprefix("@")) or resolve(graph, name).id
+    if asset := graph.learnt.get(name.removeprefix("@")):
+        return asset
+    return name if name in known or name in graph.learnt.values() else resolve(graph, name).id
 
 
 def _given_subjects(plan: Plan, photos: tuple[str, ...]) -> Plan:
