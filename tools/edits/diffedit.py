@@ -83,8 +83,7 @@ def diffedit(ctx: EditContext, args: Args) -> Edit:
         found = yield from find(ctx, run)
         if args.levels == 0 or not found.pixels.any():
             return EditResult(ctx.image, np.zeros_like(found.pixels), facts=found.facts)
-        xs = yield from trajectory(run)
-        return (yield from redrawn(ctx, run, xs, found))
+        return (yield from redrawn(ctx, run, found))
 
 
 # The paper's three steps, on tensors
@@ -274,29 +273,44 @@ def trajectory(run: Run) -> Generator[Progress, None, Tensor]:
     from tools.diffusion.steps import told
 
     args = run.args
-    key = run.key("trajectory", levels=args.levels, invert=args.invert)
-    found = run.cache.get(key)
-    if found is None:
-        up = run.sigmas[-args.levels - 1 :].flip(0)
-        inversion = invert if args.invert == "first_order" else invert_exact
-        xs = yield from told(
-            inversion(mixed(run.network, [(1.0, run.nothing)]), run.z0, up), run.picture.model, 0.15, 0.4
-        )
-        found = {"xs": xs}
-        run.cache.put(key, found)
-    return found["xs"].to(run.z0)
+    inversion = invert if args.invert == "first_order" else invert_exact
+    up = run.sigmas[-args.levels - 1 :].flip(0)
+    steps = told(inversion(mixed(run.network, [(1.0, run.nothing)]), run.z0, up), run.picture.model, 0.15, 0.4)
+    return (yield from once(run, run.key("trajectory", levels=args.levels, invert=args.invert), steps))
 
 
-def redrawn(ctx: EditContext, run: Run, xs: Tensor, found: Found) -> Edit:
-    """Step 3, and back to a picture of the photo's size."""
-    from tools.diffusion import kept, latents
+def decoded(run: Run, found: Found) -> Generator[Progress, None, Tensor]:
+    """Steps 2 and 3: the edited latent, (1, 4, h, w)."""
     from tools.diffusion.guidance import classifier_free
     from tools.diffusion.steps import told
 
+    args = run.args
+
+    def steps() -> Generator[Progress, None, Tensor]:
+        xs = yield from trajectory(run)
+        D = classifier_free(run.network, run.query, run.nothing, args.guidance)
+        decoding = masked_decode(D, run.z0, xs, run.sigmas[-len(xs) :], found.cells)
+        return (yield from told(decoding, run.picture.model, 0.4, 0.95))
+
+    said = {"query": args.query, "guidance": args.guidance, "mask": caches.hashed({"cells": found.cells})}
+    return (yield from once(run, run.key("decoded", levels=args.levels, invert=args.invert, **said), steps()))
+
+
+def once(run: Run, key: Json, steps: Generator[Progress, None, Tensor]) -> Generator[Progress, None, Tensor]:
+    """What `steps` come to, from the cache if they were done before."""
+    found = run.cache.get(key)
+    if found is None:
+        found = {"x": (yield from steps)}
+        run.cache.put(key, found)
+    return found["x"].to(run.z0)
+
+
+def redrawn(ctx: EditContext, run: Run, found: Found) -> Edit:
+    """The edit, back to a picture of the photo's size."""
+    from tools.diffusion import kept, latents
+
     model, fitted = run.picture.model, run.picture.fitted
-    D = classifier_free(run.network, run.query, run.nothing, run.args.guidance)
-    decoding = masked_decode(D, run.z0, xs, run.sigmas[-len(xs) :], found.cells)
-    z = yield from told(decoding, model, 0.4, 0.95)
+    z = yield from decoded(run, found)
     edited = latents.decode(model, z)
     yield Progress(photos.DRAWN)
     seen = kept.reconstruction(run.cache, model, run.z0) if max(fitted.of) > max(fitted.inside) else None
