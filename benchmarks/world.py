@@ -42,7 +42,7 @@ from toybox.scenes import Scene, random_scene
 from toybox.words import caption, instruction
 
 STARTER = Path(__file__).parents[1] / "tools/packs/starter"
-ITEMS, OTHERS, BATCH = 200, 24, 20
+ITEMS, OTHERS, BATCH = 200, 16, 20
 STEPS, TEXT_SCALE, IMAGE_SCALE = 20, 3.0, 1.2
 NOISES, MASK_STEPS, MASK_NOISE = 10, 50, 0.5
 

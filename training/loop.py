@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from tools.weights import tensors
 
 log = logging.getLogger("training")
 EMA_DECAY, EMA_HORIZON = 0.9995, 10
@@ -108,7 +110,7 @@ class Trainer:
         beside.replace(self.path)
 
     def _load(self) -> None:
-        state = load_file(self.path)
+        state = tensors(self.path)
         self.step = int(state["step"])
         for name, p in self.weights.items():
             p.data.copy_(state[f"weights/{name}"])
