@@ -62,16 +62,18 @@ def _grid(thing: Thing) -> tuple[slice, slice, Floats, Floats]:
     reach = thing.radius + 2
     x0, x1 = max(int(thing.x - reach), 0), min(int(thing.x + reach) + 1, SIDE)
     y0, y1 = max(int(thing.y - reach), 0), min(int(thing.y + reach) + 1, SIDE)
-    step = (np.arange(SAMPLES, dtype=np.float32) + 0.5) / SAMPLES
+    step: Floats = (np.arange(SAMPLES, dtype=np.float32) + np.float32(0.5)) / np.float32(SAMPLES)
     xs = (np.arange(x0, x1, dtype=np.float32)[:, None] + step).ravel() - np.float32(thing.x)
     ys = (np.arange(y0, y1, dtype=np.float32)[:, None] + step).ravel() - np.float32(thing.y)
     c, s = np.float32(np.cos(thing.turn) / thing.radius), np.float32(np.sin(thing.turn) / thing.radius)
-    return slice(y0, y1), slice(x0, x1), c * xs + s * ys[:, None], c * ys[:, None] - s * xs
+    u: Floats = c * xs + s * ys[:, None]
+    v: Floats = c * ys[:, None] - s * xs
+    return slice(y0, y1), slice(x0, x1), u, v
 
 
 def _shares(samples: NDArray[np.bool_]) -> Floats:
     h, w = (n // SAMPLES for n in samples.shape)
-    return samples.reshape(h, SAMPLES, w, SAMPLES).mean((1, 3), dtype=np.float32)
+    return np.asarray(samples.reshape(h, SAMPLES, w, SAMPLES).mean((1, 3), dtype=np.float32))
 
 
 def marks(texture: str, thing: Thing, u: Floats, v: Floats) -> NDArray[np.bool_]:

@@ -30,14 +30,14 @@ def colour_in(rgb: Pixels, mask: Mask, tone: str = "colour", light: str = "day")
 
 def region(before: Pixels, after: Pixels) -> Mask:
     """Where an edit's exact result differs from its start."""
-    return (before != after).any(-1)
+    return np.asarray((before != after).any(-1))
 
 
 def inside_error(edited: Pixels, before: Pixels, after: Pixels) -> float:
     """Error after the edit over size of the change, both mean |Δ| inside the region: 0 exact, 1 as bad as copying."""
     mask = region(before, after)
-    edited, before, after = (rgb[mask].astype(np.float32) for rgb in (edited, before, after))
-    return float(abs(edited - after).mean() / abs(before - after).mean())
+    got, was, wanted = (rgb[mask].astype(np.float32) for rgb in (edited, before, after))
+    return float(abs(got - wanted).mean() / abs(was - wanted).mean())
 
 
 def outside_psnr(edited: Pixels, before: Pixels, after: Pixels) -> float:
