@@ -5,7 +5,7 @@ One batch per evaluation. Mixes nothing (`guidance` does) and knows no schedule 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +59,10 @@ class Network:
         """(n, 4, h, w): ε of n states (n, 4, h, w), each under its own condition."""
         return self._rows(x, sigma, tuple(conditions), len(x))
 
+    def phase(self) -> Hashable:
+        """What an evaluation depends on besides x and σ; None where it also leaves something behind."""
+        return None if self.attention.probe is not None else (self.attention.mode,)
+
     @torch.no_grad()
     def _rows(self, x: Tensor, sigma: Tensor, conditions: tuple[Condition, ...], rows: int) -> Tensor:
         z, t = settled(x, sigma), self.model.schedule.t(sigma)
@@ -81,7 +85,7 @@ class Network:
 
     def _time(self, t: Tensor) -> list[Tensor]:
         """`shifts`, worked out once a level; anew where t lies on the device, which is not waited for."""
-        if t.is_cuda:
+        if t.device.type != "cpu":
             return shifts(self.model.unet, t)
         if float(t) not in self._times:
             self._times[float(t)] = shifts(self.model.unet, t)

@@ -6,14 +6,13 @@ Terms of weight 0 are never evaluated; terms of the same condition are evaluated
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from tools.diffusion.denoiser import Condition, Network, same
-
-Denoiser = Callable[[Tensor, Tensor], Tensor]
-"""D(x, σ): the estimate of x0, of x's shape (B, 4, h, w). σ: 0-dim, not 0."""
+from tools.diffusion.graphs import Denoiser as Denoiser
+from tools.diffusion.graphs import replayed
 
 Term = tuple[float, Condition]
 
@@ -27,7 +26,7 @@ def mixed(network: Network, terms: Sequence[Term]) -> Denoiser:
         eps = network.eps(x, sigma, conditions)  # (R, B, 4, h, w)
         return x - sigma * sum((w * e for (w, _), e in zip(kept[1:], eps[1:], strict=True)), kept[0][0] * eps[0])
 
-    return D
+    return replayed(D, lambda: network.phase())
 
 
 def classifier_free(network: Network, cond: Condition, uncond: Condition, scale: float) -> Denoiser:

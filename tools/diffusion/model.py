@@ -98,6 +98,8 @@ def load(
     check(unet)
     for network in (unet, vae):
         fold(network)
+        if unet.device.type == "cuda":
+            network.to(memory_format=torch.channels_last)
     return LatentDiffusion(
         unet, vae, text_encoder, tokenizer(folder / "tokenizer"), from_config(scheduler), prediction, side,
         digest or digest_of(folder), name or folder.name,

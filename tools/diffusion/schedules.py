@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -26,15 +27,16 @@ class NoiseSchedule:
     alphas: Tensor
     final_alpha: float
     offset: int = 1
-    log_sigmas: Tensor = field(init=False)
+    _copies: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "log_sigmas", self.sigmas.log())
-
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
         """σ_t, (T,), increasing."""
         return ((1 - self.alphas) / self.alphas).sqrt()
+
+    @cached_property
+    def log_sigmas(self) -> Tensor:
+        return self.sigmas.log()
 
     @property
     def final_sigma(self) -> float:
@@ -49,11 +51,16 @@ class NoiseSchedule:
 
     def t(self, sigma: Tensor) -> Tensor:
         """The fractional timesteps of σ, linear in log σ, exact on the grid; 0 or T-1 outside it."""
-        log_sigmas = self.log_sigmas.to(sigma.device)
-        log_sigma = sigma.double().log()
+        log_sigmas, log_sigma = self._log_sigmas_on(sigma.device), sigma.double().log()
         above = torch.searchsorted(log_sigmas, log_sigma).clamp(1, len(log_sigmas) - 1)
-        low, high = log_sigmas[above - 1], log_sigmas[above]
+        low, high = log_sigmas.take(above - 1), log_sigmas.take(above)
         return above - 1 + ((log_sigma - low) / (high - low)).clamp(0, 1)
+
+    def _log_sigmas_on(self, device: torch.device) -> Tensor:
+        """Copied to a device once."""
+        if device not in self._copies:
+            self._copies[device] = self.log_sigmas.to(device)
+        return self._copies[device]
 
 
 def scaled_linear(steps: int = 1000, start: float = 0.00085, end: float = 0.012) -> NoiseSchedule:

@@ -34,7 +34,7 @@ def told(
 
     NotFinite as soon as a preview, or the result, is not finite. Closing this closes the sampler.
     """
-    last = time.monotonic()
+    last, unfinished = time.monotonic(), list[torch.cuda.Event]()
     with closing(steps):
         while True:
             try:
@@ -42,10 +42,21 @@ def told(
             except StopIteration as ended:
                 result: T = ended.value
                 return checked(result)
+            wait_for_the_last(unfinished, state.denoised.device)
             shown = None
             if model is not None and time.monotonic() - last >= EVERY:
                 shown, last = preview(checked(state.denoised), model.colours), time.monotonic()
             yield Progress(start + (end - start) * (state.index + 1) / state.total, shown)
+
+
+def wait_for_the_last(unfinished: list[torch.cuda.Event], device: torch.device) -> None:
+    """Keep the host at most one evaluation ahead of a CUDA device, so that closing a sampler stops it that soon."""
+    if device.type != "cuda":
+        return
+    unfinished.append(torch.cuda.Event())
+    unfinished[-1].record()
+    if len(unfinished) > 1:
+        unfinished.pop(0).synchronize()
 
 
 def checked(result: T) -> T:

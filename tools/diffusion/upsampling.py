@@ -58,12 +58,14 @@ def kernels(weight: Tensor) -> Tensor:
 def doubled(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(B, C, h, w) → (B, C', 2h, 2w); weight: `kernels`."""
     h, w = x.shape[2:]
-    parts = conv2d(x, weight, bias.repeat(4), padding=1).view(len(x), 2, 2, -1, h + 1, w + 1)
-    out = x.new_empty(len(x), len(bias), h, 2, w, 2)
+    parts = conv2d(x, weight, bias.repeat(4), padding=1).reshape(len(x), 2, 2, -1, h + 1, w + 1)
+    rows_last = x.is_contiguous(memory_format=torch.channels_last)
+    shape = (len(x), h, 2, w, 2, len(bias)) if rows_last else (len(x), len(bias), h, 2, w, 2)
+    out = x.new_empty(shape).permute(0, 5, 1, 2, 3, 4) if rows_last else x.new_empty(shape)
     for a in range(2):
         for b in range(2):
             out[:, :, :, a, :, b] = parts[:, a, b, :, a : a + h, b : b + w]
-    return out.view(len(x), len(bias), 2 * h, 2 * w)
+    return out.flatten(4).flatten(2, 3)
 
 
 def _halves(before: Tensor, at: Tensor, after: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
