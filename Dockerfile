@@ -1,5 +1,7 @@
 # The page and every command in a small image: built in one stage, carried without compiler and sources into the next.
 FROM python:3.11-slim-bookworm AS build
+# What is installed besides the product itself; `neural` adds the networks.
+ARG EXTRAS=postgres,ui
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY sessions sessions
@@ -7,7 +9,7 @@ COPY tools tools
 COPY agent agent
 COPY ui ui
 RUN python -m venv /opt/pentimento \
-    && /opt/pentimento/bin/pip install --no-cache-dir --constraint constraints.txt '.[ui,postgres]' \
+    && /opt/pentimento/bin/pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]" \
     && /opt/pentimento/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim-bookworm
@@ -18,7 +20,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && python -m compileall -q -x '/(test|idlelib|lib2to3|site-packages)/' /usr/local/lib/python3.11 \
     && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin pentimento \
-    && install --directory --owner pentimento --group pentimento --mode 700 /data
+    && install --directory --owner pentimento --group pentimento --mode 700 /data /models
 COPY --from=build /opt/pentimento /opt/pentimento
 ENV PATH=/opt/pentimento/bin:$PATH HOME=/tmp PENTIMENTO_HOME=/data PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /tmp

@@ -1,20 +1,29 @@
-# Everything a person types. `make run` needs nothing but Python 3.11–3.13.
+# Everything a person types. `make run` needs nothing but Python 3.11–3.13; on an ordinary Linux machine without an NVIDIA
+# device, `make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu` first takes the small build of torch.
 PYTHON ?= python3
+TORCH_INDEX ?=
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+TORCH := $(shell grep '^torch==' constraints.txt)
+# Megabytes, from tests/house/downloads.json, which `python -m tests.house.downloads` renews.
+MB := 3100
+MB_CPU := 500
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run demo check test reliability bench train
+.PHONY: setup run demo check test reliability bench
 
 setup: .venv/ready
 	@echo 'Ready. To have the command on your PATH: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 .venv/ready: pyproject.toml constraints.txt
+	@echo 'Downloads up to $(if $(TORCH_INDEX),$(MB_CPU),$(MB)) MB$(if $(TORCH_INDEX),,: with TORCH_INDEX=https://download.pytorch.org/whl/cpu only $(MB_CPU) MB).'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ui]'
+	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) $(TORCH))
+	$(PIP) -e '.[neural,ui]'
 	@touch $@
 
 .venv/ready-test: .venv/ready
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(PIP) -e '.[test]'
 	@touch $@
 
 run: .venv/ready

@@ -63,7 +63,9 @@ def _told(entry: Entry) -> dict[str, Any]:
 @command
 def pull(
     what: Annotated[str, typer.Argument(help="A pack (sd15), one of its roles, or hub:OWNER/NAME.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="The licences that are shown are accepted.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", envvar="PENTIMENTO_ACCEPT_LICENCES", help="Accept the licences shown.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Fetch weights from the Hub. Stopped, it goes on from there the next time."""

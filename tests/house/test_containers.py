@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from tests.needs import need
+from tools import packs
 from ui.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -93,18 +94,20 @@ def test_a_service_can_do_little_and_is_watched(name):
     assert service["read_only"] is True and "/tmp" in service["tmpfs"]
     assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
     assert service["user"] not in ("root", "0") and service["mem_limit"] and "privileged" not in service
-    assert "healthcheck" in service or (service["build"] == "." and last("HEALTHCHECK"))
+    assert "healthcheck" in service or ("build" in service and last("HEALTHCHECK"))
 
 
 def test_what_is_kept_is_kept_in_named_volumes():
     kept = {name: [volume.split(":") for volume in service["volumes"]] for name, service in SERVICES.items()}
-    assert kept == {"app": [["data", "/data"]], "db": [["database", "/var/lib/postgresql/data"]]}
-    assert set(yaml.safe_load(COMPOSE)["volumes"]) == {"data", "database"}
+    weights = [["data", "/data"], ["models", "/models"]]
+    database = [["database", "/var/lib/postgresql/data"]]
+    assert kept == {"app": [["data", "/data"]], "db": database, "gpu": weights, "models": weights}
+    assert set(yaml.safe_load(COMPOSE)["volumes"]) == {"data", "database", "models"}
     assert SERVICES["app"]["environment"]["PENTIMENTO_HOME"] == last("VOLUME") == "/data"
 
 
 def test_the_page_is_for_this_machine_and_the_database_for_the_page():
-    assert SERVICES["app"]["ports"] == ["127.0.0.1:8501:8501"]
+    assert SERVICES["app"]["ports"] == SERVICES["gpu"]["ports"] == ["127.0.0.1:8501:8501"]
     assert "ports" not in SERVICES["db"] and SERVICES["db"]["networks"] == ["inside"]
     assert yaml.safe_load(COMPOSE)["networks"]["inside"] == {"internal": True}
 
@@ -113,6 +116,28 @@ def test_the_page_waits_for_a_database_that_answers():
     assert SERVICES["app"]["depends_on"] == {"db": {"condition": "service_healthy"}}
     assert SERVICES["db"]["image"].startswith("postgres:15") and "pg_isready" in SERVICES["db"]["healthcheck"]["test"]
     assert SERVICES["app"]["environment"]["PENTIMENTO_DATABASE_URL"] == "postgresql+psycopg://pentimento@db/pentimento"
+
+
+def test_networks_and_their_weights_are_for_those_who_ask():
+    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["gpu", "models"]
+    assert {SERVICES[name]["build"]["args"]["EXTRAS"] for name in ("gpu", "models")} == {"neural,postgres,ui"}
+    assert "ARG EXTRAS=postgres,ui" in DOCKERFILE and '".[${EXTRAS}]"' in DOCKERFILE and "/models" in DOCKERFILE
+
+
+def test_the_page_with_networks_has_the_device_and_waits_for_the_weights():
+    [device] = SERVICES["gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    assert SERVICES["gpu"]["depends_on"]["models"] == {"condition": "service_completed_successfully"}
+    assert SERVICES["gpu"]["environment"]["HF_HOME"] == SERVICES["models"]["environment"]["HF_HOME"] == "/models"
+    assert SERVICES["gpu"]["environment"] | SERVICES["app"]["environment"] == SERVICES["gpu"]["environment"]
+
+
+def test_the_weights_are_pulled_once_by_a_command_that_there_is():
+    words = SERVICES["models"]["command"]
+    assert SERVICES["models"]["restart"] == "no" and words[0] == "pentimento"
+    pull = typer.main.get_command(app).commands[words[1]].commands[words[2]]
+    assert packs.sources(pull.make_context("pull", list(words[3:])).params["what"])
+    assert "PENTIMENTO_ACCEPT_LICENCES=" in (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
 
 
 def test_no_password_is_known_beforehand():
