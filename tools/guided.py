@@ -45,11 +45,11 @@ ALONE = (1 / 255, 3 / 255)
 """Up to the first a place counts as left alone, from the second on as changed."""
 BELOW = 2
 """How much smaller the copies are on which it is tried what the photo may lend."""
-NEAR = 3
+NEAR = 5
 """Radius, in pixels of the small copy, over which errors are compared there."""
-DOUBT = (0.55, 0.7)
+DOUBT = (0.5, 0.6)
 """Share of the error of what was carried over: up to the first it stands, from the second on the edit is enlarged."""
-FAINT = 0.004
+FAINT = 0.002
 """Errors of this size are no reason to do anything but carry over."""
 ROUNDS = 12
 SAMPLES = 1 << 13

@@ -164,6 +164,24 @@ def test_an_object_that_was_not_there_hides_what_is_behind_it():
     assert found[inside].std(0).max() < 0.3 * pixels[inside].std(0).min()
 
 
+@pytest.mark.parametrize("picture", ["astronaut", "coffee"])
+def test_new_structure_shows_nothing_of_what_it_covers(picture):
+    """Beside a global change; the photo's own detail is not embossed on it."""
+    pixels = PICTURES[picture]
+
+    def edit(rgb: np.ndarray) -> np.ndarray:
+        y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]]
+        waves = np.stack([200 + 40 * np.sin(x / 2), 90 + 0 * x, 60 + 40 * np.sin(y / 3)], 2)
+        return blurred(np.where(disc(rgb.shape), waves, recoloured(rgb, "warm")).astype(np.uint8))
+
+    fitted = fit(Picture(pixels.copy()), max(pixels.shape) // 4)
+    plain = photos.resized(photos.cut(edit(fitted.rgb), fitted), fitted.of).astype(int)
+    inside = cv2.erode(disc(pixels.shape)[..., 0].astype(np.uint8), np.ones((65, 65), np.uint8)).astype(bool)
+    found = through(pixels, edit, seen=blurred)
+    assert np.abs(found - plain)[inside].mean() < 1
+    assert np.abs(pixels - plain)[inside].mean() > 20
+
+
 @pytest.mark.parametrize(
     "size", [(1, 1), (1, 700), (700, 1), (7, 3), (63, 64), (128, 128), (129, 40), (2000, 9), (300, 451)]
 )
