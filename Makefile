@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
-# Megabytes, from tests/house/downloads.json, which `python -m tests.house.downloads` renews.
+# Megabytes, from tests/house/downloads.txt, which `python -m tests.house.downloads` renews.
 MB := 3100
 MB_CPU := 500
 export OMP_NUM_THREADS ?= 1

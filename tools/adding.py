@@ -31,6 +31,11 @@ PARTS = {"blip-diffusion": ("qformer",), "blip-diffusion-controlnet": ("qformer"
 
 def add(shelf: Shelf, folder: Path, role: str, name: str = "", licence: str = "") -> Entry:
     """Hash and register a folder; MissingWeights where there is none, BadWeights where it does not fit the role."""
+    if folder.is_file():
+        raise BadWeights(
+            f"{folder.name} is one file, and a role needs a tokenizer and configurations as well.",
+            "Add a folder in the layout of diffusers: save_pretrained of diffusers writes one.",
+        )
     if not folder.is_dir():
         raise MissingWeights(f"There is no folder {folder}.", "Name the folder that model_index.json lies in.")
     entry = Entry(role=role, name=name or folder.name, pack="own", licence=licence, files=listed(folder, role))

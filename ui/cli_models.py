@@ -105,7 +105,7 @@ def _accepted(listed: Listing, shelf: Shelf, yes: bool) -> None:
 
 @command
 def add(
-    path: Annotated[Path, typer.Argument(help="A folder in the layout of diffusers, or one safetensors file.")],
+    path: Annotated[Path, typer.Argument(help="A folder in the layout of diffusers.")],
     role: RoleOption,
     name: Annotated[str, typer.Option(help="What it is called in lists; default: as the folder.")] = "",
     json_: JsonOption = False,
