@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,8 @@ from sessions.errors import BadArguments, NotFinite
 from sessions.values import Pixels
 from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.previews import to_bytes
+
+T = TypeVar("T")
 
 
 def encode(model: LatentDiffusion, rgb: Pixels) -> Tensor:
@@ -32,13 +36,8 @@ def encode_unscaled(model: LatentDiffusion, rgb: Pixels) -> Tensor:
 def decode(model: LatentDiffusion, z: Tensor) -> Pixels:
     """RGB (H, W, 3) of a latent (1, 4, h, w). NotFinite where it or the picture is not finite. Cannot be stopped."""
     vae = model.vae
-    planes: Tensor = vae.decode((z / vae.config.scaling_factor).to(vae.dtype)).sample[0]
-    if not (finite(z) and finite(planes)):
-        raise NotFinite(
-            "The network's numbers became infinite or undefined; there is no picture.",
-            "Try another seed or weaker guidance.",
-        )
-    return to_bytes(planes)
+    planes: Tensor = vae.decode((checked(z) / vae.config.scaling_factor).to(vae.dtype)).sample[0]
+    return to_bytes(checked(planes))
 
 
 def noised(z: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
@@ -69,6 +68,16 @@ def generator(seed: int) -> torch.Generator:
 def finite(z: Tensor) -> bool:
     """Whether all numbers are."""
     return bool(z.isfinite().all())
+
+
+def checked(result: T) -> T:
+    """The result; NotFinite where it is a tensor with infinite or undefined numbers."""
+    if isinstance(result, Tensor) and not finite(result):
+        raise NotFinite(
+            "The network's numbers became infinite or undefined; there is no picture.",
+            "Try another seed or weaker guidance.",
+        )
+    return result
 
 
 def working(dtype: torch.dtype) -> torch.dtype:

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from sessions.errors import BadWeights
+from sessions.errors import BadArguments, BadWeights
 from sessions.values import Json
 
 
@@ -78,8 +78,13 @@ def from_config(config: Json) -> NoiseSchedule:
 
 
 def ddim_timesteps(schedule: NoiseSchedule, steps: int) -> Tensor:
-    """int64 (N,), descending, "leading" spacing: t_i = offset + i ⌊T / N⌋."""
-    return schedule.offset + torch.arange(steps - 1, -1, -1) * (len(schedule.alphas) // steps)
+    """int64 (N,), descending, "leading" spacing: t_i = offset + i ⌊T / N⌋. BadArguments where T is too small for N."""
+    levels = len(schedule.alphas)
+    if steps + schedule.offset > levels:
+        raise BadArguments(
+            f"{steps} steps are more than these weights have levels ({levels}).", f"Take {levels // 2} at most."
+        )
+    return schedule.offset + torch.arange(steps - 1, -1, -1) * (levels // steps)
 
 
 def ddim_sigmas(schedule: NoiseSchedule, steps: int) -> Tensor:

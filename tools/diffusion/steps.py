@@ -13,10 +13,10 @@ from typing import TypeVar
 
 import torch
 
-from sessions.errors import NotFinite, OutOfMemory
+from sessions.errors import OutOfMemory
 from tools import shelf
 from tools.base import Progress
-from tools.diffusion.latents import finite
+from tools.diffusion.latents import checked as checked
 from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.previews import preview
 from tools.diffusion.sampling import State
@@ -53,20 +53,10 @@ def wait_for_the_last(unfinished: list[torch.cuda.Event], device: torch.device) 
     """Keep the host at most one evaluation ahead of a CUDA device, so that closing a sampler stops it that soon."""
     if device.type != "cuda":
         return
-    unfinished.append(torch.cuda.Event())
+    unfinished.append(torch.cuda.Event())  # type: ignore[no-untyped-call]
     unfinished[-1].record()
     if len(unfinished) > 1:
         unfinished.pop(0).synchronize()
-
-
-def checked(result: T) -> T:
-    """The result; NotFinite where it is a tensor with infinite or undefined numbers."""
-    if isinstance(result, torch.Tensor) and not finite(result):
-        raise NotFinite(
-            "The network's numbers became infinite or undefined; there is no picture.",
-            "Try another seed or weaker guidance.",
-        )
-    return result
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import diffusers
 import pytest
 import torch
 
-from sessions.errors import BadWeights
+from sessions.errors import BadArguments, BadWeights
 from tools.diffusion.schedules import (
     ddim_sigmas,
     ddim_timesteps,
@@ -57,6 +57,12 @@ def test_ddim_visits_the_timesteps_that_diffusers_visits(steps, offset):
     assert len(sigmas) == steps + 1 and float(sigmas[-1]) == schedule.final_sigma
     assert (sigmas.diff()[:-1] < 0).all()
     assert (sigmas[-1] < sigmas[-2]) == bool(offset)  # without one, ᾱ_0 stands there twice: the last step goes nowhere
+
+
+@pytest.mark.parametrize(("steps", "offset"), [(1000, 1), (1001, 0), (5000, 1)])
+def test_more_steps_than_levels_are_refused(steps, offset):
+    with pytest.raises(BadArguments, match="levels"):
+        ddim_sigmas(from_config(SD1 | {"steps_offset": offset}), steps)
 
 
 def test_final_level_is_what_the_config_says_or_the_schedulers_default():
