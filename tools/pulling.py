@@ -148,7 +148,7 @@ def _resumed(listed: Listing, file: Remote) -> None:
     """A large file into huggingface_hub's cache, from where an earlier pull stopped; by itself it begins anew."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils._headers import build_hf_headers
 
     blob = _storage(listed.source) / "blobs" / file.sha256
     if blob.exists():
@@ -192,6 +192,7 @@ def _damaged(path: Path) -> BadWeights:
 @contextmanager
 def hub_errors(source: Source) -> Iterator[None]:
     """What huggingface_hub raises becomes a sentence with the next command."""
+    from httpx2 import HTTPError  # the client of huggingface_hub
     from huggingface_hub import errors
 
     again = f"pentimento models pull {source.role}"
@@ -206,7 +207,7 @@ def hub_errors(source: Source) -> Iterator[None]:
             f"{source.repository} is not all here, and the network is switched off or away.",
             f"With a network, and HF_HUB_OFFLINE unset: {again}. What has arrived is kept.",
         ) from error
-    except (errors.HTTPError, errors.HfHubHTTPError) as error:
+    except (HTTPError, errors.HfHubHTTPError) as error:
         raise MissingWeights(f"The Hub did not answer as it should: {error}.", f"{again} goes on from here.") from error
     except OSError as error:
         raise StorageFull(f"The disk refused: {error.strerror or error}.", f"{again} goes on from here.") from error

@@ -104,8 +104,7 @@ class Shelf:
 
     def checked(self, entry: Entry, *, anew: bool = False) -> Entry:
         """An entry whose files are those that were registered. `anew`: hashed again, whatever they look like."""
-        for name, file in entry.files.items():
-            self._seen.check(name, file, anew=anew)
+        self._seen.check(entry.files, anew=anew)
         return weights.laid_out(entry, self.folder / "laid_out" / entry.digest[:16])
 
     def lies_there(self) -> None:

@@ -131,23 +131,20 @@ class Seen:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def check(self, name: str, file: File, *, anew: bool = False) -> None:
-        """That the file is the one that was registered; MissingWeights where it is gone, BadWeights where it differs.
+    def check(self, files: Mapping[str, File], *, anew: bool = False) -> None:
+        """That files are those that were registered; MissingWeights where one is gone, BadWeights where it differs.
 
-        `anew`: hash it whatever it looks like, since a disk may damage a file without touching its times.
+        `anew`: hash them whatever they look like, since a disk may damage a file without touching its times.
         """
-        source = Path(file.source)
-        try:
-            looks = [file.sha256, *_looks(source)]
-            known = {} if anew else self._known()
-            if known.get(str(source)) == looks:
-                return
-            actual = sha256(source) if looks[1] == file.bytes else ""
-        except OSError as error:
-            raise MissingWeights(f"The weight file {source} is gone.", "pentimento models doctor") from error
-        if actual != file.sha256:
-            raise BadWeights(f"{name} is not the file that was registered ({source}).", "pentimento models doctor")
-        write_whole(self._path, json.dumps(self._known() | {str(source): looks}))
+        known = {} if anew else self._known()
+        fresh: dict[str, list[str | int]] = {}
+        for name, file in files.items():
+            looks = [file.sha256, *_looks(Path(file.source))]
+            if known.get(file.source) != looks:
+                _same(name, file)
+                fresh[file.source] = looks
+        if fresh:
+            write_whole(self._path, json.dumps(self._known() | fresh))
 
     def _known(self) -> dict[str, list[str | int]]:
         try:
@@ -158,8 +155,22 @@ class Seen:
 
 
 def _looks(path: Path) -> list[int]:
-    stat = path.stat()
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise MissingWeights(f"The weight file {path} is gone.", "pentimento models doctor") from error
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _same(name: str, file: File) -> None:
+    """BadWeights where a file is not the one that was registered."""
+    path = Path(file.source)
+    try:
+        same = path.stat().st_size == file.bytes and sha256(path) == file.sha256
+    except OSError as error:
+        raise MissingWeights(f"The weight file {path} cannot be read.", "pentimento models doctor") from error
+    if not same:
+        raise BadWeights(f"{name} is not the file that was registered ({path}).", "pentimento models doctor")
 
 
 def laid_out(entry: Entry, folder: Path) -> Entry:

@@ -208,7 +208,7 @@ def test_what_was_seen_may_be_lost_or_damaged(tmp_path):
     (tmp_path / "seen.json").write_text("{")
     (tmp_path / "file").write_bytes(b"weights")
     file = adding.described(tmp_path / "file")
-    Seen(tmp_path / "seen.json").check("file", file)
+    Seen(tmp_path / "seen.json").check({"file": file})
     assert json.loads((tmp_path / "seen.json").read_text())
 
 
