@@ -57,25 +57,33 @@ def follow(store: Store, turn: Turn, plan: Plan) -> Generator[Event, None, Turn]
     now = turns.enqueue(store, turn)
     try:
         while True:
-            yield from _first(news.read(), told)
+            yield from _in_order(store, now, news.read(), told)
             if now.state not in ("planned", "running"):
                 break
             lease.rouse(store)
             time.sleep(LOOK_SECONDS)
             now = turns.get(store, turn.session, turn.request_id)  # before the journal, which so has all that led to it
-        made = (store.revision(turn.session, one) for one in turns.revisions(store, now))
-        yield from _first((Committed(one, now.branch) for one in made), told)
+        yield from _commits(store, now, turns.revisions(store, now), now.branch, told)
     except (GeneratorExit, KeyboardInterrupt):
         turns.cancel(store, turn.session, turn.request_id)
         raise
     return now
 
 
-def _first(events: Iterator[Event], told: set[str]) -> Iterator[Event]:
-    """The events without the commits that were told before: an engine may die before it has told one, or after."""
+def _in_order(store: Store, turn: Turn, events: Iterator[Event], told: set[str]) -> Iterator[Event]:
+    """The events, each commit once and after those before it: an engine may die before it has told one, or after."""
     for event in events:
         if isinstance(event, Committed):
-            if event.revision.id in told:
-                continue
-            told.add(event.revision.id)
-        yield event
+            made, this = turns.revisions(store, turn), event.revision.id
+            before = made[: made.index(this)] if this in made else []
+            yield from _commits(store, turn, [*before, this], event.branch, told)
+        else:
+            yield event
+
+
+def _commits(store: Store, turn: Turn, made: list[str], branch: str, told: set[str]) -> Iterator[Event]:
+    """Those of the revisions that were not told yet."""
+    for one in made:
+        if one not in told:
+            told.add(one)
+            yield Committed(store.revision(turn.session, one), branch)
