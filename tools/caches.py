@@ -118,9 +118,8 @@ class Cache:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
             Path(beside).replace(path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        finally:
+            Path(beside).unlink(missing_ok=True)  # there only where the writing failed
 
     def _fit(self) -> None:
         """Let go of the least recently used until all fit, what killed writers have left included."""

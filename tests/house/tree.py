@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("sessions", "tools", "agent", "ui", "benchmarks")
+FOLDERS = ("sessions", "tools", "agent", "ui", "toybox", "training", "benchmarks")
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
 
 
