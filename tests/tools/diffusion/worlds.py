@@ -1,4 +1,4 @@
-"""Small worlds whose denoiser is known in closed form, and small real networks: what the core's tests are held against."""
+"""Small worlds whose denoiser is known in closed form, and small real networks: what the core is held against."""
 
 from __future__ import annotations
 
