@@ -158,9 +158,9 @@ class TestThereAndBack:
 
 
 class TestMaskedDecode:
-    z0 = drawn(1, 4, 6, 6, seed=2)
+    z0 = drawn(1, 4, 96, 96, seed=2)  # large: one number in three thousand is not itself after being scaled and back
     down = ddim_sigmas(scaled_linear(), 8)[-7:]
-    mask = drawn(6, 6, seed=3) > 0.3
+    mask = drawn(96, 96, seed=3) > 0.3
 
     @pytest.fixture
     def xs(self) -> Tensor:
