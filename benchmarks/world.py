@@ -43,7 +43,7 @@ from toybox.words import caption, instruction
 
 STARTER = Path(__file__).parents[1] / "tools/packs/starter"
 ITEMS, OTHERS, BATCH = 200, 16, 20
-STEPS, TEXT_SCALE, IMAGE_SCALE = 20, 3.0, 1.2
+STEPS, TEXT_SCALE, IMAGE_SCALE = 20, 3.0, 1.5
 NOISES, MASK_STEPS, MASK_NOISE = 10, 50, 0.5
 
 
@@ -216,7 +216,8 @@ def masks(base: LatentDiffusion) -> dict[str, Any]:
 def models(pack: Path, laid_out: Path) -> dict[str, LatentDiffusion]:
     """The networks of a pack by role."""
     entries = [
-        weights.laid_out(entry, laid_out / entry.name) for entry in weights.read_register(pack / "register.json")
+        weights.laid_out(entry, laid_out / entry.name)
+        for entry in weights.read_register(pack.resolve() / "register.json")
     ]
     return {entry.role: model.load(entry.folder, "cpu", torch.float32, entry.digest, entry.name) for entry in entries}
 

@@ -15,7 +15,7 @@ from toybox.drawing import draw
 from toybox.edits import Light
 from toybox.scenes import seeded
 
-COUNT = 24
+COUNT = 16
 
 
 @pytest.fixture(scope="module")
