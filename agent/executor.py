@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from agent import drift, latents, superseding, telling
 from agent.events import Committed, Event, Forked, Working
@@ -25,6 +26,8 @@ from sessions.moves import branch_name
 from sessions.store import Store
 from sessions.tiles import Tiled
 from sessions.values import Json, Picture, Pixels, Revision, Step, Turn
+
+T = TypeVar("T")
 
 BEAT_SECONDS = 5.0
 LOOK_SECONDS = 0.05
@@ -113,7 +116,7 @@ class Run:
     ) -> Generator[Event, None, tuple[Result, Start]]:
         """One step, also where it is done instead of an earlier one."""
         if step.replaces is None:
-            job = yield from self._going_on(index, self._job(index, step, start, before), start)
+            job = yield from self._going_on(index, self._job(index, step, start, before), start, pending)
             return (yield from self._watched(work(index, job), pending)), start
         head = start.landed.result().revision
         past = Past(self.store, history.graph(self.store, self.turn.session))
@@ -129,18 +132,18 @@ class Run:
         shelf = shelf_for(step.tool, self.store.home)
         return Job(step, start.picture, subjects, self._brush(step), self._seed(index, step), shelf)
 
-    def _going_on(self, index: int, job: Job, start: Start) -> Generator[Event, None, Job]:
+    def _going_on(
+        self, index: int, job: Job, start: Start, pending: list[Future[Landed]]
+    ) -> Generator[Event, None, Job]:
         """The job with what its picture was decoded from, where a tool with weights may go on from that."""
         if job.shelf is None or start.fed is not None:
             return job
         here = start.landed.result().revision
         past = Past(self.store, history.graph(self.store, self.turn.session))
-        latent = yield from latents.latent_of(index, past, here, job.step.tool)
+        latent = yield from self._watched(latents.latent_of(index, past, here, job.step.tool), pending)
         return replace(job, latent=latent)
 
-    def _watched(
-        self, steps: Generator[Working, None, Result], pending: list[Future[Landed]]
-    ) -> Generator[Event, None, Result]:
+    def _watched(self, steps: Generator[Working, None, T], pending: list[Future[Landed]]) -> Generator[Event, None, T]:
         """Work on one step; reports earlier commits as they land and stops at the first yield after a cancel."""
         with closing(steps) as working:
             try:
@@ -151,7 +154,7 @@ class Run:
                     yield now
                     self.check_in()
             except StopIteration as end:
-                result: Result = end.value
+                result: T = end.value
         return result
 
     def _seed(self, index: int, step: PlanStep) -> int:
@@ -201,7 +204,7 @@ class Run:
         like = (start.picture, base.tiled)
         kept = self.store.keep(self.turn.session, result.edit.image, result.edit.mask, like)
         shelf = shelf_for(result.tool.name, self.store.home)
-        if shelf is not None and result.edit.latent is not None:
+        if shelf is not None:
             latents.keep(shelf, result.tool.name, kept.image.hash, result.edit.latent)
         step = Step(
             tool=result.tool.name,

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from agent.events import Working
 from agent.laying import Past, plan_step, recorded
 from agent.stepping import Job, Result, shelf_for, work
 from sessions.errors import EditError
-from sessions.values import IDENTITY, Json, Revision
+from sessions.values import IDENTITY, Json, Picture, Revision
 from tools import registry
 
 if TYPE_CHECKING:
@@ -28,9 +30,9 @@ FURTHEST = 4
 Looking = Generator[Working, None, "Tensor | None"]
 
 
-def keep(shelf: Shelf, tool: str, image: str, latent: Tensor) -> None:
-    """Keep what a picture was decoded from."""
-    shelf.cache.put(_key(shelf, tool, image), {"latent": latent})
+def keep(shelf: Shelf, tool: str, image: str, latent: Tensor | None) -> None:
+    """Keep what a picture was decoded from, or that `tool` does not say so."""
+    shelf.cache.put(_key(shelf, tool, image), {} if latent is None else {"latent": latent})
 
 
 def latent_of(index: int, past: Past, revision: Revision, tool: str, furthest: int = FURTHEST) -> Looking:
@@ -43,7 +45,7 @@ def latent_of(index: int, past: Past, revision: Revision, tool: str, furthest: i
         return None
     kept = shelf.cache.get(_key(shelf, tool, revision.image))
     if kept is not None:
-        return kept["latent"]
+        return kept.get("latent")
     return (yield from _again(index, past, revision, furthest)) if furthest else None
 
 
@@ -68,8 +70,14 @@ def _again(index: int, past: Past, revision: Revision, furthest: int) -> Looking
         result: Result = yield from work(index, job)
     except EditError:
         return None
-    same = (result.edit.image.pixels == past.load(revision.image)[0].pixels).all()
-    return result.edit.latent if same else None
+    latent = result.edit.latent if _same(result.edit.image, past.load(revision.image)[0]) else None
+    if job.shelf is not None:
+        keep(job.shelf, step.tool, revision.image, latent)
+    return latent
+
+
+def _same(one: Picture, other: Picture) -> bool:
+    return np.array_equal(one.pixels, other.pixels)
 
 
 def _made_by(shelf: Shelf, revision: Revision, tool: str) -> bool:
