@@ -139,7 +139,7 @@ class Seen:
         known = {} if anew else self._known()
         fresh: dict[str, list[str | int]] = {}
         for name, file in files.items():
-            looks = [file.sha256, *_looks(Path(file.source))]
+            looks: list[str | int] = [file.sha256, *_looks(Path(file.source))]
             if known.get(file.source) != looks:
                 _same(name, file)
                 fresh[file.source] = looks
