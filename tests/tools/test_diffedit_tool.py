@@ -81,7 +81,7 @@ class TestCost:
         "changes, again",
         [
             ({"steps": STEPS + 1, "strength": 0.6}, 2 * MAPS + LEVELS),
-            ({"strength": 0.5}, 2),
+            ({"strength": 1.0}, 4),
             ({"reference": "a cat"}, 2 * MAPS),
             ({"mask_noise": 0.25}, 2 * MAPS),
             ({"threshold": 0.4}, 0),
