@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from sessions.rows import dumps, no_session, now
 from sessions.store import Store
 
 AUDIT = "deleted.jsonl"
+CACHE = "cache"
+"""What tools have worked out from pictures, of whatever session: all of it goes, and is worked out anew when needed."""
 _ID = re.compile("[0-9a-f]{32}")
 
 
@@ -52,6 +55,7 @@ def delete_session(store: Store, session: str) -> Deleted:
         for place in places:
             place.rmdir()
             store.files.sync_folder(place.parent)
+    shutil.rmtree(store.home / CACHE, ignore_errors=True)
     return deleted
 
 

@@ -23,7 +23,7 @@ INSTRUCTED = "instruct_pix2pix"
 """The tool that is offered what no other can do."""
 
 _LEAD = r"(?:(?:please|now|let|try|use|run|with|have|ask)\s+)*"
-_REFERENCE = re.compile(r"#\d+")
+_REFERENCE = re.compile(r"#\d+|@[\w-]+")
 _FILLER = re.compile(r"^(?:\s*(?:to|on|for|and|from|with|:|,|;|-|–|—))*\s*", re.IGNORECASE)
 
 
@@ -83,7 +83,11 @@ def _call(tool: Tool, said: str) -> Plan:
     slot = next((name for name in SPOKEN if name in tool.args.model_fields), None)
     args: Json = {slot: words} if slot and words else {}
     step = PlanStep(tool=tool.name, args=args, subjects=subjects)
-    if slot and not words and tool.args.model_fields[slot].is_required():
-        ask = Ask(question=f"What shall {tool.name} do? Say it in a few words.", slot=f"steps.0.args.{slot}", free=True)
-        return Plan(steps=(step,), ask=ask)
-    return Plan(steps=(step,))
+    lacking = [name for name, field in tool.args.model_fields.items() if field.is_required() and name not in args]
+    return Plan(steps=(step,), ask=_for(tool, lacking[0], name_is_told=lacking[0] == slot) if lacking else None)
+
+
+def _for(tool: Tool, argument: str, name_is_told: bool) -> Ask:
+    """The question for an argument that has no default."""
+    what = f"What shall {tool.name} do?" if name_is_told else f"{tool.name} needs to know the {argument}."
+    return Ask(question=f"{what} Say it in a few words.", slot=f"steps.0.args.{argument}", free=True)

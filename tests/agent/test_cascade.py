@@ -54,6 +54,12 @@ def test_a_call_without_words_asks_for_them():
     assert plan.answered("a red ball").steps[0].args == {"query": "a red ball"}
 
 
+def test_whatever_else_a_tool_must_know_is_asked_for():
+    plan = called_by_name("blip_diffusion @rex on the beach")
+    assert plan.steps[0].subjects == ("@rex",) and plan.steps[0].args == {"prompt": "the beach"}
+    assert plan.ask.slot == "steps.0.args.category" and plan.answered("dog").steps[0].args["category"] == "dog"
+
+
 def cascade(able: bool = True) -> Cascade:
     return Cascade(RulesPlanner(), lambda _: able)
 

@@ -13,6 +13,7 @@ from agent.laying import Past
 from agent.plan import Plan
 from agent.stepping import Job, work
 from sessions import history, turns
+from sessions.erase import delete_session
 from sessions.store import Store
 from sessions.values import Picture
 from tests import tiny
@@ -145,3 +146,11 @@ def test_outside_a_region_the_latent_is_that_of_what_was_there(told):
     whole = other.latent(-1)
     assert np.array_equal(local[..., :3], whole[..., :3]) and not np.array_equal(local[..., 5:], whole[..., 5:])
     assert np.array_equal(told.pixels(-1)[:, 32:], PHOTO[:, 32:])
+
+
+def test_deleting_a_session_leaves_nothing_that_was_worked_out_from_it(told):
+    told.do(WINTER)
+    cache = told.store.home / "cache"
+    assert any(cache.iterdir())
+    delete_session(told.store, told.session)
+    assert not cache.exists()
