@@ -43,11 +43,12 @@ def test_previews_come_with_a_model_and_not_too_often(monkeypatch):
 @pytest.mark.parametrize("stop", [1, 4, 9])
 def test_closing_the_progress_closes_the_sampler(stop):
     calls = []
-    told = steps.told(ddim(lambda x, sigma: calls.append(1) or x, drawn(1, 4, 2, 2), SIGMAS), None)
+    sampler = ddim(lambda x, sigma: calls.append(1) or x, drawn(1, 4, 2, 2), SIGMAS)
+    told = steps.told(sampler, None)
     for _ in range(stop):
         next(told)
     told.close()
-    assert len(calls) == stop
+    assert len(calls) == stop and not list(sampler)
 
 
 def test_a_run_that_ends_in_no_numbers_is_an_error():
