@@ -86,6 +86,8 @@ def test_a_good_file_is_opened_whole(tmp_path):
 @pytest.mark.parametrize("name", HAND_MADE)
 def test_hand_made_files_are_refused(name, tmp_path):
     assert opened(tmp_path / "x.safetensors", HAND_MADE[name]) is None
+    with pytest.raises(BadWeights):  # by our own look at it, before the library's
+        weights.header(tmp_path / "x.safetensors")
 
 
 def test_a_file_that_is_not_there_is_missing(tmp_path):
