@@ -15,6 +15,7 @@ from agent.telling import duration, title
 from sessions import history
 from sessions.errors import BadArguments, PentimentoError
 from sessions.history import Graph
+from sessions.lineage import LEFT_OUT
 from sessions.store import Store
 from sessions.values import IDENTITY, Revision
 from ui import frame, place, toolbox
@@ -130,7 +131,7 @@ def _facts(view: View) -> str:
     shown, facts = view.shown, view.shown.facts
     parts = [f"<strong>{escape(title(shown))}</strong>", f"{shown.width}×{shown.height}"]
     if view.parent is not None:
-        parts.append(f"from #{view.parent.seq}")
+        parts.append(_from(view.graph, shown, view.parent))
     if "seconds" in facts:
         parts.append(duration(facts["seconds"]))
     if "pixels_changed_outside" in facts:
@@ -147,6 +148,15 @@ def _facts(view: View) -> str:
         else f"<p class='looking'>You are looking at #{shown.seq}; {escape(view.branch)} is at #{view.head.seq}.</p>"
     )
     return f"<p class='facts'>{' · '.join(parts)}</p>{notices}{where}"
+
+
+def _from(graph: Graph, shown: Revision, parent: Revision) -> str:
+    """Which picture a step began with: its parent's, or that of an earlier revision where it replaced a step."""
+    fed = graph.by_id.get(shown.step.base) if shown.step else None
+    if fed is None or fed.id == parent.id:
+        return f"from #{parent.seq}"
+    gone = [f"#{graph.by_id[one].seq}" for one in shown.facts.get(LEFT_OUT, ()) if one in graph.by_id]
+    return f"from #{fed.seq}, instead of {', '.join(gone) or 'what came after it'}"
 
 
 _PAINTING = "<p class='facts'>Mark where the next change shall be, then say what to do there.</p>"
