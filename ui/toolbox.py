@@ -21,7 +21,7 @@ OFFERED = 20
 def show(worker: Worker, view: View) -> None:
     """The button, and behind it the list and the form."""
     with st.popover("Tools", icon=":material/construction:", help="Any tool, by hand"):
-        names = sorted(registry.registered(), key=lambda name: (not registry.get(name).weights, name))
+        names = [tool.name for tool in sorted(registry.registered().values(), key=_rank)]
         tool = registry.get(st.selectbox("Tool", names, key="tool"))
         st.caption(plain(tool.summary))
         step = _step(view, tool)
@@ -30,6 +30,11 @@ def show(worker: Worker, view: View) -> None:
             [chosen] = decided.steps
             step = chosen.model_copy(update={"region": step.region, "subjects": step.subjects})
             frame.send(worker, view, plancard.words(step)[: frame.TOLD], plan=Plan(steps=(step,)))
+
+
+def _rank(tool: Tool) -> tuple[bool, int, str]:
+    """What words say badly comes first, what needs other pictures later."""
+    return not tool.weights, tool.subjects[0], tool.name
 
 
 def _step(view: View, tool: Tool) -> PlanStep:
