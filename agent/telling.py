@@ -73,8 +73,10 @@ def _chosen(tool: str, args: Json) -> Json:
     found = registry.registered().get(tool)
     if found is None or not found.weights:
         return args
-    usual = {name: field.get_default(call_default_factory=True) for name, field in found.args.model_fields.items()}
-    return {name: value for name, value in args.items() if value != usual.get(name)}
+    fields = found.args.model_fields.items()
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
+    usual = found.args.model_construct(**defaults).model_dump(mode="json")
+    return {name: value for name, value in args.items() if name not in usual or value != usual[name]}
 
 
 def place(region: Region) -> str:
@@ -89,7 +91,7 @@ def _shown(name: str, value: object) -> str:
     if isinstance(value, bool) or value is None:
         return name if value else ""
     if isinstance(value, float | int):
-        number = f"{value:+g}" if name not in _BARE | {"width", "height", "scale", "size"} else f"{value:g}"
+        number = f"{value:+g}" if isinstance(value, float) and name not in _BARE | {"width", "height", "scale", "size"} else f"{value:g}"
         unit = "°" if name == "degrees" else ""
         return f"{number}{unit}" if name in _BARE else f"{name} {number}"
     if isinstance(value, list):

@@ -9,6 +9,7 @@ from agent.telling import describe, name_for
 from sessions import history, names
 from sessions.moves import check_name
 from tests.agent.conftest import end
+from tools import registry
 
 FLIP = {"tool": "flip", "args": {"axis": "horizontal"}}
 CROP = {"tool": "crop", "args": {"aspect": "1:1"}}
@@ -32,6 +33,12 @@ def test_a_branch_is_called_after_what_was_done(tool, args, name):
 def test_degrees_say_that_they_are():
     assert describe("rotate", {"degrees": -2.5}, None) == "rotate -2.5°"
     assert describe("straighten", {"degrees": "auto"}, None) == "straighten auto"
+
+
+def test_a_tool_with_weights_is_told_in_its_words_and_what_is_not_as_always():
+    args = registry.get("analogist").args(prompt="a sketch", steps=20).model_dump(mode="json")
+    assert describe("analogist", args, None) == "analogist “a sketch” steps 20"
+    assert name_for("instruct_pix2pix", {"instruction": "make it look like winter"}) == "make-it-look-like"
 
 
 def test_a_branch_that_opened_by_itself_is_new(say):
