@@ -10,7 +10,7 @@ MB := 3100
 MB_CPU := 500
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run demo check test reliability bench
+.PHONY: setup run demo check test reliability bench train
 
 setup: .venv/ready
 	@echo 'Ready. To have the command on your PATH: export PATH="$(CURDIR)/$(BIN):$$PATH"'
@@ -61,3 +61,6 @@ bench: .venv/ready-test
 	$(BIN)/python -m benchmarks.analogy
 	$(BIN)/python -m benchmarks.page
 	$(BIN)/python -m benchmarks.planner tests/agent/rules/everyday_*.jsonl
+	$(BIN)/python -m benchmarks.world
+	$(BIN)/python -m benchmarks.drift
+	$(BIN)/python -m benchmarks.tools
