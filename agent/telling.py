@@ -91,7 +91,11 @@ def _shown(name: str, value: object) -> str:
     if isinstance(value, bool) or value is None:
         return name if value else ""
     if isinstance(value, float | int):
-        number = f"{value:+g}" if isinstance(value, float) and name not in _BARE | {"width", "height", "scale", "size"} else f"{value:g}"
+        number = (
+            f"{value:+g}"
+            if isinstance(value, float) and name not in _BARE | {"width", "height", "scale", "size"}
+            else f"{value:g}"
+        )
         unit = "°" if name == "degrees" else ""
         return f"{number}{unit}" if name in _BARE else f"{name} {number}"
     if isinstance(value, list):
