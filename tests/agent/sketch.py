@@ -6,6 +6,7 @@ Pictures by name, and a graph; no database, no branches, no moves. Edits are tho
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ def work_of(picture: Picture, step: PlanStep, seed: int = 0) -> Any:
 
 
 class Sketch:
-    """One photo and what came of it."""
+    """One photo and what came of it. `home`: where a store would have its data; none of these steps looks there."""
+
+    home = Path()
 
     def __init__(self, photo: Picture) -> None:
         self.images: dict[str, Picture] = {}

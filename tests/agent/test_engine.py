@@ -17,6 +17,7 @@ from sessions.store import Store
 from tests.agent import neural
 from tests.agent.conftest import ScriptedPlanner, end
 from tests.agent.neural import PATIENCE, until
+from tools import shelf
 
 TINT = {"tool": "tint"}
 FLIP = {"tool": "flip", "args": {"axis": "horizontal"}}
@@ -117,7 +118,8 @@ def test_commands_before_and_after_the_steps_are_told(store, home, say):
     assert "Undone" in end(events).reply
 
 
-def test_weights_that_are_not_there_are_a_sentence_and_start_nothing(store, say, no_process):
+def test_weights_that_are_not_there_are_a_sentence_and_start_nothing(store, say, no_process, monkeypatch, tmp_path):
+    monkeypatch.setattr(shelf, "STARTER", tmp_path / "none.json")
     refused, finished = say(TINT)[-2:]
     assert isinstance(refused, Refused) and refused.code == "missing_weights"
     assert refused.hint == "pentimento models pull sd15"

@@ -27,7 +27,7 @@ from sessions.identity import new_id
 from sessions.intake import Admitted
 from sessions.store import Kept, Store
 from sessions.tiles import measure
-from sessions.values import Asset, Turn
+from sessions.values import Asset, LearntSubject, Turn
 from tests import making
 from tests.making import Made, planned
 
@@ -97,6 +97,7 @@ VALUES: dict[str, Call] = {
     "turn": lambda s, i, n: n.turn,
     "turn: Turn": lambda s, i, n: turn(i, n),
     "image: Picture": lambda s, i, n: making.picture(77),
+    "subject: LearntSubject": lambda s, i, n: LearntSubject(making.picture(78).pixels, b"learnt"),
     "mask": lambda s, i, n: making.mask(5),
     "draft": lambda s, i, n: draft(n),
     "asset": lambda s, i, n: Asset(n.image, s.owner, "image", "image/png", 24, 8),
