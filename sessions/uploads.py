@@ -88,11 +88,11 @@ def subjects(store: Store, session: str) -> list[Asset]:
         return [asset_of(row, store.owner) for row in connection.execute(mine, store.mine(session))]
 
 
-def picture(store: Store, session: str, name: str) -> Picture:
+def picture(store: Store, session: str, image: str) -> Picture:
     """A picture by its hash; a learnt subject's comes with what was learnt."""
-    found = store.picture(session, name)
+    found = store.picture(session, image)
     try:
-        asset = store.asset(session, name)
+        asset = store.asset(session, image)
     except NotFound:  # a revision's
         return found
     if asset.kind != "subject" or asset.original is None:

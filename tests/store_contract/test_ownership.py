@@ -204,7 +204,7 @@ def test_the_owner_sees_what_a_stranger_does_not(store, stranger, made):
         for name, call in CALLS.items()
         if outcome(call, store, made.session, given) == outcome(call, stranger, made.session, given)
     }
-    assert same <= {"turns.beat", "turns.cancel_asked", "moves.made_by", "history.undone"}
+    assert same <= {"turns.beat", "turns.cancel_asked", "moves.made_by", "history.undone", "uploads.check_name"}
 
 
 def test_every_function_is_called_but_those_that_name_no_session():

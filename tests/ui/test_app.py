@@ -192,9 +192,13 @@ def settled(app):
 
 
 def edits(monkeypatch):
-    """The form of the last plan, sent once as it stands."""
+    """The form of the last plan, sent once as it stands; not that of the tools."""
     sent = []
-    monkeypatch.setattr(plancard, "editor", lambda plan, *_: None if sent else sent.append(plan) or plan)
+
+    def editor(plan, key, _label):
+        return None if sent or key.startswith("tool-") else sent.append(plan) or plan
+
+    monkeypatch.setattr(plancard, "editor", editor)
 
 
 def test_what_began_with_an_attached_photo_can_be_done_again(store, session, does, monkeypatch):
