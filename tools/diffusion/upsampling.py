@@ -29,7 +29,7 @@ class Doubling(nn.Module):
     def __init__(self, conv: Any) -> None:
         super().__init__()
         self.conv = conv
-        self._folded: tuple[Tensor, int, Tensor] | None = None
+        self._folded: tuple[Tensor, tuple[int, int, torch.dtype], Tensor] | None = None
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
         """(B, C, h, w) → (B, C', 2h, 2w), or of `output_size` (one less where the network's sizes are odd)."""
@@ -42,8 +42,9 @@ class Doubling(nn.Module):
     def folded(self) -> Tensor:
         """The four 2×2 kernels, as the weights are now."""
         weight = self.conv.weight
-        if self._folded is None or self._folded[0] is not weight or self._folded[1] != weight._version:
-            self._folded = weight, weight._version, kernels(weight.detach())
+        state = weight._version, weight.data_ptr(), weight.dtype  # the last two, since `.to` changes no version
+        if self._folded is None or self._folded[0] is not weight or self._folded[1] != state:
+            self._folded = weight, state, kernels(weight.detach())
         return self._folded[2]
 
 
