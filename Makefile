@@ -1,5 +1,5 @@
 # Everything a person types. `make run` needs nothing but Python 3.11–3.13; on an ordinary Linux machine without an NVIDIA
-# device, `make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu` first takes the small build of torch.
+# device, `make setup TORCH_INDEX=…` first (the address is in README) takes the small build of torch.
 PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
@@ -16,7 +16,7 @@ setup: .venv/ready
 	@echo 'Ready. To have the command on your PATH: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 .venv/ready: pyproject.toml constraints.txt
-	@echo 'Downloads up to $(if $(TORCH_INDEX),$(MB_CPU),$(MB)) MB$(if $(TORCH_INDEX),,: with TORCH_INDEX=https://download.pytorch.org/whl/cpu only $(MB_CPU) MB).'
+	@echo 'Downloads up to $(if $(TORCH_INDEX),$(MB_CPU),$(MB)) MB$(if $(TORCH_INDEX),, (only $(MB_CPU) MB with TORCH_INDEX as in the first line of README)).'
 	$(PYTHON) -m venv .venv
 	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) $(TORCH))
 	$(PIP) -e '.[neural,ui]'

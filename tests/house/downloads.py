@@ -8,6 +8,7 @@ holds both against `constraints.txt`.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).parents[2]
 TABLE = Path(__file__).with_name("downloads.txt")
-CPU = "https://download.pytorch.org/whl/cpu"
+CPU = re.search(r"TORCH_INDEX=(\S+)", (Path(__file__).parents[2] / "README.md").read_text("utf-8"))[1]
 
 
 def resolved(*asked: str) -> list[dict]:
