@@ -156,15 +156,6 @@ def stock(model: LatentDiffusion) -> Any:
     return pipeline
 
 
-def ran(steps: Any) -> Tensor:
-    """A sampler to its end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-
-
 def equality(both: Sides, steps: int = 4, n: int = 4) -> dict[str, float]:
     """How far the two agree on the same latent and noises: masks' IoU, and errors as shares of the largest value."""
     model, pipeline = both.model, both.pipeline
@@ -178,11 +169,11 @@ def equality(both: Sides, steps: int = 4, n: int = 4) -> dict[str, float]:
     x = latents.noised(z0, sigmas[steps // 2], noise)
     ours = mask_of(eps_maps(*network.eps(x, sigmas[steps // 2], [query, null])))
     one, other = ours.cpu(), torch.from_numpy(theirs[0]).bool()
-    xs = ran(invert(mixed(network, [(1.0, null)]), z0, sigmas.flip(0)))
+    xs = drain(invert(mixed(network, [(1.0, null)]), z0, sigmas.flip(0)))
     inverted = pipeline.invert(prompt="", image=z, num_inference_steps=steps, inpaint_strength=1.0).latents
     top = latents.settled(xs[-1], sigmas[0])
     everything = torch.ones(z0.shape[-2:], dtype=torch.bool, device=z0.device)
-    found = ran(masked_decode(classifier_free(network, query, null, 7.5), z0, xs, sigmas, everything))
+    found = drain(masked_decode(classifier_free(network, query, null, 7.5), z0, xs, sigmas, everything))
     drawn = pipeline(
         prompt="a red cat", mask_image=everything.float()[None, None], image_latents=inverted,
         num_inference_steps=steps, inpaint_strength=1.0, output_type="latent",

@@ -25,12 +25,12 @@ import numpy as np
 from numpy.random import Generator
 
 from agent.plan import PlanStep
-from agent.stepping import Job, Result, work
+from agent.stepping import Job, work
 from benchmarks.measure import report
 from benchmarks.world import interval
 from sessions.values import Picture, Pixels
 from tools import shelf
-from tools.base import EditResult
+from tools.base import EditResult, drain
 from tools.diffusion import world
 from tools.shelf import Shelf
 from toybox.drawing import draw
@@ -92,13 +92,7 @@ def turn(weights: Shelf, before: EditResult, words: str, talk: Talk, seed: int) 
     """One message done as the product does it; `before` may carry a latent."""
     region = None if talk.region is None else {"mask": "drawn"}
     step = PlanStep(tool="instruct_pix2pix", args=ARGS | {"instruction": words}, region=region)
-    working = work(0, Job(step, before.image, (), talk.region, seed, weights, before.latent))
-    while True:
-        try:
-            next(working)
-        except StopIteration as end:
-            result: Result = end.value
-            return result.edit
+    return drain(work(0, Job(step, before.image, (), talk.region, seed, weights, before.latent))).edit
 
 
 def held(weights: Shelf, talk: Talk, way: str) -> list[EditResult]:

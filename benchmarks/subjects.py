@@ -27,6 +27,7 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from benchmarks.diffedit import ROUNDS, SIDE, WIDTH, sides
 from benchmarks.measure import report, seconds
+from tools.base import drain
 from tools.diffusion.alignment import NEW, refinement
 from tools.diffusion.attention import transformer_blocks
 from tools.diffusion.denoiser import Condition, Network
@@ -35,7 +36,6 @@ from tools.diffusion.inversion import invert
 from tools.diffusion.latents import settled, unsettled
 from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.replacing import Replacing, replaced
-from tools.diffusion.sampling import Sampler
 from tools.diffusion.schedules import ddim_sigmas
 
 STEPS = 50
@@ -58,8 +58,8 @@ class Case:
         """Both rows' last x, (2, 4, h, w)."""
         sigmas = ddim_sigmas(self.model.schedule, steps)
         D = mixed(Network(self.model), [(1.0, self.what.source)])
-        x = _end(invert(D, self.z0, sigmas.flip(0)))[-1]
-        both: Tensor = _end(replaced(self.model, x, sigmas, self.what)).x
+        x = drain(invert(D, self.z0, sigmas.flip(0)))[-1]
+        both: Tensor = drain(replaced(self.model, x, sigmas, self.what)).x
         return both
 
     def theirs(self, steps: int) -> Tensor:
@@ -80,14 +80,6 @@ def case(model: LatentDiffusion, side: int) -> Case:
     source, target, nothing = (Condition(drawn(77, width)) for _ in range(3))
     what = Replacing(source, target, nothing, 7.5, refinement(SOURCE, TARGET, 77), (2,), threshold=0.9)
     return Case(model, drawn(1, 4, side // 8, side // 8), what)
-
-
-def _end(steps: Sampler | Any) -> Any:
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        return end.value
 
 
 # The released procedure

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tools import weights
+from tools.base import drain
 from tools.diffusion import latents, model, text
 from tools.diffusion.denoiser import Condition, Network
 from tools.diffusion.model import LatentDiffusion
@@ -101,18 +102,9 @@ def edited(
             return x - sigma * (nothing + s_I * (image - nothing) + s_T * (both - image))
 
         noise = latents.noise((len(group), 4, 16, 16), latents.generator(first), seen[0])
-        x = drained(euler(D, sigmas[0] * noise, sigmas))
+        x = drain(euler(D, sigmas[0] * noise, sigmas))
         results += [latents.decode(editor, z[None]) for z in x]
     return results
-
-
-def drained(steps: Any) -> Tensor:
-    """What a sampler returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
 
 
 def marks(results: list[Pixels], items: list[Item]) -> dict[str, list[Any]]:

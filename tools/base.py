@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tools.shelf import Shelf
+
+T = TypeVar("T")
 
 RegionUse = Literal["none", "optional", "required"]
 
@@ -132,11 +134,11 @@ def tool(  # noqa: PLR0913  (a declaration, written once a tool)
     return register
 
 
-def drain(edit: Edit) -> EditResult:
-    """Run a tool to its end and return its result, for callers that do not watch."""
-    try:
-        while True:
-            next(edit)
-    except StopIteration as end:
-        result: EditResult = end.value
-        return result
+def drain(steps: Generator[Any, None, T]) -> T:
+    """Run a generator to its end and return its result, for callers that do not watch: a tool, a sampler, a step."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
