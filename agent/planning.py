@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from agent import commands, pointing, turns
+from agent import commands, pointing, restating, turns
 from agent.plan import Ask, Candidate, Context, Plan, Planner
 from agent.planners.given import Given
 from sessions import history
@@ -104,7 +104,9 @@ def understand(store: Store, planner: Planner, wish: Wish, graph: Graph, context
     try:
         region = wish.focus.region
         plan = planner.plan(pointing.plainly(wish.text) if region else wish.text, context)
-        return checked(store, pointing.pointed(plan, region) if region else plan, graph, context)
+        plan = pointing.pointed(plan, region) if region else plan
+        plan = plan if isinstance(planner, Given) else restating.restated(plan, context)  # told plans are done as told
+        return checked(store, plan, graph, context)
     except (PlanError, NotFound, Ambiguous, NothingToUndo) as error:
         return Plan(chat=str(error), refused=error.code, planner=planner.name)
 

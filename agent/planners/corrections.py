@@ -9,13 +9,8 @@ from __future__ import annotations
 import re
 
 from agent.plan import Context, PlanStep
-from sessions.values import Revision
-from tools import registry
+from agent.restating import COLORS, instructed
 
-COLORS = frozenset(
-    "red orange yellow green blue purple violet pink brown black white grey gray cyan teal magenta turquoise gold "
-    "silver beige navy".split()
-)
 _TAKEN_BACK = re.compile(
     r"^(?:(?:no|nope|not that|not \w+|wrong|sorry|actually|wait|oops)\b[\s,.;:!-]*)+(?P<after>.*)$", re.IGNORECASE
 )
@@ -29,7 +24,7 @@ _LONGEST = 6
 def corrected(text: str, context: Context) -> PlanStep | None:
     """The step that a correction asks for; None where the message is none, or there is nothing it could correct."""
     wanted = _wanted(text)
-    last = _last(context)
+    last = instructed(context)
     if wanted is None or last is None or last.step is None:
         return None
     instruction = _instead(str(last.step.args["instruction"]), wanted)
@@ -50,14 +45,6 @@ def _wanted(text: str) -> str | None:
     rest = (taken_back["after"] if taken_back else said).strip()
     rest = _LEAD.sub("", re.sub(r"[\s,]*\binstead$", "", rest, flags=re.IGNORECASE))
     return rest if 0 < len(rest.split()) <= _LONGEST else None
-
-
-def _last(context: Context) -> Revision | None:
-    """The head, where a tool that takes an instruction made it."""
-    head = next((one for one in context.revisions if one.id == context.head), None)
-    if head is None or head.step is None or head.tool not in registry.registered():
-        return None
-    return head if registry.get(head.tool).weights and "instruction" in head.step.args else None
 
 
 def _instead(instruction: str, wanted: str) -> str | None:

@@ -154,3 +154,11 @@ def test_deleting_a_session_leaves_nothing_that_was_worked_out_from_it(told):
     assert any(cache.iterdir())
     delete_session(told.store, told.session)
     assert not cache.exists()
+
+
+def test_a_wish_said_again_runs_from_the_picture_before_the_first(told):
+    told.do(painted("make it night"))
+    told.do(painted("make it dawn", 2))
+    photo, night, dawn = (told.revision(at) for at in (0, 1, 2))
+    assert dawn.parents == (night.id,) and dawn.step.base == photo.id
+    assert dawn.facts["left_out"] == [night.id]
