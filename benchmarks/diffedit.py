@@ -10,7 +10,8 @@ Equality comes first: mask, trajectory, and the latent where everything is maske
 A small network does it in float32 from beginning to end. At full size time is taken to be linear in the steps: runs of
 2 and of 4 give what an edit costs once and what a step costs, a run of 3 says how far that is true
 (`diffedit_linearity`, 1 if it is), and they add up to the default's 40 of 50 steps. The topology is SD 1.5's at
-`PENTIMENTO_BENCH_WIDTH` of its 320 channels; nothing has learnt anything.
+`PENTIMENTO_BENCH_WIDTH` of its 320 channels; nothing has learnt anything. Run it with `OMP_NUM_THREADS=1` where other
+work goes on: times are then a single thread's own.
 """
 
 from __future__ import annotations
@@ -201,8 +202,13 @@ def timed(both: Sides, steps: int, rounds: int, strength: float = 1.0) -> dict[s
             "second": lambda shelf=shelf: both.ours(shelf, "a blue dog", steps, strength),  # type: ignore[misc]
         }
         for name, run in runs.items():
-            taken[name].append(seconds(synchronised(run)))
+            taken[name].append(seconds(synchronised(run), clock()))
     return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def clock() -> Callable[[], float]:
+    """Of the wall where a GPU works; of this process on a processor, so that other work counts as little as it can."""
+    return time.perf_counter if torch.cuda.is_available() else time.process_time
 
 
 def synchronised(run: Callable[[], None]) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """What the diffusion core costs beyond its networks, and what its exact shortcuts save.
 
-Run: `python -m benchmarks.overhead`.
+    python -m benchmarks.overhead [--json [PATH]]
+
 Host overhead is measured on a small network of SD 1.5's topology, in this process's own CPU time, and set against a
 full-size step. Savings are counted, in floating-point operations of full-size networks without weights, and measured in
 CPU time at a smaller picture. Says nothing about a GPU.
@@ -149,12 +150,16 @@ def savings(side: int = 256, rounds: int = 3) -> dict[str, float]:
     return measure.side_by_side(calls, rounds + 1, time.process_time)
 
 
-def main() -> None:
-    """Print everything."""
-    print("host, ms a step:", {name: round(value, 5) for name, value in overhead().items()})
-    print("GFLOP at 512 px:", {name: round(value, 1) for name, value in operations().items()})
-    print("CPU seconds at 256 px:", {name: round(value, 3) for name, value in savings().items()})
+def figures() -> dict[str, Any]:
+    """Everything, and `overhead_share`: what a step costs beyond its network, of a full-size step."""
+    host = overhead()
+    return {
+        "overhead_share": host["share_of_full_step"],
+        "host_ms_a_step": {name: round(value, 3) for name, value in host.items() if name != "share_of_full_step"},
+        "gigaflop_at_512": {name: round(value, 1) for name, value in operations().items()},
+        "cpu_seconds_at_256": {name: round(value, 3) for name, value in savings().items()},
+    }
 
 
 if __name__ == "__main__":
-    main()
+    measure.report((__doc__ or "").splitlines()[0], figures)
