@@ -26,6 +26,7 @@ from diffusers import (
 from torch import Tensor
 
 from benchmarks.measure import report, side_by_side
+from tools.base import drain
 from tools.diffusion import latents
 from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.schedules import linspace_sigmas, scaled_linear
@@ -61,15 +62,15 @@ class Sides:
         c_I = latents.encode_unscaled(self.model, self.rgb)[0]
         given = Given(self.text[0], self.text[1], c_I, s_T, s_I)
         random = latents.generator(0)
-        run = sampled(
-            self.model, given, linspace_sigmas(self.model.schedule, steps),
-            lambda: latents.noise((1, *c_I.shape), random, c_I),
-        )  # fmt: skip
-        while True:
-            try:
-                next(run)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+        found: Tensor = drain(
+            sampled(
+                self.model,
+                given,
+                linspace_sigmas(self.model.schedule, steps),
+                lambda: latents.noise((1, *c_I.shape), random, c_I),
+            )
+        )
+        return found
 
     def theirs(self, s_T: float, s_I: float, steps: int) -> Tensor:
         """The latent that the stock pipeline ends in, from the same noise."""
