@@ -1,15 +1,19 @@
-"""Weights of one's own: a local folder in the layout of diffusers is looked at, hashed and registered for a role.
+"""Weights of one's own: a folder in the layout of diffusers, or a single file, is looked at and registered for a role.
 
-Copies nothing: the files stay where they are, and are refused when they change. Fetches nothing.
+A folder is not copied: its files stay where they are, and are refused when they change. A file is unfolded into the
+data folder. Fetches nothing.
 """
 
 from __future__ import annotations
 
+import json
+import secrets
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from sessions.errors import BadWeights, MissingWeights
-from tools import weights
+from sessions.errors import BadWeights, MissingWeights, StorageFull
+from tools import devices, weights
 from tools.shelf import NETWORKS, Shelf
 from tools.weights import SUFFIX, Entry, File
 
@@ -25,23 +29,76 @@ CHANNELS = {
     "blip-diffusion-controlnet": 4,
 }
 """Input channels of the U-Net that each role asks for."""
+SINGLE = ("text-to-image", "instruct-pix2pix", "inpainting")
+"""Roles whose weights are also passed on as one file."""
+VOCABULARY = "tokenizer/vocab.json"
+CLIP = "hf download openai/clip-vit-large-patch14 vocab.json merges.txt"
 PARTS = {"blip-diffusion": ("qformer",), "blip-diffusion-controlnet": ("qformer", "controlnet")}
 """What a role needs besides these."""
 
 
-def add(shelf: Shelf, folder: Path, role: str, name: str = "", licence: str = "") -> Entry:
-    """Hash and register a folder; MissingWeights where there is none, BadWeights where it does not fit the role."""
-    if folder.is_file():
-        raise BadWeights(
-            f"{folder.name} is one file, and a role needs a tokenizer and configurations as well.",
-            "Add a folder in the layout of diffusers: save_pretrained of diffusers writes one.",
-        )
+def add(shelf: Shelf, path: Path, role: str, name: str = "", licence: str = "") -> Entry:
+    """Hash and register a folder or file; MissingWeights where there is none, BadWeights where it does not fit."""
+    parts_of(role)
+    folder = unfolded(shelf, path, role) if path.is_file() else path
     if not folder.is_dir():
         raise MissingWeights(f"There is no folder {folder}.", "Name the folder that model_index.json lies in.")
-    entry = Entry(role=role, name=name or folder.name, pack="own", licence=licence, files=listed(folder, role))
+    name = name or (path.stem if path.is_file() else path.name)
+    entry = Entry(role=role, name=name, pack="own", licence=licence, files=listed(folder, role))
     fits(entry)
     shelf.add(entry)
     return shelf.entry(role)
+
+
+def unfolded(shelf: Shelf, path: Path, role: str) -> Path:
+    """A folder in the data folder with what a single file holds, made at the first time; whole or not at all."""
+    if path.suffix != SUFFIX:
+        raise BadWeights(
+            f"{path.name} is no safetensors file, and no other kind is ever opened.",
+            "Its publisher may have it as .safetensors; converting a .ckpt runs whatever is hidden in it.",
+        )
+    if role not in SINGLE:
+        raise BadWeights(f"One file cannot hold all that {role} needs.", "Add a folder in the layout of diffusers.")
+    devices.require_torch()
+    from tools.diffusion import single_file
+
+    found = single_file.sizes(path)
+    _takes(found[single_file.FIRST][1:2], path.stem, role)
+    tokenizer = _tokenizer(shelf, path, single_file.words(found))
+    folder = shelf.folder / "unfolded" / weights.sha256(path)[:16]
+    if not folder.exists():
+        _room(path, shelf.folder)
+        part = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")
+        try:
+            single_file.unfold(path, tokenizer, part)
+            part.replace(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _tokenizer(shelf: Shelf, path: Path, words: int) -> Path:
+    """A folder with a vocabulary of so many words: the file's own, or that of other weights on the shelf."""
+    others = (Path(file.source).parent for one in shelf.entries() if (file := one.files.get(VOCABULARY)))
+    for folder in (path.parent, *others):
+        try:
+            if len(json.loads((folder / "vocab.json").read_bytes())) == words and (folder / "merges.txt").is_file():
+                return folder
+        except (OSError, ValueError, TypeError):
+            continue
+    raise MissingWeights(
+        f"{path.name} brings no tokenizer, and there is none of {words} words here.",
+        f"Put CLIP's vocab.json and merges.txt beside it: {CLIP} --local-dir '{path.parent}'",
+    )
+
+
+def _room(path: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.stat().st_size > (free := shutil.disk_usage(folder).free):
+        raise StorageFull(
+            f"{path.name} is unfolded into {folder}, where {free / 1e9:.1f} GB is free.",
+            "Free some space, or set PENTIMENTO_HOME to a larger disk.",
+        )
 
 
 def listed(folder: Path, role: str) -> dict[str, File]:
@@ -67,7 +124,7 @@ def placed(names: Iterable[str], role: str) -> dict[str, str]:
         folder, _, file = name.rpartition("/")
         plain = file.replace(HALF, "") if file.endswith(SUFFIX) else file
         read = plain.endswith(TEXT) or (plain.endswith(SUFFIX) and plain.count(".") == 1)
-        if read and (folder in parts if parts else folder and "/" not in folder):
+        if read and (folder in parts if parts else folder and "/" not in folder and not folder.startswith(".")):
             found.setdefault(f"{folder}/{plain}", name)
         elif name == INDEX:
             found[INDEX] = name
@@ -100,13 +157,13 @@ def fits(entry: Entry) -> None:
     for name, file in entry.files.items():
         first = weights.header(Path(file.source)).get("conv_in.weight") if name.endswith(SUFFIX) else None
         if first and name.startswith("unet/") and entry.role in CHANNELS:
-            _takes(first.shape[1:2], entry)
+            _takes(first.shape[1:2], entry.name, entry.role)
 
 
-def _takes(shape: tuple[int, ...], entry: Entry) -> None:
-    found, needed = "×".join(map(str, shape)), CHANNELS[entry.role]
+def _takes(shape: tuple[int, ...], name: str, role: str) -> None:
+    found, needed = "×".join(map(str, shape)), CHANNELS[role]
     if found != str(needed):
         raise BadWeights(
-            f"The U-Net of {entry.name} takes {found} channels; {entry.role} needs {needed}.",
+            f"The U-Net of {name} takes {found} channels; {role} needs {needed}.",
             "Register it for the role that it was trained for.",
         )

@@ -19,7 +19,7 @@ from sessions.errors import BadWeights, MissingWeights, StorageFull
 from tools import adding, devices, weights
 from tools.packs import Extra, Source
 from tools.shelf import Shelf
-from tools.weights import SUFFIX, Entry, File
+from tools.weights import SUFFIX, Entry, File, Pack
 
 SPARE = 1_000_000_000
 """Bytes of the disk that a pull leaves free."""
@@ -98,7 +98,7 @@ def _cached(source: Source, commit: str, file: Remote) -> bool:
     return isinstance(try_to_load_from_cache(source.repository, file.name, revision=commit), str)
 
 
-def pull(shelf: Shelf, listed: Listing, pack: str) -> Entry:
+def pull(shelf: Shelf, listed: Listing, pack: Pack) -> Entry:
     """Fetch what is missing, check it and register it. Stopped at any moment it goes on from there at the next call."""
     source = listed.source
     _room(listed)

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sessions.errors import BadWeights, MissingWeights
+from sessions.errors import BadWeights, MissingWeights, StorageFull
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 World = Literal["photos", "toybox"]
+Pack = Literal["own", "sd15", "starter"]
 
 SUFFIX = ".safetensors"
 HEADER_LIMIT = 25_000_000
@@ -52,14 +53,14 @@ class File(Record):
 
 
 class Entry(Record):
-    """Weights for one role. `files`: by their place in the folder that is loaded; `pack`: "own", "sd15" or "starter".
+    """Weights for one role. `files`: by their place in the folder that is loaded; `pack`: whose they are.
 
     `repository` and `commit`: where they came from, "" where nobody knows. `world`: what pictures they have seen.
     """
 
     role: str
     name: str
-    pack: str
+    pack: Pack
     licence: str = ""
     repository: str = ""
     commit: str = ""
@@ -265,6 +266,18 @@ def tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
         return load_file(path, device)
     except (SafetensorError, ValueError, TypeError, OSError) as error:
         raise BadWeights(f"{path.name} is damaged: {error}.") from error
+
+
+def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """A new safetensors file; StorageFull where the disk does not take it."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(dict(tensors), path, {"format": "pt"})
+    except (SafetensorError, OSError) as error:
+        raise StorageFull(f"The disk refused {path}: {error}.", "Free some space, and try again.") from error
 
 
 def packed(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> bytes:

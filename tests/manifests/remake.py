@@ -5,6 +5,9 @@ No weights are needed: the classes are built on the meta device, with the config
 as written here. BLIP-Diffusion's fine-tuned U-Net, autoencoder and text encoder have the same tensors; its subject
 encoder has a table of its own. The sizes of three files are known from public listings too: `tests/test_manifests.py`
 holds the tables against them.
+
+`ldm.txt` is not made here: the names and shapes of the same weights in one file, as public lists of model mergers have
+them (sd1-ldm of ljleb/sd-mecha at b8d4d88); `tests/tools/test_single_file.py` holds it against the other three.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def test_the_channels_of_the_unet_must_be_those_of_the_role(empty, checkpoint):
 def test_roles_that_there_are_not_and_folders_that_there_are_not(empty, checkpoint, tmp_path):
     with pytest.raises(BadWeights, match="no role 'painting'"):
         adding.add(empty, checkpoint, "painting")
-    with pytest.raises(BadWeights, match="is one file"):
+    with pytest.raises(BadWeights, match="is no whole checkpoint"):
         adding.add(empty, checkpoint / UNET, "text-to-image")
     with pytest.raises(MissingWeights, match="no folder"):
         adding.add(empty, tmp_path / "nowhere", "text-to-image")
