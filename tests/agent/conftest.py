@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from agent.events import Finished
 from agent.plan import Context, Plan
 from sessions import turns
 from sessions.store import Store
+from tests.decoded import decoded_once  # noqa: F401
 from tools import regions
 
 
@@ -49,8 +51,18 @@ def cup() -> bytes:
     return png(data.coffee()[:160, :160])
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory) -> Path:
+    """A database with nothing in it yet: its migrations take longer than most tests."""
+    home = tmp_path_factory.mktemp("new")
+    Store(home).close()
+    return home / "sessions.db"
+
+
 @pytest.fixture
-def store(tmp_path: Path):
+def store(tmp_path: Path, new_database: Path):
+    (tmp_path / "home").mkdir()
+    shutil.copy(new_database, tmp_path / "home")
     opened = Store(tmp_path / "home")
     yield opened
     opened.close()

@@ -10,14 +10,15 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
-from agent import engine, lease, repeats
+from agent import engine, latents, lease, repeats
+from agent.events import Working
 from sessions.errors import OutOfMemory, Unsure
 from sessions.values import Picture
 from tools import devices, registry, shelf
@@ -124,6 +125,13 @@ def without_torch(patch: Callable[[object, str, object], None] = setattr) -> Non
     patch(devices, "precision", lambda *_: "torch.float32")
     patch(repeats, "found", lambda *_: None)
     patch(repeats, "keep", lambda *_: None)
+    patch(latents, "latent_of", _no_latent)
+    patch(latents, "keep", lambda *_: None)
+
+
+def _no_latent(*_: object) -> Generator[Working, None, None]:
+    """This tool goes on from pixels."""
+    yield from ()
 
 
 if __name__ == "__main__":
