@@ -5,7 +5,6 @@ Pictures by name, and a graph; no database, no branches, no moves. Edits are tho
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,12 @@ from agent.stepping import Job, work
 from sessions.history import Graph
 from sessions.identity import bytes_hash, revision_id
 from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels, Revision, Session, Step
-
-
-def drained(way: Generator) -> Any:
-    """What a generator returns, whatever it yields before."""
-    try:
-        while True:
-            next(way)
-    except StopIteration as end:
-        return end.value
+from tools.base import drain
 
 
 def work_of(picture: Picture, step: PlanStep, seed: int = 0) -> Any:
     """A planned step done on a picture."""
-    return drained(work(0, Job(step, picture, seed=seed)))
+    return drain(work(0, Job(step, picture, seed=seed)))
 
 
 class Sketch:
@@ -99,7 +90,7 @@ class Sketch:
 
     def outcome(self, ours: Revision, theirs: Revision, take: dict | None = None) -> Merged | Conflict | None:
         """What a merge comes to, before it is durable."""
-        return drained(merging.merge(self, self.graph, ours, theirs, take or {}))
+        return drain(merging.merge(self, self.graph, ours, theirs, take or {}))
 
     def merged(self, ours: Revision, theirs: Revision, take: dict | None = None) -> Revision:
         """A merge that nobody need be asked about."""

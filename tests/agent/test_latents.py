@@ -14,15 +14,17 @@ from agent.plan import Plan
 from agent.stepping import Job, work
 from sessions import history, turns
 from sessions.erase import delete_session
+from sessions.errors import MissingWeights
 from sessions.store import Store
 from sessions.values import Picture
 from tests import tiny
 from tests.agent.conftest import ScriptedPlanner, png
-from tests.agent.sketch import drained
-from tools import shelf
+from tools import registry, shelf
+from tools.base import ToolArgs, drain
+from tools.weights import Entry
 
 PHOTO = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-TOOL = "instruct_pix2pix"
+TOOL, ROLE = "instruct_pix2pix", "instruct-pix2pix"
 
 
 def painted(words: str, seed: int = 1, **more) -> dict:
@@ -30,6 +32,7 @@ def painted(words: str, seed: int = 1, **more) -> dict:
 
 
 WINTER, NIGHT = painted("make it winter"), painted("make it night", 2)
+MORNING = painted("make it morning", 3)
 BRIGHTER = {"tool": "adjust", "args": {"exposure": 0.3}, "seed": 0}
 
 
@@ -49,11 +52,14 @@ class Told:
         self.store = store
         self.session = self.assistant.new(("noise.png", png(PHOTO)))[0].id
 
-    def do(self, *steps: dict) -> np.ndarray:
+    def end(self, *steps: dict) -> str:
         turn = self.assistant.propose(self.session, json.dumps({"steps": list(steps)}))
         for _ in self.assistant.carry_out(turn, None):
             pass
-        assert turns.get(self.store, self.session, turn.request_id).state == "done"
+        return turns.get(self.store, self.session, turn.request_id).state
+
+    def do(self, *steps: dict) -> np.ndarray:
+        assert self.end(*steps) == "done"
         return self.pixels(-1)
 
     def pixels(self, at: int) -> np.ndarray:
@@ -65,9 +71,9 @@ class Told:
     def forget(self) -> None:
         shutil.rmtree(self.store.home / "cache")
 
-    def latent(self, at: int):
+    def latent(self, at: int, tool: str = TOOL):
         past = Past(self.store, history.graph(self.store, self.session))
-        return drained(latents.latent_of(0, past, self.revision(at), TOOL))
+        return drain(latents.latent_of(0, past, self.revision(at), tool))
 
 
 @pytest.fixture
@@ -80,7 +86,7 @@ def told(home):
 def again(home, picture: np.ndarray, step: dict) -> np.ndarray:
     """A step on bare pixels."""
     plan = Plan.model_validate({"steps": [step]}).steps[0]
-    return drained(work(0, Job(plan, Picture(picture), seed=step["seed"], shelf=shelf.at(home)))).edit.image.pixels
+    return drain(work(0, Job(plan, Picture(picture), seed=step["seed"], shelf=shelf.at(home)))).edit.image.pixels
 
 
 def test_the_second_edit_does_not_begin_with_the_pixels_of_the_first(told, home):
@@ -146,6 +152,68 @@ def test_outside_a_region_the_latent_is_that_of_what_was_there(told):
     whole = other.latent(-1)
     assert np.array_equal(local[..., :3], whole[..., :3]) and not np.array_equal(local[..., 5:], whole[..., 5:])
     assert np.array_equal(told.pixels(-1)[:, 32:], PHOTO[:, 32:])
+
+
+def test_the_same_pixels_made_otherwise_have_their_own_latent(told):
+    told.do(WINTER)
+    kept = told.latent(-1)
+    other = Told(told.store)
+    other.do(NIGHT)
+    other.do(WINTER | {"replaces": "#2"})
+    assert other.revision(-1).image == told.revision(-1).image and other.latent(-1) is None
+    assert np.array_equal(told.latent(-1), kept)
+
+
+def test_what_is_done_instead_goes_on_from_the_latent_too(told):
+    told.do(WINTER)
+    told.do(NIGHT)
+    told.do(MORNING | {"replaces": "#3"})
+    other = Told(told.store)
+    other.do(WINTER)
+    assert np.array_equal(told.pixels(-1), other.do(MORNING))
+
+
+def test_a_latent_that_cannot_be_kept_costs_no_step(told, monkeypatch):
+    def gone(*_):
+        raise MissingWeights("The weight file is gone.")
+
+    monkeypatch.setattr(latents, "keep", gone)
+    told.do(WINTER)
+
+
+def test_what_breaks_before_a_step_leaves_those_that_were_done(told, monkeypatch):
+    def broken(*_):
+        yield from ()
+        raise ValueError
+
+    monkeypatch.setattr(latents, "latent_of", broken)
+    assert told.end(BRIGHTER, WINTER) == "failed"
+
+
+def test_a_step_whose_tool_has_changed_is_not_worked_again(told, monkeypatch):
+    told.do(WINTER)
+    assert told.latent(-1, "diffedit") is not None
+    told.forget()
+    newer = replace(registry.get(TOOL), args=ToolArgs)
+    known = {"diffedit": registry.get("diffedit")}
+    for others in (known | {TOOL: newer}, known):
+        monkeypatch.setattr(registry, "registered", lambda others=others: others)
+        assert told.latent(-1, "diffedit") is None
+
+
+def test_weights_that_change_during_a_step_are_not_what_made_it(told, monkeypatch):
+    before = [one.digest for one in shelf.at(told.store.home).taken(ROLE)]
+    other = Entry(role=ROLE, name="other", pack="own", files={})
+    entries = shelf.Shelf.entries
+
+    def changed(job_step, *args):
+        found = yield from work(job_step, *args)
+        monkeypatch.setattr(shelf.Shelf, "entries", lambda self: (other, *entries(self)))
+        return found
+
+    monkeypatch.setattr("agent.executor.work", changed)
+    told.do(WINTER)
+    assert [one["digest"] for one in told.revision(-1).made_with["weights"]] == before
 
 
 def test_deleting_a_session_leaves_nothing_that_was_worked_out_from_it(told):

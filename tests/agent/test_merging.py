@@ -7,7 +7,6 @@ import pytest
 
 from agent import merging
 from agent.events import Asked, Committed, Moved, Working
-from agent.merging import Conflict, Merged
 from agent.plan import Plan
 from sessions import commits, history, moves, turns
 from sessions.errors import NotGrounded, PentimentoError
@@ -15,6 +14,7 @@ from sessions.fsck import fsck
 from sessions.values import IDENTITY
 from tests.agent.conftest import end
 from tools import regions
+from tools.base import drain
 
 LEFT = {"box": [0.0, 0.0, 0.3, 1.0]}
 RIGHT = {"box": [0.6, 0.0, 1.0, 1.0]}
@@ -70,14 +70,6 @@ def said(events: list) -> str:
 
 def asked(events: list) -> Asked:
     return next(event for event in events if isinstance(event, Asked))
-
-
-def drained(way) -> Merged | Conflict | None:
-    try:
-        while True:
-            next(way)
-    except StopIteration as stop:
-        return stop.value
 
 
 # --- composite --------------------------------------------------------------------------------------------------------
@@ -408,7 +400,7 @@ def test_killed_after_the_commit_the_merge_is_told_and_not_made_again(
 def test_a_lost_lease_commits_nothing(history_of, store, session, head):
     history_of([BRIGHT | {"region": LEFT}], [DARK | {"region": RIGHT}])
     graph = history.graph(store, session)
-    merged = drained(merging.merge(store, graph, head(), head("theirs"), {}))
+    merged = drain(merging.merge(store, graph, head(), head("theirs"), {}))
     with pytest.raises(PentimentoError, match="Another process"):
         merging.commit(store, "main", merged, "theirs", commits.Claim("nobody", commits.COMMAND, "x"))
     assert len(head().parents) == 1

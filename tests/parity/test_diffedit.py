@@ -13,6 +13,7 @@ from torch import Tensor
 from tests import tiny
 from tests.parity import diffusers_diffedit as theirs
 from tests.parity.diffusers_diffedit import FAULTS, MASK_FAULTS, Texts
+from tools.base import drain
 from tools.diffusion.denoiser import Condition, Network
 from tools.diffusion.guidance import classifier_free, mixed
 from tools.diffusion.inversion import invert
@@ -22,15 +23,6 @@ from tools.diffusion.schedules import ddim_sigmas, scaled_linear
 from tools.edits.diffedit import eps_maps, mask_of, masked_decode
 
 STEPS, N, TIGHT = 5, 3, 1e-10
-
-
-def ran(generator):
-    """A sampler to its end."""
-    try:
-        while True:
-            next(generator)
-    except StopIteration as end:
-        return end.value
 
 
 def text(seed: int) -> Condition:
@@ -188,7 +180,7 @@ class TestInversion:
 
     def test_unguided_it_is_ours_at_every_level(self, model, pipeline, z0):
         null, up = text(1), ddim_sigmas(model.schedule, STEPS)[-5:].flip(0)
-        xs = ran(invert(mixed(Network(model), [(1.0, null)]), z0, up))
+        xs = drain(invert(mixed(Network(model), [(1.0, null)]), z0, up))
         got = torch.stack([settled(x, sigma)[0] for x, sigma in zip(xs, up, strict=True)])
         there = self.inverted(pipeline, z0, null, null, guidance_scale=1.0)
         assert (self.compat(model, z0, null, null, frozenset()) - got).abs().max() < TIGHT
@@ -214,7 +206,7 @@ def edit(model, z0):
     """query, null, trajectory, its levels downwards, a mask."""
     query, null = text(10), text(1)
     down = ddim_sigmas(model.schedule, STEPS)[-5:]
-    xs = ran(invert(mixed(Network(model), [(1.0, null)]), z0, down.flip(0)))
+    xs = drain(invert(mixed(Network(model), [(1.0, null)]), z0, down.flip(0)))
     mask = torch.rand(8, 8, generator=torch.Generator().manual_seed(4)) > 0.6
     return query, null, xs, down, mask
 
@@ -240,7 +232,7 @@ class TestDecode:
 
     def test_d4_outside_the_mask_it_ends_with_noise_and_ours_where_it_began(self, model, pipeline, z0, edit):
         query, null, xs, down, mask = edit
-        z = ran(masked_decode(classifier_free(Network(model), query, null, 7.5), z0, xs, down, mask))
+        z = drain(masked_decode(classifier_free(Network(model), query, null, 7.5), z0, xs, down, mask))
         there = self.called(pipeline, edit)
         assert torch.equal(there[..., ~mask], settled(xs[1], down[-2])[..., ~mask])
         assert torch.equal(z[..., ~mask], z0[..., ~mask])
@@ -250,11 +242,11 @@ class TestDecode:
         query, null, xs, down, mask = edit
         D = classifier_free(Network(model), query, null, 7.5)
         expected = theirs.decoded(D, z0, xs, down, mask, frozenset())
-        assert (ran(masked_decode(D, z0, xs, down, mask)) - expected).abs().max() < TIGHT
+        assert (drain(masked_decode(D, z0, xs, down, mask)) - expected).abs().max() < TIGHT
 
     def test_everything_masked_it_is_diffusers_as_it_is(self, model, pipeline, z0, edit):
         query, null, xs, down, _ = edit
         everything = torch.ones(8, 8, dtype=torch.bool)
         expected = self.called(pipeline, (query, null, xs, down, everything))
         D = classifier_free(Network(model), query, null, 7.5)
-        assert (ran(masked_decode(D, z0, xs, down, everything)) - expected).abs().max() < TIGHT
+        assert (drain(masked_decode(D, z0, xs, down, everything)) - expected).abs().max() < TIGHT

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import interpolate, max_pool2d
 
 from tests import tiny
+from tools.base import drain
 from tools.diffusion import model as models
 from tools.diffusion.alignment import NEW, aligned, refinement
 from tools.diffusion.attention import transformer_blocks
@@ -145,16 +146,8 @@ def test_without_led_attention_the_target_is_drawn_independently(model, sigmas):
     _, end = run(model, x, sigmas, case(cross=0, own=0, mask=everywhere))
     D = classifier_free(Network(model), text(2), text(3), 4.0)
     alone = ddim(D, x, sigmas)
-    last = _drained(alone)
+    last = drain(alone)
     torch.testing.assert_close(end.x[1:], last, atol=1e-9, rtol=1e-9)
-
-
-def _drained(steps):
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        return end.value
 
 
 @pytest.mark.parametrize("nowhere", [{"threshold": 1.0}, {"mask": torch.zeros(16, 16, dtype=torch.bool)}])
@@ -166,7 +159,7 @@ def test_an_empty_mask_is_the_source_to_the_last_bit(model, sigmas, nowhere):
 def test_the_source_goes_its_own_way_whatever_the_target_is(model, sigmas):
     one, other = (run(model, start(sigmas), sigmas, case(target=text(seed)))[1] for seed in (2, 7))
     torch.testing.assert_close(one.x[0], other.x[0], atol=1e-10, rtol=1e-10)
-    expected = _drained(ddim(mixed(Network(model), [(1.0, text(1))]), start(sigmas), sigmas))
+    expected = drain(ddim(mixed(Network(model), [(1.0, text(1))]), start(sigmas), sigmas))
     torch.testing.assert_close(one.x[:1], expected, atol=1e-9, rtol=1e-9)
 
 

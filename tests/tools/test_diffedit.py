@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tests import tiny
+from tools.base import drain
 from tools.diffusion import denoiser
 from tools.diffusion.denoiser import Condition, Network
 from tools.diffusion.inversion import invert, invert_exact
@@ -20,15 +21,6 @@ from tools.edits.diffedit import EXTREME, agreement, eps_maps, grown, mask_of, m
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def ran(generator):
-    """A sampler to its end."""
-    try:
-        while True:
-            next(generator)
-    except StopIteration as end:
-        return end.value
 
 
 def rescaled(D: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -130,8 +122,8 @@ class TestThereAndBack:
 
     def came_back(self, D, steps: int, inversion=invert) -> Tensor:
         down = ddim_sigmas(scaled_linear(), steps)
-        xs = ran(inversion(D, self.z0, down.flip(0)))
-        return ran(masked_decode(D, self.z0, xs, down, self.everywhere))
+        xs = drain(inversion(D, self.z0, down.flip(0)))
+        return drain(masked_decode(D, self.z0, xs, down, self.everywhere))
 
     @pytest.mark.parametrize("variance", MEASURED)
     @pytest.mark.parametrize("steps", [20, 50, 100, 250])
@@ -164,23 +156,23 @@ class TestMaskedDecode:
 
     @pytest.fixture
     def xs(self) -> Tensor:
-        return ran(invert(gaussian(0.25), self.z0, self.down.flip(0)))
+        return drain(invert(gaussian(0.25), self.z0, self.down.flip(0)))
 
     def D(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Another world than the one it was inverted in; cells see their neighbours."""
         return (x + x.roll(1, -1)) / (4 + sigma**2)
 
     def test_outside_the_mask_it_is_the_beginning_bit_for_bit(self, xs):
-        z = ran(masked_decode(self.D, self.z0, xs, self.down, self.mask))
+        z = drain(masked_decode(self.D, self.z0, xs, self.down, self.mask))
         assert torch.equal(z[..., ~self.mask], self.z0[..., ~self.mask])
         assert (z - self.z0)[..., self.mask].abs().min() > 0
 
     def test_an_empty_mask_gives_the_beginning_bit_for_bit(self, xs):
-        assert torch.equal(ran(masked_decode(self.D, self.z0, xs, self.down, self.mask & False)), self.z0)
+        assert torch.equal(drain(masked_decode(self.D, self.z0, xs, self.down, self.mask & False)), self.z0)
 
     def test_a_mask_of_everything_is_plain_ddim(self, xs):
-        z = ran(masked_decode(self.D, self.z0, xs, self.down, self.mask | True))
-        assert torch.allclose(z, settled(ran(ddim(self.D, xs[-1], self.down)), self.down[-1]), rtol=0, atol=1e-12)
+        z = drain(masked_decode(self.D, self.z0, xs, self.down, self.mask | True))
+        assert torch.allclose(z, settled(drain(ddim(self.D, xs[-1], self.down)), self.down[-1]), rtol=0, atol=1e-12)
 
     def test_at_every_level_what_is_outside_stands_at_that_level(self, xs):
         for state in masked_decode(self.D, self.z0, xs, self.down, self.mask):
@@ -188,12 +180,12 @@ class TestMaskedDecode:
 
     def test_no_levels_are_no_edit(self):
         xs = unsettled(self.z0, self.down[-1])[None]
-        z = ran(masked_decode(self.D, self.z0, xs, self.down[-1:], self.mask | True))
+        z = drain(masked_decode(self.D, self.z0, xs, self.down[-1:], self.mask | True))
         assert torch.allclose(z, self.z0, rtol=0, atol=1e-15)
 
     def test_half_a_path_is_enough_of_the_whole(self, xs):
         """A weaker edit of the same picture takes the same levels: r only says where they end."""
-        lower = ran(invert(gaussian(0.25), self.z0, self.down[-4:].flip(0)))
+        lower = drain(invert(gaussian(0.25), self.z0, self.down[-4:].flip(0)))
         assert torch.equal(lower, xs[:4])
 
 

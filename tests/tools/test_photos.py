@@ -9,7 +9,7 @@ from skimage import data
 
 from sessions.values import Picture
 from tools import photos
-from tools.base import Progress
+from tools.base import Progress, drain
 from tools.photos import fit, fit_back, fit_mask, restore
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -72,19 +72,11 @@ def detail(pixels: np.ndarray) -> float:
     return float(((luma - cv2.GaussianBlur(luma, (0, 0), 2)) ** 2).sum())
 
 
-def drained(work):
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
 def through(pixels: np.ndarray, edit, divide: int = 4, seen=None) -> np.ndarray:
     """A picture through a model of 1/divide of its size that does `edit` to what it sees."""
     picture = Picture(pixels.copy())
     fitted = fit(picture, max(picture.size) // divide)
-    return drained(restore(picture, fitted, edit(fitted.rgb), seen and seen(fitted.rgb))).pixels
+    return drain(restore(picture, fitted, edit(fitted.rgb), seen and seen(fitted.rgb))).pixels
 
 
 @pytest.mark.parametrize("recolour", RECOLOURS)
@@ -194,7 +186,7 @@ def test_every_shape(size, channels, multiple):
     height, width = fitted.rgb.shape[:2]
     assert height % multiple == width % multiple == 0
     assert min(height, width) >= 64 and max(height, width) <= 128
-    found = drained(restore(picture, fitted, fitted.rgb))
+    found = drain(restore(picture, fitted, fitted.rgb))
     assert found.mode == picture.mode
     assert np.abs(found.pixels.astype(int) - pixels).max() <= 1
     everything = np.full(size, 255, np.uint8)
@@ -219,7 +211,7 @@ def test_smaller_pictures_are_shown_larger():
     pixels = scene(30)
     fitted = fit(Picture(pixels.copy()), 128)
     assert fitted.inside == (120, 120) and fitted.rgb.shape == (120, 120, 3)
-    assert psnr(drained(restore(Picture(pixels.copy()), fitted, 255 - fitted.rgb)).pixels, 255 - pixels) > 40
+    assert psnr(drain(restore(Picture(pixels.copy()), fitted, 255 - fitted.rgb)).pixels, 255 - pixels) > 40
 
 
 def test_padding_mirrors():
@@ -237,7 +229,7 @@ def test_transparent_places_are_seen_on_grey_and_alpha_is_kept():
     fitted = fit(Picture(pixels.copy()), 128)
     assert (fitted.rgb[:64] == 128).all() and np.array_equal(fitted.rgb[80:], pixels[80:, :, :3])
     assert np.abs(fitted.rgb[64:80].astype(float) - (pixels[64:80, :, :3] / 2 + 64)).max() < 2
-    found = drained(restore(Picture(pixels.copy()), fitted, 255 - fitted.rgb)).pixels
+    found = drain(restore(Picture(pixels.copy()), fitted, 255 - fitted.rgb)).pixels
     assert np.array_equal(found[..., 3], pixels[..., 3])
     assert np.array_equal(found[80:, :, :3], 255 - pixels[80:, :, :3])
 
@@ -247,7 +239,7 @@ def test_outside_a_mask_nothing_is_worked_out():
     picture, mask = Picture(pixels.copy()), np.zeros((256, 256), np.uint8)
     mask[100:150, 60:90] = 255
     fitted = fit(picture, 64)
-    found = drained(restore(picture, fitted, 255 - fitted.rgb, mask=mask)).pixels
+    found = drain(restore(picture, fitted, 255 - fitted.rgb, mask=mask)).pixels
     changed = (found != pixels).any(2)
     assert changed[100:150, 60:90].all() and not changed[:100].any() and not changed[:, 90:].any()
 
