@@ -21,12 +21,16 @@ SMALL = 20_000
 
 
 class Hub:
-    """`root` / OWNER / NAME are the repositories. `stop_after`: bytes of a file
-    after which an answer breaks off; one that goes on from there breaks off at once."""
+    """`root` / OWNER / NAME are the repositories. `stop_after`: bytes of a large file after which an answer breaks off;
+    one that goes on from there breaks off at once. `halt`: there it waits instead until whoever asked has gone, and
+    `halted` is set. `ranges`: whether parts of a file can be asked for."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.stop_after = 0
+        self.halt = False
+        self.halted = threading.Event()
+        self.ranges = True
         self.asked: list[tuple[str, str, str]] = []
         self.address = ""
 
@@ -107,6 +111,10 @@ class _Answers(BaseHTTPRequestHandler):
         etag = _sha256(data) if len(data) > SMALL else _git(data)
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        begin = begin if self.hub.ranges else 0
+        if begin and begin >= len(data):
+            self._send(416, b"")
+            return
         if begin:
             headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
         stop = self.hub.stop_after if len(data) > SMALL and self.command == "GET" else 0
@@ -121,6 +129,9 @@ class _Answers(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         self.wfile.write(data[: stop or None])
+        if stop and self.hub.halt:
+            self.hub.halted.set()
+            self.rfile.read(1)
         self.close_connection = 0 < stop < len(data)
 
 

@@ -7,7 +7,6 @@ failures are a sentence with the next command. Runs when a person asks for it, n
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ from tools.weights import SUFFIX, Entry, File, Pack
 
 SPARE = 1_000_000_000
 """Bytes of the disk that a pull leaves free."""
-COMMIT = re.compile("[0-9a-f]{40}")
+RANGE_REFUSED = 416
+"""The answer to whoever asks for what lies behind the end of a file."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,7 @@ def _fetched(listed: Listing) -> Path:
 def _resumed(listed: Listing, file: Remote) -> None:
     """A large file into huggingface_hub's cache, from where an earlier pull stopped; by itself it begins anew."""
     from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils._headers import build_hf_headers
 
@@ -156,10 +157,15 @@ def _resumed(listed: Listing, file: Remote) -> None:
     blob.parent.mkdir(parents=True, exist_ok=True)
     part = blob.with_name(f"{file.sha256}.part")
     part.touch()
-    with part.open("r+b") as arriving:
-        there = arriving.seek(0, os.SEEK_END)
-        url = hf_hub_url(listed.source.repository, file.name, revision=listed.commit)
-        http_get(url, arriving, resume_size=there, headers=build_hf_headers(), expected_size=file.bytes)
+    url = hf_hub_url(listed.source.repository, file.name, revision=listed.commit)
+    try:
+        with part.open("r+b") as arriving:
+            there = arriving.seek(0, os.SEEK_END)
+            http_get(url, arriving, resume_size=there, headers=build_hf_headers(), expected_size=file.bytes)
+    except HfHubHTTPError as error:
+        if error.response.status_code == RANGE_REFUSED:
+            raise _damaged(part) from error
+        raise
     if weights.sha256(part) != file.sha256:
         raise _damaged(part)
     part.replace(blob)
@@ -210,4 +216,8 @@ def hub_errors(source: Source) -> Iterator[None]:
     except (HTTPError, errors.HfHubHTTPError) as error:
         raise MissingWeights(f"The Hub did not answer as it should: {error}.", f"{again} goes on from here.") from error
     except OSError as error:
-        raise StorageFull(f"The disk refused: {error.strerror or error}.", f"{again} goes on from here.") from error
+        if error.errno is None:  # the end of a file came too early or too late
+            raise MissingWeights(
+                f"The Hub did not answer as it should: {error}", f"{again} goes on from here."
+            ) from error
+        raise StorageFull(f"The disk refused: {error.strerror}.", f"{again} goes on from here.") from error

@@ -39,8 +39,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()
-    except KeyboardInterrupt:
-        sys.stderr.write("Stopped. Nothing of the step that was running is kept.\n")
+    except KeyboardInterrupt:  # before a command had begun: a command says what is kept
         sys.exit(130)
 
 

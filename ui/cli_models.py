@@ -12,6 +12,7 @@ from sessions.errors import BadArguments, PentimentoError
 from ui.shell import JsonOption, app, verbs_of
 
 if TYPE_CHECKING:
+    from tools.packs import Source
     from tools.pulling import Listing
     from tools.shelf import Shelf
     from tools.weights import Entry
@@ -44,13 +45,17 @@ def list_(json_: JsonOption = False) -> None:
     there = {entry.role for entry in entries if entry.pack != "starter"}
     absent = [source for pack in packs.packs().values() for source in pack if source.role not in there]
     if json_:
-        told = [{"role": s.role, "repository": s.repository, "bytes": s.bytes, "licence": s.licence} for s in absent]
+        fields = {"role", "repository", "revision", "bytes", "licence"}
+        told = [{**source.model_dump(include=fields), "pinned": source.pinned} for source in absent]
         terminal.out_json({"there": [_told(entry) for entry in entries], "absent": told})
         return
     for entry in entries:
         terminal.out(f"{entry.role:<26} {entry.pack:<8} {_gigabytes(entry.bytes):>8}   {entry.name}   {entry.licence}")
     for source in absent:
-        terminal.out(f"{source.role:<26} {'absent':<8} {_gigabytes(source.bytes):>8}   {source.repository}")
+        named = "" if source.pinned else f" at {source.revision or 'main'} *"
+        terminal.out(f"{source.role:<26} {'absent':<8} {_gigabytes(source.bytes):>8}   {source.repository}{named}")
+    if not all(source.pinned for source in absent):
+        terminal.log("* a name, which the Hub may move: files are held to the hashes it gives at the first pull.")
     if absent:
         terminal.log("pentimento models pull sd15 fetches all that is absent; pull ROLE fetches one.")
 
@@ -69,23 +74,32 @@ def pull(
     json_: JsonOption = False,
 ) -> None:
     """Fetch weights from the Hub. Stopped, it goes on from there the next time."""
-    from tools import packs, pulling
+    from tools import packs
     from ui import terminal
 
-    shelf = _shelf()
-    pack = what if what in packs.packs() else "own" if what.startswith(packs.HUB) else "sd15"
-    pulled = []
-    for source in packs.sources(what):
-        listed = pulling.listing(source)
-        _accepted(listed, shelf, yes)
-        terminal.log(f"{source.role}: {source.repository}, {_gigabytes(listed.missing)} to fetch")
-        pulled.append(pulling.pull(shelf, listed, pack))
-        terminal.log(f"{source.role}: ready")
+    try:
+        pulled = [_pulled(_shelf(), source, yes) for source in packs.sources(what)]
+    except KeyboardInterrupt:
+        terminal.stopped(f"What has arrived is kept; pentimento models pull {what} goes on from there.")
+        raise typer.Exit(130) from None
     if json_:
         terminal.out_json({"pulled": [_told(entry) for entry in pulled]})
         return
     for entry in pulled:
         terminal.out(f"{entry.role}   {entry.name} at {entry.commit[:12]}   {_gigabytes(entry.bytes)}")
+
+
+def _pulled(shelf: Shelf, source: Source, yes: bool) -> Entry:
+    """The weights of one role, fetched once their licence is accepted."""
+    from tools import packs, pulling
+    from ui import terminal
+
+    listed = pulling.listing(source)
+    _accepted(listed, shelf, yes)
+    terminal.log(f"{source.role}: {source.repository}, {_gigabytes(listed.missing)} to fetch")
+    entry = pulling.pull(shelf, listed, "own" if source.role.startswith(packs.HUB) else "sd15")
+    terminal.log(f"{source.role}: ready")
+    return entry
 
 
 def _accepted(listed: Listing, shelf: Shelf, yes: bool) -> None:

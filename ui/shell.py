@@ -48,6 +48,9 @@ def verbs_of(group: typer.Typer) -> Callable[[Callable[..., None]], Callable[...
                     terminal.out_json({"error": told})
                 terminal.error(failure)
                 raise typer.Exit(1) from None
+            except KeyboardInterrupt:
+                terminal.stopped("Nothing of the step that was running is kept.")
+                raise typer.Exit(130) from None
 
         group.command(function.__name__.rstrip("_"))(run)
         return run

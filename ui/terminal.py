@@ -45,6 +45,12 @@ def error(failure: PentimentoError) -> None:
     log(style(failure.message, _RED, sys.stderr) + (f"\n{failure.hint}" if failure.hint else ""))
 
 
+def stopped(kept: str) -> None:
+    """What is left after Ctrl-C or SIGTERM."""
+    clear()
+    log(f"Stopped. {kept}")
+
+
 def revision_json(revision: Revision) -> dict[str, Any]:
     """A revision as `log --json` gives it."""
     return {

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import resource
+import signal
 import struct
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,10 +60,24 @@ def environment(tmp_path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("HF_")} | settings
 
 
+def hurried() -> None:
+    """The command line, where huggingface_hub does not wait between its tries."""
+    time.sleep = lambda _: None
+    main()
+
+
+def on_a_small_disk() -> None:
+    """The command line, where no file can be longer than half of the large one."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (BIG // 2, BIG // 2))
+    main()
+
+
 @pytest.fixture
 def cli(environment, there):
-    def run(*words: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
-        done = terminal.run(main, ["models", *words], environment | {"HF_ENDPOINT": there.address} | more, ROOT)
+    def run(
+        *words: str, code: int = 0, start: Callable[[], None] = hurried, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = terminal.run(start, ["models", *words], environment | {"HF_ENDPOINT": there.address} | more, ROOT)
         assert done.returncode == code, done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         return done
@@ -106,6 +125,25 @@ def test_a_pull_fetches_what_the_role_needs_and_registers_it(cli, there):
     assert not fetched(there)
 
 
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+def asked_from(there: Hub) -> list[int]:
+    """Where in the large file answers began that were asked for."""
+    found = [asked for kind, path, asked in there.asked if kind == "GET" and path.endswith(UNET)]
+    return [int((asked or "bytes=0-").removeprefix("bytes=").partition("-")[0]) for asked in found]
+
+
+@pytest.fixture
+def part(there, tmp_path) -> Path:
+    """Half of the large file, as an earlier pull left it."""
+    data = (there.root / "someone/large" / UNET).read_bytes()
+    path = tmp_path / f"hf/hub/models--someone--large/blobs/{hashlib.sha256(data).hexdigest()}.part"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data[: BIG // 2])
+    return path
+
+
 def test_a_pull_that_broke_off_goes_on_where_it_stopped(cli, there):
     there.stop_after = 15_000_000
     broken = cli("pull", LARGE, "--yes", code=1)
@@ -114,12 +152,51 @@ def test_a_pull_that_broke_off_goes_on_where_it_stopped(cli, there):
     there.stop_after = 0
     there.asked.clear()
     cli("pull", LARGE, "--yes")
-    ranges = [
-        asked
-        for kind, path, asked in there.asked
-        if kind == "GET" and path.endswith("unet/diffusion_pytorch_model.safetensors")
-    ]
-    assert len(ranges) == 1 and int(ranges[0].removeprefix("bytes=").partition("-")[0]) >= 10_000_000
+    [begin] = asked_from(there)
+    assert begin >= 10_000_000
+
+
+def test_an_interrupted_pull_says_what_is_kept_and_goes_on_from_there(cli, environment, there):
+    there.stop_after, there.halt = 20_000_000, True
+    command = [sys.executable, "-m", "ui.cli", "models", "pull", LARGE, "--yes"]
+    with subprocess.Popen(
+        command, env=environment | {"HF_ENDPOINT": there.address}, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert there.halted.wait(terminal.LIMIT)
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+    assert process.returncode == 130 and "Traceback" not in told
+    assert told.endswith(f"Stopped. What has arrived is kept; pentimento models pull {LARGE} goes on from there.\n")
+    there.stop_after, there.halt = 0, False
+    there.asked.clear()
+    cli("pull", LARGE, "--yes")
+    assert asked_from(there)[0] >= 10_000_000 and there_now(cli) == {LARGE}
+
+
+def test_a_server_that_sends_everything_again_is_taken_at_its_word(cli, there, part):
+    there.ranges = False
+    cli("pull", LARGE, "--yes")
+    assert asked_from(there) == [BIG // 2] and there_now(cli) == {LARGE}
+
+
+@pytest.mark.parametrize("more", [b"", b"x" * BIG], ids=["another", "longer"])
+def test_what_is_no_part_of_the_file_is_found_out_and_removed(cli, there, part, more):
+    part.write_bytes(b"other" + part.read_bytes()[5:] + more)
+    refused = cli("pull", LARGE, "--yes", code=1)
+    assert "did not arrive as it is at the Hub, and was removed" in refused.stderr
+    assert not part.exists() and not there_now(cli)
+    there.asked.clear()
+    cli("pull", LARGE, "--yes")
+    assert asked_from(there) == [0] and there_now(cli) == {LARGE}
+
+
+def test_a_disk_that_fills_up_is_a_sentence_and_what_fitted_is_kept(cli, there, part):
+    part.write_bytes(part.read_bytes()[: BIG // 4])
+    full = cli("pull", LARGE, "--yes", code=1, start=on_a_small_disk)
+    assert "The disk refused: " in full.stderr and f"pentimento models pull {LARGE} goes on from here" in full.stderr
+    assert part.stat().st_size == BIG // 2 and not there_now(cli)
+    cli("pull", LARGE, "--yes")
+    assert asked_from(there) == [BIG // 4, BIG // 2] and there_now(cli) == {LARGE}
 
 
 def test_what_arrives_otherwise_than_the_pack_says_is_refused(cli, there):
@@ -166,6 +243,6 @@ def test_weights_of_ones_own(cli, there, tmp_path):
 
 
 def test_every_pinned_revision_is_a_commit_or_named_as_one_that_is_not():
-    unpinned = {source.role for source in packs.packs()["sd15"] if not pulling.COMMIT.fullmatch(source.revision)}
+    unpinned = {source.role for source in packs.packs()["sd15"] if not source.pinned}
     assert unpinned == {"blip-diffusion", "blip-diffusion-controlnet"}
     assert all(source.licence and source.terms and source.bytes > 10**9 for source in packs.packs()["sd15"])

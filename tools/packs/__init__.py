@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tools.weights import Record
 HERE = Path(__file__).parent
 HUB = "hub:"
 """What a role begins with that is any repository of the Hub."""
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class Extra(Record):
@@ -39,6 +41,11 @@ class Source(Record):
     bytes: int = Field(default=0, ge=0)
     known: dict[str, str] = Field(default_factory=dict)
     extra: tuple[Extra, ...] = ()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a commit, which cannot come to mean something else."""
+        return COMMIT.fullmatch(self.revision) is not None
 
 
 def packs() -> dict[str, tuple[Source, ...]]:
