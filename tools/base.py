@@ -8,6 +8,7 @@ put back, bit for bit, by the executor. It does not write into `ctx.image.pixels
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from tools.shelf import Shelf
 
+S = TypeVar("S")
 T = TypeVar("T")
+U = TypeVar("U")
 
 RegionUse = Literal["none", "optional", "required"]
 
@@ -49,7 +52,8 @@ class EditContext:
     between), or None for the whole picture. `subjects` are the other pictures of the step, in order. `confirmed`: the
     person has seen what this step is not sure of, and wants it. `shelf`: the weights on this machine, for tools that
     say which they need. `latent`: what a network of those weights decoded `image` from, (1, 4, h, w), where it did: a
-    tool that goes on from it loses nothing to decoding and encoding again.
+    tool that goes on from it loses nothing to decoding and encoding again. `familiar`: such a network made `image` or
+    what it was made from, so it is of a kind that these weights know.
     """
 
     image: Picture
@@ -59,6 +63,7 @@ class EditContext:
     confirmed: bool = False
     shelf: Shelf | None = None
     latent: Tensor | None = None
+    familiar: bool = False
 
     def weights(self) -> Shelf:
         """The shelf; MissingWeights where a caller gave the tool none."""
@@ -76,7 +81,8 @@ class EditResult:
     """What a tool returns. `mask`: where it meant to change something (None: everywhere, or as `ctx.mask` says).
 
     `latent`: the latent of the whole image, float32 (1, 4, h, w): inside the mask what was decoded, outside the latent
-    of what was there before.
+    of what was there before. `args`: arguments that the tool has found for itself where none were said; they are
+    recorded as if they had been, so that doing it again needs nobody to find them.
     """
 
     image: Picture
@@ -84,6 +90,7 @@ class EditResult:
     geometry: Geometry = IDENTITY
     facts: Json = field(default_factory=dict)
     latent: Tensor | None = None
+    args: Json = field(default_factory=dict)
 
 
 Edit = Generator[Progress, None, EditResult]
@@ -142,3 +149,15 @@ def drain(steps: Generator[Any, None, T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
+
+
+def mapped(steps: Generator[S, None, T], turn: Callable[[S], U]) -> Generator[U, None, T]:
+    """The same work, each thing it yields turned into another; closing it closes the work."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            yield turn(step)

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from sessions.values import Picture, Pixels
 from tools import guided
-from tools.base import Edit, EditContext, EditResult, Progress
+from tools.base import EditContext, Progress, mapped
 from tools.color import to_bytes
 from tools.parts import Box, edit_parts
 
@@ -27,8 +26,6 @@ LEAST = 64
 
 DRAWN = 0.97
 """How far a tool is when its network is done and only the photo is left to do."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,34 +70,13 @@ def restore(
     after = cut(edited, fitted)
     if max(fitted.inside) > max(fitted.of):
         before, after = resized(before, fitted.of), resized(after, fitted.of)
-    change = yield from standing(guided.change_of(before, after))
+    change = yield from mapped(guided.change_of(before, after), lambda _: Progress(DRAWN))
 
     def at_full_size(rgb: Pixels, box: Box) -> Pixels:
         return to_bytes(guided.carried_out(change, rgb, box, picture.size))
 
-    return (yield from ending(edit_parts(EditContext(picture, mask), at_full_size))).image
-
-
-def standing(work: Generator[None, None, T]) -> Generator[Progress, None, T]:
-    """Work too short to be measured, as progress that stands at DRAWN."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        yield Progress(DRAWN)
-
-
-def ending(edit: Edit) -> Edit:
-    """The progress of an edit as the end of another's, from DRAWN to 1."""
-    while True:
-        try:
-            progress = next(edit)
-        except StopIteration as end:
-            result: EditResult = end.value
-            return result
-        yield Progress(DRAWN + (1 - DRAWN) * progress.fraction)
+    drawing = edit_parts(EditContext(picture, mask), at_full_size)
+    return (yield from mapped(drawing, lambda done: Progress(DRAWN + (1 - DRAWN) * done.fraction))).image
 
 
 def on_grey(picture: Picture) -> Pixels:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +21,9 @@ from torch import Tensor
 from sessions.errors import BadArguments, BadWeights, NotFinite
 from sessions.values import LearntSubject, Picture, Pixels
 from tools import caches, weights
-from tools.base import Progress
+from tools.base import Progress, mapped
 from tools.diffusion import finetuning, kept
-from tools.diffusion.finetuning import Learnt, Schooling, Taught
+from tools.diffusion.finetuning import Schooling, Taught
 from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.steps import guarded_device
 from tools.nets import blip_keys
@@ -138,23 +137,17 @@ def learn(
         latents = torch.cat([kept.latent(shelf.cache, model, rgb) for rgb in squares])
         yield Progress(0.05)
         ids = tokens(model, phrase(category, ""), sharing(model.text_encoder).config.positions - len(begun))
-        learnt = yield from _reported(finetuning.learn(model, latents, begun, ids, schooling), schooling.steps)
+        learning = finetuning.learn(model, latents, begun, ids, schooling)
+        learnt = yield from mapped(learning, lambda taught: _reported(taught, schooling.steps))
         changes = {"vectors": learnt.vectors.cpu(), **finetuning.change(model.unet, learnt.unet)}
         data = weights.packed(changes, {"category": category, "weights": model.digest, "steps": str(schooling.steps)})
     return LearntSubject(sheet(squares, data), data)
 
 
-def _reported(steps: Generator[Taught, None, Learnt], total: int) -> Generator[Progress, None, Learnt]:
-    with closing(steps):
-        while True:
-            try:
-                taught = next(steps)
-            except StopIteration as end:
-                learnt: Learnt = end.value
-                return learnt
-            if not math.isfinite(taught.loss):
-                raise NotFinite("Learning went astray: the loss is not finite.", "Try again with other photos.")
-            yield Progress(0.05 + 0.9 * taught.step / total)
+def _reported(taught: Taught, total: int) -> Progress:
+    if not math.isfinite(taught.loss):
+        raise NotFinite("Learning went astray: the loss is not finite.", "Try again with other photos.")
+    return Progress(0.05 + 0.9 * taught.step / total)
 
 
 def drawing(shelf: Shelf, model: LatentDiffusion, data: bytes) -> tuple[LatentDiffusion, Tensor]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
 from sessions.errors import OutOfMemory
 from tools import shelf
-from tools.base import Progress
+from tools.base import Progress, mapped
 from tools.diffusion.latents import checked as checked
 from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.previews import preview
@@ -35,18 +35,16 @@ def told(
     NotFinite as soon as a preview, or the result, is not finite. Closing this closes the sampler.
     """
     last, unfinished = time.monotonic(), list[torch.cuda.Event]()
-    with closing(steps):
-        while True:
-            try:
-                state = next(steps)
-            except StopIteration as ended:
-                result: T = ended.value
-                return checked(result)
-            wait_for_the_last(unfinished, state.denoised.device)
-            shown = None
-            if model is not None and time.monotonic() - last >= EVERY:
-                shown, last = preview(checked(state.denoised), model.colours), time.monotonic()
-            yield Progress(start + (end - start) * (state.index + 1) / state.total, shown)
+
+    def progress(state: State) -> Progress:
+        nonlocal last
+        wait_for_the_last(unfinished, state.denoised.device)
+        shown = None
+        if model is not None and time.monotonic() - last >= EVERY:
+            shown, last = preview(checked(state.denoised), model.colours), time.monotonic()
+        return Progress(start + (end - start) * (state.index + 1) / state.total, shown)
+
+    return checked((yield from mapped(steps, progress)))
 
 
 def wait_for_the_last(unfinished: list[torch.cuda.Event], device: torch.device) -> None:

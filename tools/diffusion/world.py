@@ -3,8 +3,8 @@
 Anything else they would only smear, so tools refuse it. Two looks at the pixels, no network: a drawing is recognised by
 its frame, a drawing that has been through the autoencoder by frame, flat areas and colour. The limits are calibrated
 on scenes, on scenes decoded up to three times, and on photos and random crops of them (tests/toybox/test_in_world.py).
-What was decoded by the same weights needs no look (one in ten pale or dark ones would fail). Says nothing about whether
-an edit will succeed.
+What the same weights have made needs no look: of what the autoencoder alone has decoded one in twenty fails, of edited
+pictures one in four, and after four edits two in three (60 scenes). Says nothing about whether an edit will succeed.
 """
 
 from __future__ import annotations

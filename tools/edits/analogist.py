@@ -13,7 +13,6 @@ is carried to the photo. `analogy` does without weights what can be told from a 
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,8 +22,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 from sessions.errors import BadArguments
 from sessions.values import Picture, Pixels
 from tools import describing, grids, photos
-from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
-from tools.parts import unchanged
+from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, mapped, tool
+from tools.neural import worked
 from tools.photos import Fitted
 from tools.pixels import with_alpha
 
@@ -81,12 +80,7 @@ class Args(ToolArgs):
 @tool("analogist", args=Args, region="optional", subjects=(2, 2), weights=("inpainting",))
 def analogist(ctx: EditContext, args: Args) -> Edit:
     """Do to the picture what was done from one example picture to the other, guided by a few words."""
-    if args.levels == 0:
-        return (yield from unchanged(ctx))
-    from tools.diffusion.steps import guarded_device
-
-    with guarded_device():
-        return (yield from edited(ctx, args))
+    return worked(ctx, edited(ctx, args), asked=args.levels > 0)
 
 
 def edited(ctx: EditContext, args: Args) -> Edit:
@@ -200,21 +194,10 @@ def inpainted(D: Denoiser, z0: Tensor, noise: Tensor, schedule: NoiseSchedule, a
     sigmas = ddim_sigmas(schedule, args.steps)[-args.levels - 1 :]
     forgets = args.levels == args.steps
     x = latents.unsettled(noise, sigmas[0]) if forgets else latents.noised(z0, sigmas[0], noise)
-    x = yield from showing_last(ddim(D, x, sigmas))
+    half = z0.shape[-1] // 2
+    steps = ddim(D, x, sigmas)
+    x = yield from mapped(steps, lambda state: replace(state, denoised=state.denoised[..., half:, half:]))
     return latents.settled(x, sigmas[-1])
-
-
-def showing_last(steps: Sampler) -> Sampler:
-    """The same steps, seen in the tile of B' alone."""
-    with closing(steps):
-        while True:
-            try:
-                state = next(steps)
-            except StopIteration as ended:
-                x: Tensor = ended.value
-                return x
-            _, _, h, w = state.denoised.shape
-            yield replace(state, denoised=state.denoised[..., h // 2 :, w // 2 :])
 
 
 def placed(ctx: EditContext, sheet: Sheet, rgb: Pixels, seen: Pixels) -> Generator[Progress, None, Picture]:

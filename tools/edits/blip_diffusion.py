@@ -22,6 +22,7 @@ from sessions.errors import BadArguments
 from sessions.values import Geometry, Json, Picture, Pixels
 from tools import caches, photos
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
+from tools.neural import worked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,14 +58,16 @@ class Args(ToolArgs):
 @tool("blip_diffusion", args=Args, region="optional", subjects=(1, 8), weights=("blip-diffusion",))
 def blip_diffusion(ctx: EditContext, args: Args) -> Edit:
     """Put a subject from other photos into the picture, in place of something, or draw it anew."""
-    from tools.diffusion.steps import guarded_device
+    return worked(ctx, edited(ctx, args))
 
-    with guarded_device():
-        run = begun(ctx, args)
-        yield Progress(0.02)
-        if args.replaces or ctx.mask is not None:
-            return (yield from put_in_place(ctx, run))
-        return (yield from drawn_anew(ctx, run))
+
+def edited(ctx: EditContext, args: Args) -> Edit:
+    """The edit, in one of its two ways."""
+    run = begun(ctx, args)
+    yield Progress(0.02)
+    if args.replaces or ctx.mask is not None:
+        return (yield from put_in_place(ctx, run))
+    return (yield from drawn_anew(ctx, run))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,9 +169,9 @@ def put_in_place(ctx: EditContext, run: Run) -> Edit:
         return EditResult(ctx.image, np.zeros((ctx.image.height, ctx.image.width), np.uint8), facts=facts)
     z = latents.settled(end.x[1:], sigmas[-1]).where(end.mask, picture.z0)
     mask = ctx.mask if ctx.mask is not None else at_photo(end.mask, run)
-    edited, seen = latents.decode(run.model, z), kept.reconstruction(run.shelf.cache, run.model, picture.z0)
-    yield Progress(0.97)
-    image = yield from photos.restore(ctx.image, picture.fitted, edited, seen, mask)
+    rgb, seen = latents.decode(run.model, z), kept.reconstruction(run.shelf.cache, run.model, picture.z0)
+    yield Progress(photos.DRAWN)
+    image = yield from photos.restore(ctx.image, picture.fitted, rgb, seen, mask)
     return EditResult(image, mask if ctx.mask is None else None, facts=facts, latent=z)
 
 

@@ -26,6 +26,7 @@ from sessions.errors import Unsure
 from sessions.values import Json, Picture, Pixels
 from tools import caches, photos
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
+from tools.neural import worked
 from tools.pixels import marked, shrink
 
 if TYPE_CHECKING:
@@ -75,15 +76,17 @@ class Args(ToolArgs):
 @tool("diffedit", args=Args, region="optional", weights=("text-to-image",))
 def diffedit(ctx: EditContext, args: Args) -> Edit:
     """Change what the words name, found without being told where, and leave the rest of the picture alone."""
-    from tools.diffusion.steps import guarded_device
+    return worked(ctx, edited(ctx, args))
 
-    with guarded_device():
-        run = begun(ctx, args)
-        yield Progress(0.02)
-        found = yield from find(ctx, run)
-        if args.levels == 0 or not found.pixels.any():
-            return EditResult(ctx.image, np.zeros_like(found.pixels), facts=found.facts)
-        return (yield from redrawn(ctx, run, found))
+
+def edited(ctx: EditContext, args: Args) -> Edit:
+    """The mask, and the edit inside it."""
+    run = begun(ctx, args)
+    yield Progress(0.02)
+    found = yield from find(ctx, run)
+    if args.levels == 0 or not found.pixels.any():
+        return EditResult(ctx.image, np.zeros_like(found.pixels), facts=found.facts)
+    return (yield from redrawn(ctx, run, found))
 
 
 # The paper's three steps, on tensors
@@ -311,8 +314,8 @@ def redrawn(ctx: EditContext, run: Run, found: Found) -> Edit:
 
     model, fitted = run.picture.model, run.picture.fitted
     z = yield from decoded(run, found)
-    edited = latents.decode(model, z)
+    rgb = latents.decode(model, z)
     yield Progress(photos.DRAWN)
     seen = kept.reconstruction(run.cache, model, run.z0) if max(fitted.of) > max(fitted.inside) else None
-    image = yield from photos.restore(ctx.image, fitted, edited, seen, found.pixels)
+    image = yield from photos.restore(ctx.image, fitted, rgb, seen, found.pixels)
     return EditResult(image, found.pixels if ctx.mask is None else None, facts=found.facts, latent=z)

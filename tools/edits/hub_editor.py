@@ -26,7 +26,7 @@ from sessions.errors import BadWeights, Cancelled, NotFinite
 from sessions.values import Json, Pixels
 from tools import photos
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
-from tools.parts import unchanged
+from tools.neural import worked
 from tools.shelf import HUB
 
 if TYPE_CHECKING:
@@ -61,12 +61,7 @@ class Args(ToolArgs):
 @tool("hub_editor", args=Args, region="optional", weights=(HUB,))
 def hub_editor(ctx: EditContext, args: Args) -> Edit:
     """Change the picture as an instruction says, with an editing model of your choice from the Hub."""
-    if not args.instruction:
-        return (yield from unchanged(ctx))
-    from tools.diffusion.steps import guarded_device
-
-    with guarded_device():
-        return (yield from edited(ctx, args))
+    return worked(ctx, edited(ctx, args), asked=bool(args.instruction))
 
 
 def edited(ctx: EditContext, args: Args) -> Edit:

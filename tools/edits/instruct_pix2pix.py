@@ -19,7 +19,7 @@ from pydantic import Field, StringConstraints
 from sessions.values import Json
 from tools import photos
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
-from tools.parts import unchanged
+from tools.neural import worked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,12 +46,7 @@ class Args(ToolArgs):
 @tool("instruct_pix2pix", args=Args, region="optional", weights=(ROLE,))
 def instruct_pix2pix(ctx: EditContext, args: Args) -> Edit:
     """Change the picture as an instruction says: "make it winter", "turn the dog into a cat"."""
-    if not args.instruction:
-        return (yield from unchanged(ctx))
-    from tools.diffusion.steps import guarded_device
-
-    with guarded_device():
-        return (yield from edited(ctx, args))
+    return worked(ctx, edited(ctx, args), asked=bool(args.instruction))
 
 
 def edited(ctx: EditContext, args: Args) -> Edit:
