@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -17,10 +17,10 @@ from agent import drift, latents, superseding, telling
 from agent.events import Committed, Event, Forked, Working
 from agent.laying import Past
 from agent.plan import PREV, PlanStep
-from agent.stepping import Job, Result, made_with, measured, shelf_for, work
+from agent.stepping import Job, Result, guarded, measured, shelf_for, work
 from sessions import commits, history, turns, uploads
 from sessions.commits import Claim, Draft
-from sessions.errors import BadArguments, Cancelled, HeadMoved, NotFound, PentimentoError, TurnBusy
+from sessions.errors import BadArguments, Cancelled, EditError, HeadMoved, NotFound, PentimentoError, TurnBusy
 from sessions.identity import REVISION_PREFIX, seed_for
 from sessions.moves import branch_name
 from sessions.store import Store
@@ -114,16 +114,20 @@ class Run:
     def _done(
         self, index: int, step: PlanStep, start: Start, before: Start | None, pending: list[Future[Landed]]
     ) -> Generator[Event, None, tuple[Result, Start]]:
-        """One step, also where it is done instead of an earlier one."""
-        if step.replaces is None:
-            job = yield from self._going_on(index, self._job(index, step, start, before), start, pending)
+        """One step, also where it is done instead of an earlier one; what it needs of the past is read once."""
+        job = self._job(index, step, start, before)
+        if job.shelf is None and step.replaces is None:
             return (yield from self._watched(work(index, job), pending)), start
-        head = start.landed.result().revision
+        here = start.landed.result().revision
         past = Past(self.store, history.graph(self.store, self.turn.session))
-        instead = superseding.instead_of(past.graph, head, step.replaces)
-        job = self._job(index, step, self._load(instead.base.id), before)
+        if step.replaces is None:
+            job = yield from self._watched(_going_on(index, job, past, here), pending)
+            return (yield from self._watched(work(index, job), pending)), start
+        instead = superseding.instead_of(past.graph, here, step.replaces)
+        job = replace(job, picture=past.load(instead.base.image)[0])
+        job = yield from self._watched(_going_on(index, job, past, instead.base), pending)
         result = yield from self._watched(work(index, job), pending)
-        result = yield from self._watched(superseding.laid(index, past, instead, head, result), pending)
+        result = yield from self._watched(superseding.laid(index, past, instead, here, result), pending)
         return result, replace(start, fed=instead.base.id)
 
     def _job(self, index: int, step: PlanStep, start: Start, before: Start | None) -> Job:
@@ -132,20 +136,9 @@ class Run:
         shelf = shelf_for(step.tool, self.store.home)
         return Job(step, start.picture, subjects, self._brush(step), self._seed(index, step), shelf)
 
-    def _going_on(
-        self, index: int, job: Job, start: Start, pending: list[Future[Landed]]
-    ) -> Generator[Event, None, Job]:
-        """The job with what its picture was decoded from, where a tool with weights may go on from that."""
-        if job.shelf is None or start.fed is not None:
-            return job
-        here = start.landed.result().revision
-        past = Past(self.store, history.graph(self.store, self.turn.session))
-        latent = yield from self._watched(latents.latent_of(index, past, here, job.step.tool), pending)
-        return replace(job, latent=latent)
-
     def _watched(self, steps: Generator[Working, None, T], pending: list[Future[Landed]]) -> Generator[Event, None, T]:
         """Work on one step; reports earlier commits as they land and stops at the first yield after a cancel."""
-        with closing(steps) as working:
+        with guarded("go on"), closing(steps) as working:
             try:
                 while True:
                     now = next(working)
@@ -203,9 +196,6 @@ class Run:
         prev = before.landed.result().revision.id if before is not None else PREV
         like = (start.picture, base.tiled)
         kept = self.store.keep(self.turn.session, result.edit.image, result.edit.mask, like)
-        shelf = shelf_for(result.tool.name, self.store.home)
-        if shelf is not None:
-            latents.keep(shelf, result.tool.name, kept.image.hash, result.edit.latent)
         step = Step(
             tool=result.tool.name,
             tool_version=result.tool.version,
@@ -223,13 +213,21 @@ class Run:
             source="edit" if result.step.seed is None else "replay",
             claim=Claim(self.turn.request_id, index, self.holder),
             turn=self.turn.request_id,
-            made_with=made_with(result.tool, self.store.home),
+            made_with=result.made_with,
             facts=self._facts(result, start, base.revision) | {"bytes": kept.bytes},
         )
         wanted = telling.name_for(step.tool, step.args)
         revision, branch, forked = self._place(draft, base, wanted)
         self.branch = branch
+        self._keep_latent(result, revision)
         return Landed(revision, kept.image, branch, (*forked, Committed(revision, branch)))
+
+    def _keep_latent(self, result: Result, revision: Revision) -> None:
+        """So that the next step may go on from it; weights that have gone meanwhile take nothing of this one."""
+        shelf = shelf_for(result.tool.name, self.store.home)
+        if shelf is not None:
+            with suppress(EditError):
+                latents.keep(shelf, revision, result.edit.latent)
 
     def _facts(self, result: Result, start: Start, parent: Revision) -> Json:
         """What is told about a result: what the step says, what it changed, and how far all this is from the photo."""
@@ -260,3 +258,11 @@ class Run:
         landed = landing.result()
         self.made.append(landed.revision)
         yield from landed.events
+
+
+def _going_on(index: int, job: Job, past: Past, fed: Revision) -> Generator[Working, None, Job]:
+    """The job with what its picture, that of `fed`, was decoded from, where a tool with weights may go on from that."""
+    if job.shelf is None:
+        return job
+    latent = yield from latents.latent_of(index, past, fed, job.step.tool)
+    return replace(job, latent=latent, familiar=latents.familiar(job.shelf, past.graph, fed, job.step.tool))

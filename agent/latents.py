@@ -15,7 +15,8 @@ import numpy as np
 from agent.events import Working
 from agent.laying import Past, plan_step, recorded
 from agent.stepping import Job, Result, shelf_for, work
-from sessions.errors import EditError
+from sessions.errors import EditError, PlanError
+from sessions.history import Graph
 from sessions.values import IDENTITY, Json, Picture, Revision
 from tools import registry
 
@@ -30,9 +31,11 @@ FURTHEST = 4
 Looking = Generator[Working, None, "Tensor | None"]
 
 
-def keep(shelf: Shelf, tool: str, image: str, latent: Tensor | None) -> None:
-    """Keep what a picture was decoded from, or that `tool` does not say so."""
-    shelf.cache.put(_key(shelf, tool, image), {} if latent is None else {"latent": latent})
+def keep(shelf: Shelf, revision: Revision, latent: Tensor | None) -> None:
+    """Keep what a revision's picture was decoded from, or that its tool does not say so."""
+    tool = recorded(revision).tool
+    if _made_by(shelf, revision, tool):
+        shelf.cache.put(_key(shelf, tool, revision), {} if latent is None else {"latent": latent})
 
 
 def latent_of(index: int, past: Past, revision: Revision, tool: str, furthest: int = FURTHEST) -> Looking:
@@ -41,9 +44,9 @@ def latent_of(index: int, past: Past, revision: Revision, tool: str, furthest: i
     That is so for photos, for what the darkroom made, and for what networks with another autoencoder made.
     """
     shelf = shelf_for(tool, past.store.home)
-    if shelf is None or revision.step is None or not _made_by(shelf, revision, tool):
+    if shelf is None or revision.step is None or revision.geometry != IDENTITY or not _made_by(shelf, revision, tool):
         return None
-    kept = shelf.cache.get(_key(shelf, tool, revision.image))
+    kept = shelf.cache.get(_key(shelf, tool, revision))
     if kept is not None:
         return kept.get("latent")
     return (yield from _again(index, past, revision, furthest)) if furthest else None
@@ -52,40 +55,51 @@ def latent_of(index: int, past: Past, revision: Revision, tool: str, furthest: i
 def _again(index: int, past: Past, revision: Revision, furthest: int) -> Looking:
     """The step of a revision worked once more; None where it does not come to the same picture any more."""
     below, step = past.below(revision), recorded(revision)
-    if step.base != below.id:
+    if step.base != below.id or (shelf := _shelf(step.tool, past)) is None:
         return None
     before = yield from latent_of(index, past, below, step.tool, furthest - 1)
     brush = past.load(step.region.mask)[0].pixels if step.region and step.region.mask else None
     again = plan_step(revision).model_copy(update={"confirmed": True})
-    job = Job(
-        again,
-        past.load(below.image)[0],
-        past.subjects(step),
-        brush,
-        step.seed,
-        shelf_for(step.tool, past.store.home),
-        before,
-    )
+    picture = past.load(below.image)[0]
+    job = Job(again, picture, past.subjects(step), brush, step.seed, shelf, before, familiar=True)
     try:
         result: Result = yield from work(index, job)
-    except EditError:
+    except (EditError, PlanError):  # its tool may have other arguments by now
         return None
     latent = result.edit.latent if _same(result.edit.image, past.load(revision.image)[0]) else None
-    if job.shelf is not None:
-        keep(job.shelf, step.tool, revision.image, latent)
+    keep(shelf, revision, latent)
     return latent
+
+
+def _shelf(tool: str, past: Past) -> Shelf | None:
+    """The weights for a tool, where it is still one of ours."""
+    return shelf_for(tool, past.store.home) if tool in registry.registered() else None
 
 
 def _same(one: Picture, other: Picture) -> bool:
     return np.array_equal(one.pixels, other.pixels)
 
 
+def familiar(shelf: Shelf, graph: Graph, revision: Revision, tool: str) -> bool:
+    """Whether weights with the autoencoder of `tool` made a revision's picture, or what it was made from since.
+
+    Steps without weights do not make a picture strange; those that bring in another picture do.
+    """
+    for one in graph.line(revision.id):
+        if one.made_with.get("weights") and _made_by(shelf, one, tool):
+            return True
+        if one.step is not None and one.step.subjects:
+            return False
+    return False
+
+
 def _made_by(shelf: Shelf, revision: Revision, tool: str) -> bool:
-    """Whether weights with the autoencoder of `tool` made a revision's picture, and moved none of its pixels."""
+    """Whether weights with the autoencoder of `tool` made a revision's picture."""
     used = [one.get("digest") for one in revision.made_with.get("weights", ()) if isinstance(one, dict)]
     made = [one.part("vae") for one in shelf.entries() if one.digest in used]
-    return revision.geometry == IDENTITY and shelf.entry(registry.get(tool).weights[0]).part("vae") in made
+    return shelf.entry(registry.get(tool).weights[0]).part("vae") in made
 
 
-def _key(shelf: Shelf, tool: str, image: str) -> Json:
-    return {"kind": "latent", "image": image, "vae": shelf.entry(registry.get(tool).weights[0]).part("vae")}
+def _key(shelf: Shelf, tool: str, revision: Revision) -> Json:
+    """Not the picture alone: two steps may come to the same pixels from different latents."""
+    return {"kind": "latent", "revision": revision.id, "vae": shelf.entry(registry.get(tool).weights[0]).part("vae")}

@@ -158,7 +158,7 @@ def replayed(
         brush = _carried(_marked(past, revision), onto, canvas.picture.size)
         planned = planned.model_copy(update={"region": {"mask": revision.mask or "carried"}, "confirmed": there})
     shelf = shelf_for(step.tool, past.store.home)
-    job = Job(planned, canvas.picture, past.subjects(step), brush, step.seed, shelf)
+    job = Job(planned, canvas.picture, past.subjects(step), brush, step.seed, shelf, familiar=True)  # as it once was
     result: Result = yield from work(index, job)
     return Canvas(result.edit.image, geometry.compose(canvas.frame, result.edit.geometry))
 

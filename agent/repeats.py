@@ -1,13 +1,13 @@
 """What a step with weights came to, so that the very same step is not worked twice: in a replay, a merge, a redo.
 
-The same is: the tool and its version, arguments, seed, pixels, mask, other pictures, latent, and every weight on the
-shelf. Decides nothing and knows no session; steps without weights are faster done than looked up.
+The same is: the tool and its version, arguments, seed, pixels, mask, other pictures, latent, and the best weights of
+every role on the shelf. Decides nothing and knows no session; steps without weights are faster done than looked up.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,22 +20,50 @@ from tools.base import EditContext, EditResult, Tool
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tools.shelf import Shelf
 
-def found(tool: Tool, args: Json, ctx: EditContext) -> EditResult | None:
-    """What the same step came to before, if that is still there. MissingWeights where nothing can run networks.
 
-    What was done without a question answers a step that is confirmed, and never the other way round.
+def key(tool: Tool, args: Json, ctx: EditContext) -> Json:
+    """All that the result of a step depends on, as it is now: weights may be added while a step is worked."""
+    from tools import caches
+
+    shelf = ctx.weights()
+    best: dict[str, str] = {}
+    for entry in shelf.entries():
+        best.setdefault(entry.role, entry.digest)
+    return {
+        "kind": "result",
+        "numerics": caches.NUMERICS,
+        "tool": [tool.name, tool.version],
+        "args": args,
+        "seed": ctx.seed,
+        "confirmed": ctx.confirmed,
+        "familiar": ctx.familiar,
+        "image": caches.content(ctx.image),
+        "mask": None if ctx.mask is None else caches.content(Picture(ctx.mask)),
+        "subjects": [_subject(picture) for picture in ctx.subjects],
+        "latent": None if ctx.latent is None else caches.hashed({"z": ctx.latent}),
+        "weights": [list(one) for one in best.items()],  # in order: of the repositories of the Hub the first is taken
+        "device": [str(shelf.device), str(shelf.dtype)],
+    }
+
+
+def found(shelf: Shelf, key: Json) -> EditResult | None:
+    """What the step of a key came to before, if that is still there. MissingWeights where nothing can run networks.
+
+    What was done without a question answers a step that is confirmed, what was done to a strange picture one whose
+    picture is familiar, and never the other way round.
     """
     devices.require_torch()
-    for confirmed in {False, ctx.confirmed}:
-        kept = ctx.weights().cache.get(_key(tool, args, replace(ctx, confirmed=confirmed)))
+    for confirmed, familiar in product({False, key["confirmed"]}, {False, key["familiar"]}):
+        kept = shelf.cache.get(key | {"confirmed": confirmed, "familiar": familiar})
         if kept is not None:
             return _opened(kept)
     return None
 
 
-def keep(tool: Tool, args: Json, ctx: EditContext, edit: EditResult) -> None:
-    """Keep what a step came to."""
+def keep(shelf: Shelf, key: Json, edit: EditResult) -> None:
+    """Keep what the step of a key came to."""
     import torch
 
     told = json.dumps({"geometry": edit.geometry, "facts": edit.facts}).encode()
@@ -44,7 +72,7 @@ def keep(tool: Tool, args: Json, ctx: EditContext, edit: EditResult) -> None:
         tensors["mask"] = _tensor(edit.mask)
     if edit.latent is not None:
         tensors["latent"] = edit.latent
-    ctx.weights().cache.put(_key(tool, args, ctx), tensors)
+    shelf.cache.put(key, tensors)
 
 
 def _opened(kept: dict[str, Tensor]) -> EditResult:
@@ -52,26 +80,6 @@ def _opened(kept: dict[str, Tensor]) -> EditResult:
     mask = kept["mask"].numpy() if "mask" in kept else None
     facts = told["facts"] | {"repeated": True}
     return EditResult(Picture(kept["image"].numpy()), mask, tuple(told["geometry"]), facts, kept.get("latent"))
-
-
-def _key(tool: Tool, args: Json, ctx: EditContext) -> Json:
-    from tools import caches
-
-    shelf = ctx.weights()
-    return {
-        "kind": "result",
-        "numerics": caches.NUMERICS,
-        "tool": [tool.name, tool.version],
-        "args": args,
-        "seed": ctx.seed,
-        "confirmed": ctx.confirmed,
-        "image": caches.content(ctx.image),
-        "mask": None if ctx.mask is None else caches.content(Picture(ctx.mask)),
-        "subjects": [_subject(picture) for picture in ctx.subjects],
-        "latent": None if ctx.latent is None else caches.hashed({"z": ctx.latent}),
-        "weights": sorted(entry.digest for entry in shelf.entries()),
-        "device": [str(shelf.device), str(shelf.dtype)],
-    }
 
 
 def _subject(picture: Picture) -> list[str]:

@@ -44,7 +44,8 @@ class Job:
     """A step with everything it works on.
 
     `brush`: the mask that was drawn, uint8 (H, W), where its region is one. `shelf`: where its tool's weights are.
-    `latent`: what the picture was decoded from, (1, 4, h, w), where weights with the same autoencoder made it.
+    `latent`: what the picture was decoded from, (1, 4, h, w), where weights with the same autoencoder made it;
+    `familiar`: such weights made it, or what it was made from.
     """
 
     step: PlanStep
@@ -54,6 +55,7 @@ class Job:
     seed: int = 0
     shelf: Shelf | None = None
     latent: Tensor | None = None
+    familiar: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Result:
     tool: Tool
     edit: EditResult
     facts: Json
+    made_with: Json
 
 
 def work(index: int, job: Job) -> Generator[Working, None, Result]:
@@ -73,17 +76,17 @@ def work(index: int, job: Job) -> Generator[Working, None, Result]:
     began = time.perf_counter()
     step, base = job.step, job.picture
     tool = registry.get(step.tool)
-    args = arguments_of(tool, step.args)
+    args = arguments_of(tool, recommended(tool, job.shelf) | step.args)
     region = region_meant(step, tool)
+    using = made_with(tool, job.shelf)
     yield Working(index, step, 0.0)
     with guarded(f"{tool.name} this picture"):
         mask, facts = yield from _ground(index, job, region)
-        context = EditContext(base, mask, job.subjects, job.seed, step.confirmed, job.shelf, job.latent)
+        context = EditContext(base, mask, job.subjects, job.seed, step.confirmed, job.shelf, job.latent, job.familiar)
         edit = finished(base, (yield from _run(index, job, tool, context, args)), mask)
     yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
-    return Result(
-        step, args, region, tool, edit, facts | edit.facts | {"seconds": round(time.perf_counter() - began, 3)}
-    )
+    facts = facts | edit.facts | {"seconds": round(time.perf_counter() - began, 3)}
+    return Result(step, args | edit.args, region, tool, edit, facts, using)
 
 
 def _ground(index: int, job: Job, region: Region | None) -> Generator[Working, None, tuple[Pixels | None, Json]]:
@@ -114,12 +117,15 @@ def _run(
     index: int, job: Job, tool: Tool, context: EditContext, args: Json
 ) -> Generator[Working, None, EditResult | None]:
     """What the tool comes to; with weights, what it came to before if this very step has been worked already."""
-    again = bool(tool.weights) and context.shelf is not None
-    edit = repeats.found(tool, args, context) if again else None
+    if not tool.weights or context.shelf is None:
+        return (yield from _at_work(index, job, tool, context, args))
+    key = repeats.key(tool, args, context)
+    edit = repeats.found(context.shelf, key)
     if edit is None:
         edit = yield from _at_work(index, job, tool, context, args)
-        if again and isinstance(edit, EditResult):
-            repeats.keep(tool, args, context, edit)
+        unchanged = repeats.key(tool, args, context) == key  # with which weights it was made is known only then
+        if unchanged and isinstance(edit, EditResult):
+            repeats.keep(context.shelf, key | {"args": args | edit.args}, edit)
     return edit
 
 
@@ -145,9 +151,15 @@ def shelf_for(tool: str, home: Path) -> Shelf | None:
     return shelf.at(home)
 
 
-def made_with(tool: Tool, home: Path) -> Json:
+def recommended(tool: Tool, shelf: Shelf | None) -> Json:
+    """The arguments as the weights of a tool want them where nobody says otherwise (`tools.weights.Entry.sampling`)."""
+    best = shelf.taken(tool.weights[0])[:1] if shelf is not None and tool.weights else ()
+    wanted = best[0].sampling if best and best[0].role == tool.weights[0] else {}
+    return {name: value for name, value in wanted.items() if name in tool.args.model_fields}
+
+
+def made_with(tool: Tool, shelf: Shelf | None) -> Json:
     """On what a tool's result depends besides its step and pictures: the device, its precision, the weights."""
-    shelf = shelf_for(tool.name, home)
     if shelf is None:
         return {"device": "cpu", "weights": []}
     from tools import devices

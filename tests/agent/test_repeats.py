@@ -158,3 +158,27 @@ def test_a_step_that_was_stopped_leaves_nothing(job: Job):
     going.close()
     done(job)
     assert len(worked) == 2
+
+
+def test_weights_that_come_first_again_are_not_those_that_came_first_since(job: Job, tmp_path: Path):
+    from tools import adding
+
+    one, other = tiny.stable_diffusion(tmp_path / "one"), tiny.stable_diffusion(tmp_path / "other", seed=5)
+    adding.add(job.shelf, one, "text-to-image")
+    adding.add(job.shelf, other, "text-to-image")
+    done(job)
+    adding.add(job.shelf, one, "text-to-image")
+    done(job)
+    assert len(worked) == 2
+
+
+def test_what_was_worked_while_the_weights_changed_is_kept_under_neither(job: Job, tmp_path: Path):
+    from tools import adding
+
+    going = work(0, job)
+    next(going), next(going)
+    adding.add(job.shelf, tiny.stable_diffusion(tmp_path / "sd"), "text-to-image")
+    for _ in going:
+        pass
+    done(job)
+    assert len(worked) == 2
