@@ -62,7 +62,24 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
         subjects = tuple(_subject(subject, known, graph) for subject in step.subjects)
         replaces = resolve(graph, step.replaces).id if step.replaces else None
         steps.append(step.model_copy(update={"base": base, "subjects": subjects, "replaces": replaces}))
-    return plan.model_copy(update={"steps": tuple(steps)})
+    ask = plan.ask or _wanting(plan.steps)
+    return plan.model_copy(update={"steps": tuple(steps), "ask": ask})
+
+
+def _wanting(steps: tuple[PlanStep, ...]) -> Ask | None:
+    """The question for the first argument that a step cannot begin without as things stand here."""
+    for index, step in enumerate(steps):
+        tool = registry.get(step.tool)
+        if argument := tool.args.model_validate(step.args).wanting():
+            return asked_for(tool, argument, index)
+    return None
+
+
+def asked_for(tool: Tool, argument: str, index: int = 0) -> Ask:
+    """The question for an argument of step `index`, in the words that describe it."""
+    what = tool.args.model_fields[argument].description or f"the {argument}"
+    question = f"{tool.name} needs to be told {what[0].lower()}{what[1:]}"
+    return Ask(question=question, slot=f"steps.{index}.args.{argument}", free=True)
 
 
 def _subject(name: str, known: set[str], graph: Graph) -> str:
@@ -135,7 +152,7 @@ def check_call(step: PlanStep) -> None:
     arguments_of(tool, step.args)
     low, high = tool.subjects
     if not low <= len(step.subjects) <= high:
-        raise PlanError(f"{tool.name} works with {low} other pictures, the plan names {len(step.subjects)}")
+        raise _pictures(tool, len(step.subjects))
     if step.region is not None:
         if tool.region == "none":
             raise PlanError(f"{tool.name} always works on the whole picture.", "Say it without a place.")
@@ -157,8 +174,21 @@ def arguments_of(tool: Tool, args: Json) -> Json:
     return called
 
 
+def _pictures(tool: Tool, named: int) -> PlanError:
+    """`analogist needs 2 other pictures, and 1 is named.`"""
+    low, high = tool.subjects
+    if not high:
+        return PlanError(f"{tool.name} works with no other picture.", "Leave the others out.")
+    needs = f"{low if low == high else f'{low} to {high}'} other picture{'s' if high > 1 else ''}"
+    said = f"{named or 'none'} {'are' if named > 1 else 'is'} named"
+    hint = "Attach photos, or name pictures of this session: #1 and #4."
+    return PlanError(f"{tool.name} needs {needs}, and {said}.", hint)
+
+
 def _sentence(tool: str, detail: Json) -> str:
     where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "missing":
+        return f"{tool} needs to be told its {where}."
     return f"{tool}{f' {where}' if where else ''}: {str(detail['msg']).removeprefix('Value error, ')}"
 
 

@@ -35,6 +35,10 @@ class ToolArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def wanting(self) -> str:
+        """The argument that somebody has to say as things stand here, although it has a default; "" for none."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Progress:

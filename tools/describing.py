@@ -31,9 +31,14 @@ words and names what is seen, not the change. Reply with the captions alone.
 SAY_IT = "Say what the result should show in a few words: a sketch of a cat."
 
 
+def named() -> str:
+    """The model that the environment names, "" where it names none."""
+    return os.environ.get(SETTING, "").strip()
+
+
 def chat_model() -> BaseChatModel | None:
-    """The model that the environment names, or None. BadArguments where there is no such model."""
-    name = os.environ.get(SETTING, "").strip()
+    """That model, or None. BadArguments where there is no such model."""
+    name = named()
     if not name:
         return None
     try:

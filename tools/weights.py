@@ -56,6 +56,7 @@ class Entry(Record):
     """Weights for one role. `files`: by their place in the folder that is loaded; `pack`: whose they are.
 
     `repository` and `commit`: where they came from, "" where nobody knows. `world`: what pictures they have seen.
+    `sampling`: arguments of the tools that take them, as these weights want them where the person says nothing else.
     """
 
     role: str
@@ -65,6 +66,7 @@ class Entry(Record):
     repository: str = ""
     commit: str = ""
     world: World = "photos"
+    sampling: dict[str, int | float] = Field(default_factory=dict)
     files: dict[str, File]
     folder: Path = Path()
 

@@ -19,6 +19,10 @@ from training.diffusion import SCHEDULER
 
 ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix"}
 """What each recipe's network is good for."""
+SAMPLING: dict[str, dict[str, int | float]] = {
+    "instruct_pix2pix": {"text_guidance": 3.0, "image_guidance": 1.5, "steps": 20}
+}
+"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world`)."""
 SHARED = ("vae", "tokenizer", "scheduler")
 
 
@@ -49,5 +53,11 @@ def entry(where: Path, name: str) -> Entry:
         for path in sorted(folder.iterdir())
     }
     return Entry(
-        role=ROLES[name], name=f"toybox-{name}", pack="starter", licence="Apache-2.0", world="toybox", files=files
+        role=ROLES[name],
+        name=f"toybox-{name}",
+        pack="starter",
+        licence="Apache-2.0",
+        world="toybox",
+        sampling=SAMPLING.get(name, {}),
+        files=files,
     )

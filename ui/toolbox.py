@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from agent.plan import Plan, PlanStep
+from agent.stepping import recommended, shelf_for
 from agent.telling import title
 from sessions.values import Json
 from tools import registry
@@ -24,7 +25,7 @@ def show(worker: Worker, view: View) -> None:
         names = [tool.name for tool in sorted(registry.registered().values(), key=_rank)]
         tool = registry.get(st.selectbox("Tool", names, key="tool"))
         st.caption(plain(tool.summary))
-        step = _step(view, tool)
+        step = _step(worker, view, tool)
         decided = plancard.editor(Plan(steps=(step,)), f"tool-{tool.name}", "Do it")
         if decided is not None:
             [chosen] = decided.steps
@@ -37,9 +38,10 @@ def _rank(tool: Tool) -> tuple[bool, int, str]:
     return not tool.weights, tool.subjects[0], tool.name
 
 
-def _step(view: View, tool: Tool) -> PlanStep:
+def _step(worker: Worker, view: View, tool: Tool) -> PlanStep:
     """A call of the tool as the list and the mark on the picture have it, its arguments still as usual."""
-    return PlanStep(tool=tool.name, args=usual(tool), subjects=_subjects(view, tool), region=_region(view, tool))
+    args = usual(tool) | recommended(tool, shelf_for(tool.name, worker.assistant.store.home))
+    return PlanStep(tool=tool.name, args=args, subjects=_subjects(view, tool), region=_region(view, tool))
 
 
 def usual(tool: Tool) -> Json:

@@ -15,6 +15,7 @@ from agent.plan import Ask, Candidate, Context, Plan, PlanStep
 from agent.planners.corrections import corrected
 from agent.planners.rules import RulesPlanner, replies
 from agent.telling import SPOKEN
+from agent.turns import asked_for
 from sessions.values import Json
 from tools import registry
 from tools.base import Tool
@@ -84,10 +85,4 @@ def _call(tool: Tool, said: str) -> Plan:
     args: Json = {slot: words} if slot and words else {}
     step = PlanStep(tool=tool.name, args=args, subjects=subjects)
     lacking = [name for name, field in tool.args.model_fields.items() if field.is_required() and name not in args]
-    return Plan(steps=(step,), ask=_for(tool, lacking[0], name_is_told=lacking[0] == slot) if lacking else None)
-
-
-def _for(tool: Tool, argument: str, name_is_told: bool) -> Ask:
-    """The question for an argument that has no default."""
-    what = f"What shall {tool.name} do?" if name_is_told else f"{tool.name} needs to know the {argument}."
-    return Ask(question=f"{what} Say it in a few words.", slot=f"steps.0.args.{argument}", free=True)
+    return Plan(steps=(step,), ask=asked_for(tool, lacking[0]) if lacking else None)

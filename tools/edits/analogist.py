@@ -4,7 +4,8 @@ Gu, Yang, Liao, Huo, Xu, Liao, "Analogist: Out-of-the-box Visual In-Context Lear
 (SIGGRAPH 2024, arXiv 2405.10316). An inpainting network is shown a grid A A' / B B' whose last tile is hidden, under
 the words of B'. Its self-attention is made to see between A' and B' what it sees between A and B (SAC), and its
 cross-attention lets the words reach B' alone (CAM). What the words are the person says, or a chat model that is shown
-the grid; there must be some. One network evaluation cannot be interrupted, nor can the autoencoder or the chat model.
+the grid; there must be some, and the step records them. One network evaluation cannot be interrupted, nor can the
+autoencoder or the chat model.
 
 Tiles are small (253 pixels of a 512 pixel grid) and square: pictures are filled up by reflection, and the change of B
 is carried to the photo. `analogy` does without weights what can be told from a pixel's surroundings.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tools.diffusion.sampling import Sampler
     from tools.diffusion.schedules import NoiseSchedule
 
+ROLE = "inpainting"
 POSITIVE = ", best quality, extremely detailed"
 """Follows the words of B'."""
 NEGATIVE = "Messy, Disordered, Chaotic, Cluttered, Haphazard, Unkempt, Scattered, Disheveled, Tangled, Random"
@@ -76,8 +78,11 @@ class Args(ToolArgs):
         """Steps that are really taken."""
         return int(round(self.strength * self.steps, 6))
 
+    def wanting(self) -> str:
+        return "" if self.prompt or describing.named() else "prompt"
 
-@tool("analogist", args=Args, region="optional", subjects=(2, 2), weights=("inpainting",))
+
+@tool("analogist", args=Args, region="optional", subjects=(2, 2), weights=(ROLE,))
 def analogist(ctx: EditContext, args: Args) -> Edit:
     """Do to the picture what was done from one example picture to the other, guided by a few words."""
     return worked(ctx, edited(ctx, args), asked=args.levels > 0)
@@ -87,15 +92,18 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     """The edit of the whole picture."""
     from tools.diffusion import kept, latents
     from tools.diffusion.model import needs
+    from tools.diffusion.shown import require_known
     from tools.diffusion.steps import told
 
     shelf = ctx.weights()
-    model, cache = shelf.diffusion("inpainting"), shelf.cache
+    model, cache = shelf.diffusion(ROLE), shelf.cache
     needs(model, 9, "analogist")
+    for picture in (*ctx.subjects, ctx.image):
+        require_known(ctx, ROLE, photos.fit(picture, model.side).rgb)
     sheet = tiled(ctx, args, args.detail * grid_side(model) // 2)
     yield Progress(0.0)
-    said = (args.prompt,) if args.prompt else asked(sheet)
-    texts = kept.texts(cache, model, (said[0] + POSITIVE, NEGATIVE))
+    prompt, *others = (args.prompt,) if args.prompt else asked(sheet)
+    texts = kept.texts(cache, model, (prompt + POSITIVE, NEGATIVE))
     yield Progress(0.02)
     z0 = kept.latent(cache, model, grids.begun(sheet.grid))
     words, nothing = conditions(model, sheet.grid, texts)
@@ -104,9 +112,9 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     D = denoiser(model, args, words, nothing)
     z = yield from told(inpainted(D, z0, noise, model.schedule, args), model, 0.05, 0.95)
     rgb = latents.decode(model, z)
-    yield Progress(0.97)
+    yield Progress(photos.DRAWN)
     image = yield from placed(ctx, sheet, rgb, kept.reconstruction(cache, model, z0))
-    return EditResult(image, facts={"weights": model.name, "prompt": said[0], "other_prompts": list(said[1:])})
+    return EditResult(image, facts={"weights": model.name, "other_prompts": others}, args={"prompt": prompt})
 
 
 @dataclass(frozen=True, eq=False)

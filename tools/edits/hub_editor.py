@@ -83,7 +83,8 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     rgb = photos.resized(image, fitted.rgb.shape[1::-1])
     result = yield from photos.restore(ctx.image, fitted, rgb, mask=ctx.mask)
     numbers = {name: value for name, value in call.items() if isinstance(value, int | float)}
-    return EditResult(result, facts={"weights": entry.name, "pipeline": type(pipeline).__name__, **numbers})
+    facts = {"weights": entry.name, "pipeline": type(pipeline).__name__, **numbers}
+    return EditResult(result, facts=facts, args={"repository": entry.role.removeprefix(HUB)})
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
