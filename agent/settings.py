@@ -13,7 +13,8 @@ class Settings(BaseSettings):
     """Where the data lies, whose it is, and by which names the page is called.
 
     `hosts`: the names, separated by commas, that the page answers to besides this machine's own. `engine_minutes`: how
-    long an engine that the command line started stays with nothing to do.
+    long an engine that the command line started stays with nothing to do. `chat_model`: provider:model of a LangChain
+    chat model that reads pictures; `tools.describing` asks it for words that the person did not say.
     """
 
     model_config = SettingsConfigDict(env_prefix="PENTIMENTO_", extra="ignore")
@@ -23,6 +24,7 @@ class Settings(BaseSettings):
     owner: str = "local"
     hosts: str = ""
     engine_minutes: float = 10.0
+    chat_model: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

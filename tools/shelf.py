@@ -185,4 +185,4 @@ def missing(role: str) -> MissingWeights:
         return MissingWeights("No editor of the Hub is on this machine.", "pentimento models pull hub:OWNER/NAME")
     if role.startswith(HUB):
         return MissingWeights(f"The weights of {role[4:]} are not on this machine.", f"pentimento models pull {role}")
-    return MissingWeights(f"There are no weights for {role} on this machine.", "pentimento models pull sd15")
+    return MissingWeights(f"There are no weights for {role} on this machine.", f"pentimento models pull {role}")

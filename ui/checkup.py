@@ -43,6 +43,7 @@ def _checks() -> Iterator[Check]:
         yield "last picture", True, "reads back and matches its hash"
     yield "tools", True, ", ".join(registry.registered())
     yield from _networks(settings)
+    yield "chat model", *_chat(settings.chat_model)
 
 
 def _networks(settings: Settings) -> Iterator[Check]:
@@ -54,6 +55,15 @@ def _networks(settings: Settings) -> Iterator[Check]:
         return
     yield "weights", True, ", ".join(roles) or "none; pentimento models pull sd15 fetches them"
     yield "networks", True, _torch()
+
+
+def _chat(name: str) -> tuple[bool, str]:
+    """Who is asked for words that analogist lacks; nobody is asked here."""
+    if not name:
+        return True, "none; PENTIMENTO_CHAT_MODEL=provider:model names one"
+    if find_spec("langchain") is None:
+        return False, f"{name}; pip install 'pentimento[neural]'"
+    return True, name
 
 
 def _torch() -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ui.shell import BranchOption, JsonOption, SessionOption, command, open_store, picture_file, session_of
+
+if TYPE_CHECKING:
+    from tools.base import Tool
 
 
 @command
@@ -166,8 +171,26 @@ def tools(
         return
     for tool in found:
         terminal.out(f"{tool.name:<20} {tool.summary}")
-        for argument, field in tool.args.model_fields.items() if name else ():
-            terminal.out(f"    {argument:<16} {field.description or ''}")
+        for line in _arguments(tool) if name else ():
+            terminal.out(f"    {line}")
+
+
+def _arguments(tool: Tool) -> Iterator[str]:
+    """What `pentimento do` can be told of a tool: arguments, with what is usual, then place and pictures."""
+    schema = tool.schema()
+    for name, said in schema.get("properties", {}).items():
+        kinds = said.get("anyOf", [said])
+        usual = said.get("default")
+        others = [choice for kind in kinds for choice in kind.get("enum", ()) if choice != usual]
+        known = [usual if isinstance(usual, str) else json.dumps(usual)] if usual not in (None, "") else []
+        brackets = "; or ".join([*known, *([", ".join(map(str, others))] if others else [])])
+        end = " (needed)" if name in schema.get("required", ()) else f" [{brackets}]" if brackets else ""
+        yield f"{name:<16} {said.get('description', '')}{end}"
+    if tool.region != "none":
+        yield f"{'--where':<16} Words, or a box: 0.1,0.2,0.5,1.{' (needed)' if tool.region == 'required' else ''}"
+    low, high = tool.subjects
+    if high:
+        yield f"{'--subject':<16} Other pictures, or --attach FILE: {low if low == high else f'{low} to {high}'}."
 
 
 @command

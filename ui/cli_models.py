@@ -57,7 +57,8 @@ def list_(json_: JsonOption = False) -> None:
     if not all(source.pinned for source in absent):
         terminal.log("* a name, which the Hub may move: files are held to the hashes it gives at the first pull.")
     if absent:
-        terminal.log("pentimento models pull sd15 fetches all that is absent; pull ROLE fetches one.")
+        size = _gigabytes(sum({source.repository: source.bytes for source in absent}.values()))
+        terminal.log(f"pentimento models pull sd15 fetches all that is absent ({size}); pull ROLE fetches one.")
 
 
 def _told(entry: Entry) -> dict[str, Any]:

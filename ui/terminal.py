@@ -183,8 +183,13 @@ def _finished(event: Finished, last: Revision | None, picture: Draw | None) -> N
     if last is not None:
         where = f"     {picture(last)}" if picture else ""
         out(f"{style(event.branch, _BOLD)} → #{last.seq}{where}")
-    elif event.state == "refused":
+    elif event.state == "refused" and not shown_together():
         out(event.reply)
+
+
+def shown_together() -> bool:
+    """Whether one person reads results and errors on one terminal, where saying both would be saying it twice."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def progress(event: Working, before: str = "") -> None:

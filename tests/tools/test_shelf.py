@@ -49,7 +49,7 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 def test_a_role_without_weights_names_the_command_that_gets_them(empty):
     with pytest.raises(MissingWeights) as refused:
         empty.entry("text-to-image")
-    assert refused.value.hint == "pentimento models pull sd15"
+    assert refused.value.hint == "pentimento models pull text-to-image"
     with pytest.raises(MissingWeights) as refused:
         empty.require(["hub:someone/something"])
     assert refused.value.hint == "pentimento models pull hub:someone/something"

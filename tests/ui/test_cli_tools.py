@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from agent import runtime
 from sessions.errors import PlanError
+from tools import registry
 from ui.cli import app
+from ui.cli_history import _arguments
 from ui.cli_tools import argument, place
 
 
@@ -72,3 +74,36 @@ def test_arguments_are_json_where_they_can_be():
 def test_a_place_is_a_box_or_words():
     assert place("0.1,0.2,0.9,1") == {"box": [0.1, 0.2, 0.9, 1]}
     assert place("the cat, left") == {"words": "the cat, left"} and place("") is None
+
+
+def test_what_is_missing_is_said_in_words(cli):
+    assert "diffedit needs to be told its query." in cli("do", "diffedit", code=1).output
+    assert (
+        "analogist needs 2 other pictures, and 1 is named."
+        in cli("do", "analogist", "prompt=x", "--subject", "#1", code=1).output
+    )
+    assert "crop works with no other picture." in cli("do", "crop", "--subject", "#1", code=1).output
+
+
+def test_a_tool_says_all_that_it_can_be_told():
+    told = list(_arguments(registry.get("diffedit")))
+    assert told[0].endswith("a bowl of pears. (needed)") and told[-1].startswith("--where")
+    assert "clamp            How the mask's extremes are cut off. [mean; or quantile]" in told
+    assert list(_arguments(registry.get("blip_diffusion")))[-1].endswith(": 1 to 8.")
+
+
+def test_a_refusal_is_read_once_on_a_terminal(cli, monkeypatch):
+    from ui import terminal
+
+    said = "diffedit needs to be told its query."
+    assert cli("do", "diffedit", code=1).output.count(said) == 2  # on both streams, for whoever keeps only one
+    monkeypatch.setattr(terminal, "shown_together", lambda: True)
+    assert cli("do", "diffedit", code=1).output.count(said) == 1
+
+
+def test_the_doctor_names_the_chat_model(cli, monkeypatch):
+    assert "PENTIMENTO_CHAT_MODEL=provider:model" in cli("doctor").output
+    monkeypatch.setenv("PENTIMENTO_CHAT_MODEL", "openai:gpt-5")
+    assert "ok   chat model     openai:gpt-5" in cli("doctor").output
+    monkeypatch.setattr("ui.checkup.find_spec", lambda name: None)
+    assert "NOT  chat model     openai:gpt-5; pip install" in cli("doctor", code=1).output
