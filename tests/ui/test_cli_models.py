@@ -184,6 +184,7 @@ def test_what_is_no_part_of_the_file_is_found_out_and_removed(cli, there, part, 
     part.write_bytes(b"other" + part.read_bytes()[5:] + more)
     refused = cli("pull", LARGE, "--yes", code=1)
     assert "did not arrive as it is at the Hub, and was removed" in refused.stderr
+    assert set(fetched(there)) <= {UNET}, "found out before it is taken for whole"
     assert not part.exists() and not there_now(cli)
     there.asked.clear()
     cli("pull", LARGE, "--yes")
@@ -202,6 +203,16 @@ def test_a_disk_that_fills_up_is_a_sentence_and_what_fitted_is_kept(cli, there, 
 def test_what_arrives_otherwise_than_the_pack_says_is_refused(cli, there):
     refused = cli("pull", "text-to-image", "--yes", code=1)
     assert "did not arrive as it is at the Hub" in refused.stderr
+    assert not there_now(cli)
+
+
+def test_words_that_are_not_the_ones_the_pack_knows_are_refused(cli, there):
+    repository(there.root / "Salesforce/blipdiffusion-controlnet")
+    numbers(there.root / "Salesforce/blipdiffusion-controlnet/qformer/model.safetensors", 100)
+    (there.root / "google-bert/bert-base-uncased").mkdir(parents=True)
+    (there.root / "google-bert/bert-base-uncased/vocab.txt").write_text("other words")
+    refused = cli("pull", "blip-diffusion", "--yes", code=1)
+    assert "vocab.txt did not arrive as it is at the Hub" in refused.stderr
     assert not there_now(cli)
 
 
