@@ -43,7 +43,6 @@ class Engine:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._assistants: dict[str, Assistant] = {}
         self._order: dict[str, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="engine", daemon=True)
@@ -57,9 +56,11 @@ class Engine:
             if ours:
                 sweep(self._store.home)
             busy = time.monotonic()
-            while ours and not self._stop.is_set() and (idle is None or time.monotonic() - busy < idle):
+            while ours and not self._stop.is_set():
                 if self._serve_next():
                     busy = time.monotonic()
+                elif idle is not None and time.monotonic() - busy >= idle:
+                    break
                 else:
                     self._stop.wait(LOOK_SECONDS)
 
@@ -94,26 +95,21 @@ class Engine:
     # One turn
 
     def _serve_next(self) -> bool:
-        """Run the turn whose time has come; False where there is none."""
+        """Run the turn whose time has come; False where there is none, or it could not be run now."""
         with self._going_on("run what was left to the engine"):
             waiting = turns.queue(self._store.database)
             if not waiting:
                 return False
             owner, turn = min(waiting, key=self._rank)
             self._order[owner] = self._order[turn.session] = max(self._order.values(), default=0) + 1
-            self._serve(self._assistant(owner), turn)
-        return True
+            self._serve(Assistant(self._store.of(owner), Given(Plan())), turn)
+            return True
+        return False
 
     def _rank(self, waiting: tuple[str, Turn]) -> tuple[bool, int, int]:
         """First what an engine has left in the middle; then by turns: owners, and the sessions of an owner."""
         owner, turn = waiting
         return turn.state != "running", self._order.get(owner, 0), self._order.get(turn.session, 0)
-
-    def _assistant(self, owner: str) -> Assistant:
-        if owner not in self._assistants:
-            store = Store(self._store.home, self._store.database.url, owner)
-            self._assistants[owner] = Assistant(store, Given(Plan()))
-        return self._assistants[owner]
 
     def _serve(self, assistant: Assistant, turn: Turn) -> None:
         if turn.state == "running" and turns.lost(assistant.store, turn) >= DEATHS:

@@ -22,6 +22,13 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Queued:
+    """The engine has so many other turns to run before this one."""
+
+    before: int
+
+
+@dataclass(frozen=True)
 class Asked:
     """A question; `pictures` are small pictures of the candidates by place. `mask`: what is not sure, if that is it."""
 
@@ -100,4 +107,4 @@ class Finished:
     revisions: tuple[str, ...] = ()
 
 
-Event = Planned | Asked | Moved | Compared | Working | Committed | Forked | Exported | Refused | Finished
+Event = Planned | Queued | Asked | Moved | Compared | Working | Committed | Forked | Exported | Refused | Finished

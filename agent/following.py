@@ -10,7 +10,7 @@ import time
 from collections.abc import Generator, Iterator
 
 from agent import lease
-from agent.events import Committed, Event
+from agent.events import Committed, Event, Queued
 from agent.journal import News
 from agent.plan import Plan
 from sessions import history, turns
@@ -23,10 +23,15 @@ LOOK_SECONDS = 0.05
 
 
 def needed(store: Store, turn: Turn, plan: Plan) -> bool:
-    """Whether the engine runs a turn: it has it already, or a step needs weights, or may do one again that does."""
+    """Whether the engine runs a turn: it has it already, or a step needs weights, or may do one again that does.
+
+    What was begun in another place goes on there, or here where nobody is there any more: the engine would not take it.
+    """
     if plan.ask is not None or plan.chat is not None:
         return False
-    if turns.QUEUED in turn.outcome or roles(plan):
+    if turns.QUEUED in turn.outcome or turn.state == "running":
+        return turns.QUEUED in turn.outcome
+    if roles(plan):
         return True
     merges = plan.command is not None and plan.command.name == "merge"
     if not merges and not any(step.replaces for step in plan.steps):
@@ -56,6 +61,8 @@ def follow(store: Store, turn: Turn, plan: Plan) -> Generator[Event, None, Turn]
     told = set(turns.revisions(store, turn)[: turn.next_step])
     now = turns.enqueue(store, turn)
     try:
+        if now.state == "planned" and (before := turns.before(store, now)):
+            yield Queued(before)
         while True:
             yield from _in_order(store, now, news.read(), told)
             if now.state not in ("planned", "running"):

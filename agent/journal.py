@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -38,23 +39,31 @@ def _path(home: Path, turn: Turn, plan: Json, ending: str) -> Path:
 
 
 class Journal:
-    """Written by the engine that runs the turn; one that goes on with it writes on below."""
+    """Written by the engine that runs the turn; one that goes on with it writes on below.
+
+    Where it cannot be written, followers see no progress; what stops a turn on a full disk is its step's commit.
+    """
 
     def __init__(self, home: Path, turn: Turn) -> None:
         self._lines = _path(home, turn, turn.plan, ".jsonl")
         self._preview = _path(home, turn, turn.plan, ".png")
         self._told = self._shown = float("-inf")
         self._looks = 0
-        self._lines.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._lines.open("ab", buffering=0)
-        self._file.write(b"\n")  # the engine before may have died within a line
+        self._file: FileIO | None = None
 
     def tell(self, event: Event) -> None:
         """Write an event down, if those who follow cannot know it from the rows."""
-        with suppress(OSError):  # a full disk stops the step's commit, not its preview
+        with suppress(OSError):
             line = self._working(event) if isinstance(event, Working) else _line(event)
             if line is not None:
-                self._file.write(canonical(line) + b"\n")
+                self._opened().write(canonical(line) + b"\n")
+
+    def _opened(self) -> FileIO:
+        if self._file is None:
+            self._lines.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._lines.open("ab", buffering=0)
+            self._file.write(b"\n")  # the engine before may have died within a line
+        return self._file
 
     def _working(self, event: Working) -> Json | None:
         now = time.monotonic()
@@ -70,8 +79,10 @@ class Journal:
 
     def close(self) -> None:
         """The stretch is over: the lines stay a while for those who still read them."""
-        self._file.close()
-        self._preview.unlink(missing_ok=True)
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+            self._preview.unlink(missing_ok=True)
 
 
 def _line(event: Event) -> Json | None:
@@ -103,7 +114,7 @@ class News:
             with self._lines.open("rb") as file:
                 file.seek(self._read)
                 new = file.read()
-        except FileNotFoundError:
+        except OSError:
             return
         whole = new[: new.rfind(b"\n") + 1]
         self._read += len(whole)
@@ -137,11 +148,16 @@ class News:
 
 
 def keep(store: Store, turn: Turn, plan: Json, asked: Asked) -> None:
-    """Keep what a question shows, before anybody can know that it is asked. `plan`: the one with the question."""
-    for at, picture in asked.pictures.items():
-        _put(_path(store.home, turn, plan, f".{at}.png"), encode(picture.pixels))
+    """Keep what a question shows, before anybody can know that it is asked. `plan`: the one with the question.
+
+    Where there is no room for it, the question is asked without.
+    """
+    shown = {f".{at}.png": picture.pixels for at, picture in asked.pictures.items()}
     if asked.mask is not None:
-        _put(_path(store.home, turn, plan, ".mask.png"), encode(asked.mask))
+        shown[".mask.png"] = asked.mask
+    with suppress(OSError):
+        for ending, pixels in shown.items():
+            _put(_path(store.home, turn, plan, ending), encode(pixels))
 
 
 def asked(store: Store, turn: Turn, ask: Ask) -> Asked:
@@ -168,14 +184,18 @@ def _put(path: Path, data: bytes) -> None:
     """Whole or not at all, but not for ever: nothing here waits for the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{new_id()}")
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)  # there only where the writing failed
 
 
 def _picture(path: Path) -> Picture | None:
+    """What was put there; None where it is gone, or a power cut has left it in part."""
     from PIL import Image
 
     try:
         return Picture(np.asarray(Image.open(io.BytesIO(path.read_bytes())), np.uint8))
-    except FileNotFoundError:
+    except (OSError, SyntaxError):
         return None

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sessions.errors import ToolFailed
@@ -45,7 +45,8 @@ def lease(home: Path) -> Iterator[bool]:
     """Hold the lease for the length of the block; False, at once, where another process has it."""
     with _locked(home, fcntl.LOCK_EX) as ours:
         if ours:
-            (home / LOCK).write_text(f"{os.getpid()}\n", encoding="utf-8")  # for people; nothing reads it
+            with suppress(OSError):  # for people; nothing reads it
+                (home / LOCK).write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield ours
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from sessions.errors import SchemaTooNew, StorageError, StorageFull
@@ -54,11 +54,19 @@ def translated() -> Iterator[None]:
         raise StorageError(f"The session database failed ({cause}); nothing was changed.") from error
 
 
+def _from_anywhere(url: str) -> str:
+    """The URL as a process that stands in another folder needs it: the file of SQLite by its whole path."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return url
+    return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
+
+
 class Database:
     """Short read and write transactions on the session database."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = _from_anywhere(url)
         self.engine = self._engine()
         self._writer = self.engine.execution_options(writes=True)
         self.sqlite = self.engine.dialect.name == "sqlite"

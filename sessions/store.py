@@ -7,6 +7,7 @@ heads without new pixels is in `moves`, what reads the graph in `history`, what 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,13 +72,19 @@ class Store:
     """One owner's view of the data folder. Safe to use from several threads and processes."""
 
     def __init__(self, home: Path, url: str = "", owner: str = "local", files: Files | None = None) -> None:
-        self.home = home
+        self.home = home.absolute()
         self.owner = owner
-        self.files = files or Files(home)
+        self.files = files or Files(self.home)
         with storage_errors():
-            self.files.make_folder(home)
-        self.database = Database(url or f"sqlite:///{home / 'sessions.db'}")
+            self.files.make_folder(self.home)
+        self.database = Database(url or f"sqlite:///{self.home / 'sessions.db'}")
         self.blobs = Blobs(self.files)
+
+    def of(self, owner: str) -> Store:
+        """Another owner's view of the same data folder, over the same connections."""
+        other = copy(self)
+        other.owner = owner
+        return other
 
     def close(self) -> None:
         self.database.close()

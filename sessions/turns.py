@@ -134,6 +134,12 @@ def queue(database: Database) -> list[tuple[str, Turn]]:
         return [(row.whose, turn_of(row)) for row in connection.execute(statement)]
 
 
+def before(store: Store, turn: Turn) -> int:
+    """How many turns, of every owner, the engine runs already or was left before this one."""
+    others = (other for _, other in queue(store.database) if other.message != turn.message)
+    return sum(one.state == "running" or one.created_at < turn.created_at for one in others)
+
+
 def in_queue(turn: Turn) -> bool:
     """Whether the engine has a turn before it, or runs it."""
     return turn.state in ("planned", "running") and QUEUED in turn.outcome

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.events import Asked, Committed, Compared, Event, Finished, Forked, Moved, Planned, Refused, Working
+from agent.events import Asked, Committed, Compared, Event, Finished, Forked, Moved, Planned, Queued, Refused, Working
 from agent.plan import Plan, PlanStep
 from agent.telling import describe, title
 from sessions.errors import PentimentoError
@@ -118,6 +118,8 @@ def follow(events: Iterator[Event], picture: Draw | None = None) -> Finished:
         match event:
             case Planned(plan=plan) if plan_line(plan):
                 out(plan_line(plan))
+            case Queued(before=before):
+                log("waits for another turn" if before == 1 else f"waits for {before} other turns")
             case Working():
                 progress(event)
             case Forked(branch=branch, base=base):

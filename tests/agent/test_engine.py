@@ -1,9 +1,12 @@
 """Turns that need weights: left to the one engine of the data folder, followed from anywhere, finished once."""
 
+import errno
 import json
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from agent import lease
 from agent.assistant import Assistant
 from agent.engine import DEATHS, Engine
-from agent.events import Asked, Committed, Compared, Finished, Moved, Planned, Refused, Working
+from agent.events import Asked, Committed, Compared, Finished, Moved, Planned, Queued, Refused, Working
 from sessions import history, turns
 from sessions.store import Store
 from tests.agent import neural
@@ -122,7 +125,7 @@ def test_weights_that_are_not_there_are_a_sentence_and_start_nothing(store, say,
     monkeypatch.setattr(shelf, "STARTER", tmp_path / "none.json")
     refused, finished = say(TINT)[-2:]
     assert isinstance(refused, Refused) and refused.code == "missing_weights"
-    assert refused.hint == "pentimento models pull sd15"
+    assert refused.hint == f"pentimento models pull {neural.ROLE}"
     assert finished.state == "refused" and not no_process
     assert end(say(FLIP)).state == "done"
 
@@ -153,7 +156,78 @@ def test_a_held_plan_waits_until_it_is_sent_again(store, home, assistant, sessio
         assert end(list(assistant.turn(session, "", request_id="r"))).state == "done"
 
 
+def test_a_turn_that_was_begun_here_is_not_waited_for(store, home, session, assistant, no_process):
+    assistant.propose(session, plan(TINT), request_id="r")
+    turns.take(store, session, "r", "host/1/gone")
+    with store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE turns SET heartbeat = 0")
+    assert end(list(assistant.turn(session, "", request_id="r"))).state == "done"
+
+
+def test_an_engine_is_told_where_things_are_from_wherever_it_stands(tmp_path, cat, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **given: told.append(given["env"]) or _Nobody())
+    for folder, url in (("here", ""), ("there", "sqlite:///other.db")):
+        with closing(Store(Path(folder), url)) as store:
+            lease.rouse(store)
+    assert [one["PENTIMENTO_HOME"] for one in told] == [str(tmp_path / "here"), str(tmp_path / "there")]
+    assert [one["PENTIMENTO_DATABASE_URL"] for one in told] == [
+        f"sqlite:///{tmp_path}/here/sessions.db", f"sqlite:///{tmp_path}/other.db"
+    ]  # fmt: skip
+
+
+def test_who_waits_is_told_for_how_many(store, home, assistant, cat, say):
+    gate, busy = home / "gate", [assistant.new(("cat.png", cat))[0].id for _ in range(2)]
+    message = plan({"tool": "tint", "args": {"gate": str(gate)}})
+    with ThreadPoolExecutor(3) as pool, engine(store):
+        pool.submit(lambda: list(assistant.turn(busy[0], message)))
+        until(lambda: neural.lines(home / "begun"))
+        pool.submit(lambda: list(assistant.turn(busy[1], message)))
+        until(lambda: len(turns.queue(store.database)) == 2)
+        told = pool.submit(say, TINT)
+        until(lambda: len(turns.queue(store.database)) == 3)
+        gate.touch()
+        events = told.result(PATIENCE)
+    assert [event for event in events if isinstance(event, Queued)] == [Queued(2)] == events[1:2]
+
+
+def test_who_need_not_wait_is_told_nothing(store, home, say):
+    with engine(store):
+        assert not [event for event in say(TINT) if isinstance(event, Queued)]
+
+
 # Questions and failures
+
+
+@pytest.mark.parametrize("broken", ["live", "pid", "question"])
+def test_where_only_the_news_cannot_be_written_the_turn_is_done(store, home, say, monkeypatch, broken):
+    written, text = [], Path.write_text
+
+    def full(path, *given, **more):
+        if broken == "pid" and path.name != lease.LOCK:
+            return text(path, *given, **more)
+        written.append(path)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if broken == "live":
+        (home / "live").write_text("not a folder")
+    else:
+        monkeypatch.setattr(Path, {"pid": "write_text", "question": "write_bytes"}[broken], full)
+    with engine(store):
+        events = say(TINT | {"args": {"fails": "unsure"}})
+        assert end(events).state == "waiting" and any(isinstance(event, Asked) for event in events)
+    assert bool(written) == (broken != "live")
+
+
+def test_a_picture_of_a_question_that_was_lost_is_not_shown(store, home, say, session, assistant):
+    with engine(store):
+        say(TINT | {"args": {"fails": "unsure"}}, request_id="r")
+    kept = sorted((home / "live" / session).glob("*.png"))
+    for path, data in zip(kept, (b"", kept[0].read_bytes()[:50]), strict=True):
+        path.write_bytes(data)
+    again = list(assistant.turn(session, "", request_id="r"))
+    assert not again[1].pictures and again[1].mask is None
 
 
 def test_a_question_shows_what_the_engine_found_and_the_answer_goes_on(store, home, say, session, assistant):
@@ -286,6 +360,18 @@ def test_an_engine_with_nothing_to_do_leaves_and_another_comes(store, home, say)
     assert not lease.held(home)
 
 
+def test_an_engine_that_shall_not_stay_does_what_is_left_to_it(store, home, session, assistant):
+    turns.enqueue(store, assistant.propose(session, plan(TINT), request_id="r"))
+    Engine(store).run(0)
+    assert turns.get(store, session, "r").state == "done"
+
+
+def test_an_engine_that_fails_and_fails_leaves(store, home, monkeypatch):
+    monkeypatch.setattr("agent.engine.AGAIN_SECONDS", 0)
+    monkeypatch.setattr("agent.engine.turns.queue", lambda _: 1 / 0)
+    Engine(store).run(0.2)
+
+
 def test_the_page_takes_over_when_the_engine_before_it_goes(store, home, say):
     with started(home) as first, engine(store) as kept:
         assert end(say(TINT)).state == "done"
@@ -315,12 +401,12 @@ def test_sessions_take_turns_and_each_keeps_its_order(store, home, assistant, ca
 
 
 def test_another_owner_is_served_by_the_same_engine(store, home, cat):
-    other = Store(store.home, owner="other")
+    other = store.of("other")
     assistant = Assistant(other, ScriptedPlanner())
     session = assistant.new(("cat.png", cat))[0].id
     with engine(store):
         assert end(list(assistant.turn(session, plan(TINT)))).state == "done"
-    other.close()
+    assert other.database is store.database and not store.sessions()
 
 
 def test_darkroom_turns_go_on_beside_the_engine(store, home, assistant, cat, say):

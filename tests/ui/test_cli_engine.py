@@ -15,6 +15,7 @@ import pytest
 from agent import lease
 from agent.assistant import Assistant
 from agent.engine import Engine
+from agent.events import Finished, Queued
 from agent.plan import Plan, PlanStep
 from agent.planners.given import Given
 from sessions import turns
@@ -22,6 +23,7 @@ from sessions.store import Store
 from tests.agent import neural
 from tests.agent.conftest import cat, png  # noqa: F401
 from tests.agent.neural import PATIENCE, until
+from ui import terminal
 from ui.worker import SEATS, Call, Worker
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +100,12 @@ def test_say_starts_an_engine_that_stays_and_loads_nothing_itself(store, cat, kn
     with said(store, session, tint(amount=0.9), "two") as process:
         assert "tint" in ended(process)
     assert len(neural.lines(store.home / "loads")) == 1
+
+
+def test_who_waits_says_so_in_one_line(capsys):
+    for before in (1, 3):
+        terminal.follow(iter([Queued(before), Finished("done", "", "main")]))
+    assert capsys.readouterr().err.splitlines() == ["waits for another turn", "waits for 3 other turns"]
 
 
 def test_say_that_is_interrupted_stops_the_engine_s_step(store, cat, known):  # noqa: F811
