@@ -52,7 +52,8 @@ def describe(tool: str, args: Json, region: Region | None) -> str:
     words = _spoken(tool, args)
     telling = {name: value for name, value in _chosen(tool, args).items() if value not in (0, None, "", [], words)}
     said = f"“{words}”" if words else ""
-    parts = [_shown(name, telling[name]) for name in sorted(telling, key=lambda name: name not in _BARE)]
+    order = sorted(telling, key=lambda name: name not in _BARE)
+    parts = [_shown(name, telling[name], signed=_signed(tool, name)) for name in order]
     return " ".join(part for part in (tool, said, *parts, f"· {place(region)}" if region else "") if part)
 
 
@@ -87,15 +88,18 @@ def place(region: Region) -> str:
 _BARE = {"aspect", "tone", "preset", "color", "axis", "amount", "text", "degrees"}
 
 
-def _shown(name: str, value: object) -> str:
+def _signed(tool: str, name: str) -> bool:
+    """Whether a number may be below zero, so that a plus says something."""
+    found = registry.registered().get(tool)
+    field = found.args.model_fields.get(name) if found else None
+    return field is not None and name not in _BARE and any(getattr(rule, "ge", 0) < 0 for rule in field.metadata)
+
+
+def _shown(name: str, value: object, *, signed: bool) -> str:
     if isinstance(value, bool) or value is None:
         return name if value else ""
     if isinstance(value, float | int):
-        number = (
-            f"{value:+g}"
-            if isinstance(value, float) and name not in _BARE | {"width", "height", "scale", "size"}
-            else f"{value:g}"
-        )
+        number = f"{value:+g}" if signed else f"{value:g}"
         unit = "°" if name == "degrees" else ""
         return f"{number}{unit}" if name in _BARE else f"{name} {number}"
     if isinstance(value, list):

@@ -35,6 +35,11 @@ def test_degrees_say_that_they_are():
     assert describe("straighten", {"degrees": "auto"}, None) == "straighten auto"
 
 
+def test_a_plus_says_that_there_is_a_minus():
+    assert describe("adjust", {"exposure": 0.2}, None) == "adjust exposure +0.2"
+    assert describe("diffedit", {"query": "pears", "guidance": 3.0}, None) == "diffedit “pears” guidance 3"
+
+
 def test_a_tool_with_weights_is_told_in_its_words_and_what_is_not_as_always():
     args = registry.get("analogist").args(prompt="a sketch", steps=20).model_dump(mode="json")
     assert describe("analogist", args, None) == "analogist “a sketch” steps 20"
