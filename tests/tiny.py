@@ -7,6 +7,7 @@ For code that loads and runs networks: nothing here has learnt anything. `stable
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from transformers import Blip2Config, CLIPTextConfig, CLIPTextModel
 
 from tools import adding
 from tools import shelf as shelves
+from tools.diffusion.model import LatentDiffusion
 from tools.shelf import Shelf
 
 WIDTH = 32
@@ -106,6 +108,27 @@ def unet(channels: int = 4, size: int = 8) -> UNet2DConditionModel:
         cross_attention_dim=WIDTH,
         norm_num_groups=8,
     )
+
+
+def shallow(model: LatentDiffusion) -> LatentDiffusion:
+    """The same model with three levels of one block each instead of four of two: for tests that run it often.
+
+    It has seven transformer blocks; those of the third level, a quarter of the latent's sides, are in its middle.
+    """
+    torch.manual_seed(0)
+    attending = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
+    made = UNet2DConditionModel(
+        sample_size=8,
+        in_channels=model.channels,
+        block_out_channels=(8, 16, 16),
+        layers_per_block=1,
+        down_block_types=(attending[0], attending[0], "DownBlock2D"),
+        up_block_types=("UpBlock2D", attending[1], attending[1]),
+        attention_head_dim=2,
+        cross_attention_dim=WIDTH,
+        norm_num_groups=4,
+    )
+    return replace(model, unet=made.eval().requires_grad_(False), digest=f"{model.digest} shallow")
 
 
 def vae(side: int = 64) -> AutoencoderKL:

@@ -150,7 +150,7 @@ class Shelf:
     def load(self, entry: Entry) -> LatentDiffusion:
         """The latent diffusion model of a checked entry."""
         dtype = devices.precision(self.device, entry.bytes)
-        needed = sum(weights.numbers(entry, part) for part in NETWORKS) * dtype.itemsize
+        needed = self._needed(entry, NETWORKS)
         return self._residents.get((entry.digest, "diffusion"), needed, lambda: self._loaded(entry, dtype))
 
     def _loaded(self, entry: Entry, dtype: torch.dtype) -> LatentDiffusion:
@@ -161,11 +161,24 @@ class Shelf:
         text_encoder = self._shared.setdefault(f"{entry.part('text_encoder')} {dtype}", loaded.text_encoder)
         return replace(loaded, vae=vae, text_encoder=text_encoder)
 
-    def part(self, role: str, name: str, load: Callable[[Path, torch.device], T]) -> T:
-        """Anything else made of a role's weights, under the same budget; `name` tells the parts of a role apart."""
+    def part(
+        self, role: str, name: str, load: Callable[[Path, torch.device], T], folders: Sequence[str] | None = None
+    ) -> T:
+        """Anything else made of a role's weights, under the same budget; `name` tells the parts of a role apart.
+
+        `folders`: those of the entry whose weights it holds, by default all.
+        """
         devices.require_torch()
         entry = self.entry(role)
-        return self._residents.get((entry.digest, name), 0, lambda: load(entry.folder, self.device))
+        if folders is None:
+            folders = sorted({place.partition("/")[0] for place in entry.files})
+        needed = self._needed(entry, folders)
+        return self._residents.get((entry.digest, name), needed, lambda: load(entry.folder, self.device))
+
+    def _needed(self, entry: Entry, folders: Sequence[str]) -> int:
+        """Bytes of memory that the weights in some folders of an entry take here."""
+        dtype = devices.precision(self.device, entry.bytes)
+        return sum(weights.numbers(entry, folder) for folder in folders) * dtype.itemsize
 
     def clear(self) -> None:
         """Let go of everything loaded."""

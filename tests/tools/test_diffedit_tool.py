@@ -13,27 +13,36 @@ from skimage import data
 from agent.stepping import finished
 from sessions.errors import BadArguments, BadWeights, NotFinite, Unsure
 from sessions.values import Picture
+from tests import tiny
+from tools import photos
 from tools.base import EditContext, EditResult, drain
 from tools.caches import Cache
 from tools.diffusion import kept
-from tools.edits.diffedit import Args, diffedit
+from tools.diffusion.model import LatentDiffusion
+from tools.edits.diffedit import MOST, Args, diffedit
 from tools.shelf import Shelf
 
-MAPS, STEPS, LEVELS = 3, 4, 3
+MAPS, STEPS, LEVELS = 2, 3, 2
 PHOTO = Picture(np.ascontiguousarray(data.chelsea()[60:124, 100:164]))
 """A cat's face, as large as the tiny model was made for: 64 × 64, a latent of 8 × 8."""
 
 
 def args(**changes) -> Args:
-    usual = {"query": "a red cat", "steps": STEPS, "maps": MAPS, "strength": 0.75, "clamp": "quantile"}
+    usual = {"query": "a red cat", "steps": STEPS, "maps": MAPS, "strength": 0.7, "clamp": "quantile"}
     return Args(**(usual | changes))
 
 
+@pytest.fixture(scope="module")
+def model(tiny_shelf: Shelf) -> LatentDiffusion:
+    return tiny.shallow(tiny_shelf.diffusion("text-to-image"))
+
+
 @pytest.fixture
-def shelf(tiny_shelf: Shelf, tmp_path: Path) -> Shelf:
-    """The tiny shelf with a cache of its own, still empty."""
+def shelf(tiny_shelf: Shelf, model: LatentDiffusion, tmp_path: Path) -> Shelf:
+    """The tiny shelf with a cache of its own, still empty, and a quicker model."""
     made = copy.copy(tiny_shelf)
     made.cache = Cache(tmp_path / "cache", 50_000_000)
+    made.diffusion = lambda role: model
     return made
 
 
@@ -81,8 +90,9 @@ class TestCost:
         "changes, again",
         [
             ({"steps": STEPS + 1, "strength": 0.6}, 2 * MAPS + LEVELS),
-            ({"strength": 1.0}, 4),
+            ({"strength": 1.0}, STEPS),
             ({"reference": "a cat"}, 2 * MAPS),
+            ({"maps": MAPS + 1}, 2 * (MAPS + 1)),
             ({"mask_noise": 0.25}, 2 * MAPS),
             ({"threshold": 0.4}, 0),
             ({"guidance": 3.0}, 0),
@@ -105,6 +115,13 @@ class TestCost:
         edited(ctx)
         rows.clear()
         edited(replace(ctx, image=Picture(PHOTO.pixels[:, ::-1].copy())))
+        assert sum(rows) == 2 * MAPS + 3 * LEVELS
+
+    def test_other_weights_are_asked_themselves(self, ctx: EditContext, model: LatentDiffusion, rows: list[int]):
+        edited(ctx)
+        rows.clear()
+        ctx.shelf.diffusion = lambda _: replace(model, digest="other weights")
+        edited(ctx)
         assert sum(rows) == 2 * MAPS + 3 * LEVELS
 
     def test_without_guidance_one_branch_is_enough(self, ctx: EditContext, rows: list[int]):
@@ -176,6 +193,17 @@ class TestAsking:
             edited(replace(ctx, confirmed=False), query="cat", reference="cat")
         assert not unsure.value.mask.any()
 
+    @pytest.mark.parametrize("confirmed", [False, True])
+    def test_a_change_of_nearly_everything_is_asked_about_however_sure(self, ctx: EditContext, monkeypatch, confirmed):
+        monkeypatch.setattr("tools.edits.diffedit.SURE", 0.0)
+        everything = {"clamp": "mean", "threshold": 0.01}
+        if confirmed:
+            assert (edited(ctx, **everything).mask > 0).mean() > MOST
+            return
+        with pytest.raises(Unsure) as unsure:
+            edited(replace(ctx, confirmed=False), **everything)
+        assert (unsure.value.mask > 0).mean() > MOST
+
     def test_a_sure_mask_is_asked_about_only_on_request(self, ctx: EditContext, monkeypatch):
         monkeypatch.setattr("tools.edits.diffedit.SURE", 0.0)
         assert edited(replace(ctx, confirmed=False)).mask.any()
@@ -209,23 +237,36 @@ class TestBadInput:
             edited(ctx)
 
     @pytest.mark.parametrize("part", ["unet", "vae"])
-    def test_numbers_that_are_none_end_typed_and_are_not_kept(self, ctx: EditContext, tiny_shelf: Shelf, part: str):
-        sound = tiny_shelf.diffusion("text-to-image")
-        broken = copy.deepcopy(getattr(sound, part))
+    def test_numbers_that_are_none_end_typed_and_are_not_kept(self, ctx: EditContext, model: LatentDiffusion, part):
+        broken = copy.deepcopy(getattr(model, part))
         (broken.conv_out if part == "unet" else broken.encoder.conv_out).bias.data.fill_(torch.nan)
-        ctx.shelf.diffusion = lambda _: replace(sound, **{part: broken})
+        ctx.shelf.diffusion = lambda _: replace(model, **{part: broken})
         with pytest.raises(NotFinite):
             edited(ctx)
-        del ctx.shelf.diffusion
+        ctx.shelf.diffusion = lambda _: model
         assert edited(ctx).latent.isfinite().all()
+
+    def test_whichever_evaluation_gives_no_numbers_the_next_edit_is_sound(self, ctx, model, rows, tmp_path):
+        whole = edited(ctx)
+        for bad in range(len(rows)):
+            ctx.shelf.cache = Cache(tmp_path / f"bad {bad}", 50_000_000)
+            rows.clear()
+            spoil = model.unet.conv_out.register_forward_hook(
+                lambda module, given, out, bad=bad: out * torch.nan if len(rows) == bad + 1 else out
+            )
+            with pytest.raises(NotFinite):
+                edited(ctx)
+            spoil.remove()
+            assert same(edited(ctx), whole), bad
 
     def test_stopped_anywhere_it_leaves_nothing_half_done(self, ctx: EditContext, shelf: Shelf, tmp_path: Path):
         few = {"steps": 2, "maps": 1, "strength": 1.0}
         whole = edited(ctx, **few)
         shelf.cache = Cache(tmp_path / "another", 50_000_000)
-        yields = sum(1 for _ in diffedit.run(ctx, args(**few)))
-        assert yields >= 3 + 2 + 2
-        for stop in range(1, yields):
+        told = [progress.fraction for progress in diffedit.run(ctx, args(**few))]
+        drawing = sum(fraction < photos.DRAWN for fraction in told)
+        assert drawing >= 3 + 2 + 2
+        for stop in (*range(1, drawing + 1), len(told) - 1):
             shelf.cache = Cache(tmp_path / f"stopped {stop}", 50_000_000)
             running = diffedit.run(ctx, args(**few))
             for _ in range(stop):

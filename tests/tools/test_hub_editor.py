@@ -17,6 +17,7 @@ from diffusers import (
     StableDiffusionXLInstructPix2PixPipeline,
     UNet2DConditionModel,
 )
+from safetensors.torch import load_file
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -33,7 +34,7 @@ from tests.tools.darkroom.tones import noise
 from tools import adding
 from tools.base import EditContext, drain
 from tools.edits import hub_editor as module
-from tools.edits.hub_editor import Args, arguments, hub_editor, load, side_of
+from tools.edits.hub_editor import Args, arguments, hub_editor, load, reconstructed, side_of
 from tools.shelf import Shelf
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -123,19 +124,20 @@ def edited(shelf, pixels, seed=0, **args):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_pipelines_that_are_called_in_different_ways(shelf, family):
     pixels = noise(60, 64)
-    found = edited(shelf, pixels, repository=f"me/{family}")
+    found = edited(shelf, pixels, repository=f"me/{family}", steps=1)
     assert found.image.pixels.shape == pixels.shape
-    assert found.facts["weights"] == family and found.facts["num_inference_steps"] == 2
+    assert found.facts["weights"] == family and found.facts["num_inference_steps"] == 1
 
 
 @pytest.mark.parametrize("family", ["beside", "two"])
 def test_seed_and_scales_and_words_are_heeded(shelf, family):
     def one(**args):
-        return edited(shelf, noise(64, 64), repository=f"me/{family}", **args).image.pixels
+        return edited(shelf, noise(64, 64), repository=f"me/{family}", steps=1, **args).image.pixels
 
-    assert np.array_equal(one(), one())
+    usual = one()
+    assert np.array_equal(one(), usual)
     for other in ({"seed": 1}, {"text_guidance": 2}, {"image_guidance": 3}, {"instruction": "a red cat"}):
-        assert not np.array_equal(one(), one(**other)), other
+        assert not np.array_equal(one(**other), usual), other
 
 
 def test_equal_to_the_pipeline_called_by_hand(shelf):
@@ -151,9 +153,41 @@ def test_equal_to_the_pipeline_called_by_hand(shelf):
     assert np.abs(found - 255 * image).max() <= 1.01
 
 
-def test_where_no_repository_is_named_the_newest_is_taken(shelf):
+def test_where_no_repository_is_named_the_newest_is_taken_and_recorded(shelf, monkeypatch):
     assert shelf.entry("hub:").role == "hub:me/first"
     shelf.require(["hub:", "hub:me/two"])
+    newest = shelf.entry("hub:me/beside")
+    monkeypatch.setattr(shelf, "entry", lambda role: newest)
+    assert edited(shelf, noise(64, 64), steps=1).args == {"repository": "me/beside"}
+
+
+def test_what_the_autoencoder_cannot_keep_is_not_lost_to_a_large_photo(shelf, monkeypatch):
+    """An editor that changes nothing gives back its autoencoder's picture; the photo stays as it was, bit for bit."""
+    pixels = noise(150, 200)
+    monkeypatch.setattr(module, "drawn", lambda pipeline, call, told: reconstructed(pipeline, np.array(call["image"])))
+    assert np.array_equal(edited(shelf, pixels, repository="me/beside").image.pixels, pixels)
+    monkeypatch.setattr(module, "reconstructed", lambda *_: None)
+    assert not np.array_equal(edited(shelf, pixels, repository="me/beside").image.pixels, pixels)
+
+
+def test_an_autoencoder_of_another_kind_is_left_alone(shelf):
+    class Other:
+        components = {"vae": torch.nn.Identity()}  # noqa: RUF012
+
+    assert reconstructed(Other(), noise(64, 64)) is None
+
+
+def test_a_pipeline_counts_before_it_is_loaded_and_while_it_is(shelf, tmp_path):
+    entry = shelf.entry("hub:me/beside")
+    numbers = sum(tensor.numel() for file in entry.folder.rglob("*.safetensors") for tensor in load_file(file).values())
+    small = Shelf(tmp_path, budget=4 * numbers - 1)
+    small.add(entry)
+    with pytest.raises(OutOfMemory, match="These weights need"):
+        edited(small, noise(64, 64), repository="me/beside")
+    assert small.held() == 0
+    enough = Shelf(tmp_path, budget=8 * numbers)
+    edited(enough, noise(64, 64), repository="me/beside", steps=1)
+    assert enough.held() == pytest.approx(4 * numbers, rel=0.01)
 
 
 def test_a_repository_that_is_not_here(shelf, tmp_path):

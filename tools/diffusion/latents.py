@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,10 +26,7 @@ def encode_unscaled(model: LatentDiffusion, rgb: Pixels) -> Tensor:
     height, width = rgb.shape[:2]
     if height % model.factor or width % model.factor:
         raise BadArguments(f"{width} × {height} pixels are not multiples of {model.factor}.")
-    vae = model.vae
-    planes = (torch.tensor(rgb, device=vae.device).permute(2, 0, 1)[None].float() / 127.5 - 1).to(vae.dtype)
-    mode: Tensor = vae.encode(planes).latent_dist.mode()
-    return mode.to(working(vae.dtype))
+    return _mode(model.vae, rgb).to(working(model.vae.dtype))
 
 
 @torch.no_grad()
@@ -38,6 +35,18 @@ def decode(model: LatentDiffusion, z: Tensor) -> Pixels:
     vae = model.vae
     planes: Tensor = vae.decode((checked(z) / vae.config.scaling_factor).to(vae.dtype)).sample[0]
     return to_bytes(checked(planes))
+
+
+@torch.no_grad()
+def reconstructed(vae: Any, rgb: Pixels) -> Pixels:
+    """What an AutoencoderKL leaves of RGB (H, W, 3), sides multiples of its factor. NotFinite as `decode`."""
+    return to_bytes(checked(vae.decode(_mode(vae, rgb)).sample[0]))
+
+
+def _mode(vae: Any, rgb: Pixels) -> Tensor:
+    planes = torch.tensor(rgb, device=vae.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+    mode: Tensor = vae.encode(planes.to(vae.dtype)).latent_dist.mode()
+    return mode
 
 
 def noised(z: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -34,6 +35,15 @@ class Shown:
         height, width = (side // f for side in self.fitted.rgb.shape[:2])
         touched = photos.fit_mask(np.where(mask > 0, 255, 0).astype(np.uint8), self.fitted) > 0
         return torch.from_numpy(touched.reshape(height, f, width, f).any((1, 3))).to(self.z0.device)
+
+    def at_photo(self, cells: Tensor) -> Pixels:
+        """A mask bool (h, w) of the latent as uint8 (H, W) of the picture: 0 outside, from there up to 255 inside, soft
+        within a few pixels of the edge.
+        """
+        f = self.model.factor
+        mask = np.kron(cells.cpu().numpy(), np.ones((f, f), np.uint8)) * np.uint8(255)
+        soft = np.minimum(mask, cv2.blur(mask, (5, 5), borderType=cv2.BORDER_REPLICATE))
+        return photos.fit_back(soft, self.fitted)
 
     def kept_outside(self, z: Tensor, mask: Pixels | None) -> Tensor:
         """z (1, 4, h, w) where the mask touches, z0 elsewhere: the latent of the picture after the step."""

@@ -53,7 +53,7 @@ def check(unet: Any) -> None:
 
 def shifts(unet: Any, t: Tensor) -> list[Tensor]:
     """What the time t (0-dim) adds in each residual block, in the order in which they run, each (1, C, 1, 1)."""
-    embedding = unet.time_embedding(unet.time_proj(t.float()[None]).to(unet.device, unet.dtype))
+    embedding = unet.time_embedding(unet.time_proj(t.float()[None]).to(unet.conv_in.weight))
     return [block.time_emb_proj(block.nonlinearity(embedding))[..., None, None] for block in residual_blocks(unet)]
 
 

@@ -19,12 +19,15 @@ import numpy as np
 from pydantic import Field, StringConstraints
 
 from sessions.errors import BadArguments
-from sessions.values import Geometry, Json, Picture, Pixels
+from sessions.values import Geometry, Json, Picture
 from tools import caches, photos
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
 from tools.neural import worked
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
     from torch import Tensor
 
     from tools.diffusion.denoiser import Condition, Steering
@@ -139,7 +142,10 @@ def along_edges(run: Run) -> Steering:
     """A ControlNet that steers along the edges of the base. MissingWeights where there is none."""
     from tools.diffusion.control import Control, edges, load
 
-    control: Control = run.shelf.part(CONTROL, "control", lambda folder, device: load(folder, device, run.model.dtype))
+    def loaded(folder: Path, device: torch.device) -> Control:
+        return load(folder, device, run.model.dtype)
+
+    control = run.shelf.part(CONTROL, "control", loaded, ("controlnet",))
     return control.steered(control.embedded(edges(run.picture.fitted.rgb)))
 
 
@@ -168,7 +174,7 @@ def put_in_place(ctx: EditContext, run: Run) -> Edit:
     if not end.mask.any():
         return EditResult(ctx.image, np.zeros((ctx.image.height, ctx.image.width), np.uint8), facts=facts)
     z = latents.settled(end.x[1:], sigmas[-1]).where(end.mask, picture.z0)
-    mask = ctx.mask if ctx.mask is not None else at_photo(end.mask, run)
+    mask = ctx.mask if ctx.mask is not None else picture.at_photo(end.mask)
     rgb, seen = latents.decode(run.model, z), kept.reconstruction(run.shelf.cache, run.model, picture.z0)
     yield Progress(photos.DRAWN)
     image = yield from photos.restore(ctx.image, picture.fitted, rgb, seen, mask)
@@ -217,13 +223,3 @@ def noise_of(run: Run, source: Condition, sigmas: Tensor) -> Generator[Progress,
         found = {"x": xs[-1]}
         run.shelf.cache.put(key, found)
     return found["x"].to(run.picture.z0)
-
-
-def at_photo(cells: Tensor, run: Run) -> Pixels:
-    """bool (h, w) as uint8 (H, W) of the photo: 0 outside, rising to 255 within a few pixels of each edge."""
-    import cv2
-
-    f = run.model.factor
-    mask = np.kron(cells.cpu().numpy(), np.ones((f, f), np.uint8)) * np.uint8(255)
-    soft = np.minimum(mask, cv2.blur(mask, (5, 5), borderType=cv2.BORDER_REPLICATE))
-    return photos.fit_back(soft, run.picture.fitted)

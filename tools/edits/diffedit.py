@@ -18,7 +18,6 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import cv2
 import numpy as np
 from pydantic import Field, StringConstraints
 
@@ -217,7 +216,7 @@ def find(ctx: EditContext, run: Run) -> Generator[Progress, None, Found]:
     maps = yield from differences(run)
     cells = mask_of(maps, args.clamp, args.threshold, args.dilate)
     share, confidence = float(cells.float().mean()), agreement(maps, args.clamp, args.threshold)
-    found = Found(cells, at_photo(cells, run), {"confidence": round(confidence, 3)})
+    found = Found(cells, run.picture.at_photo(cells), {"confidence": round(confidence, 3)})
     if not ctx.confirmed and (args.ask or confidence < SURE or share > MOST):
         raise doubt(ctx.image, found, confidence, args)
     return found
@@ -234,14 +233,6 @@ def doubt(image: Picture, found: Found, confidence: float, args: Args) -> Unsure
     shown = marked(Picture(shrink(image.pixels, SHOWN)), shrink(found.pixels, SHOWN))
     hint = "Say yes to use it, or mark the place with a box or the brush."
     return Unsure(said, hint, confidence, found.pixels, shown)
-
-
-def at_photo(cells: Tensor, run: Run) -> Pixels:
-    """bool (h, w) as uint8 (H, W) of the photo: 0 outside, rising to 255 within a few pixels of each edge."""
-    f = run.picture.model.factor
-    mask = np.kron(cells.cpu().numpy(), np.ones((f, f), np.uint8)) * np.uint8(255)
-    soft = np.minimum(mask, cv2.blur(mask, (5, 5), borderType=cv2.BORDER_REPLICATE))
-    return photos.fit_back(soft, run.picture.fitted)
 
 
 def differences(run: Run) -> Generator[Progress, None, Tensor]:

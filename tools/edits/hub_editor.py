@@ -81,7 +81,8 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     image = yield from watched(lambda told: drawn(pipeline, call, told))
     yield Progress(photos.DRAWN)
     rgb = photos.resized(image, fitted.rgb.shape[1::-1])
-    result = yield from photos.restore(ctx.image, fitted, rgb, mask=ctx.mask)
+    seen = reconstructed(pipeline, fitted.rgb) if max(fitted.of) > max(fitted.inside) else None
+    result = yield from photos.restore(ctx.image, fitted, rgb, seen, ctx.mask)
     numbers = {name: value for name, value in call.items() if isinstance(value, int | float)}
     facts = {"weights": entry.name, "pipeline": type(pipeline).__name__, **numbers}
     return EditResult(result, facts=facts, args={"repository": entry.role.removeprefix(HUB)})
@@ -175,6 +176,16 @@ def drawn(pipeline: Any, call: Json, told: Callable[[float], None]) -> Pixels:
     if not np.isfinite(found).all():
         raise NotFinite("The network's numbers became infinite or undefined; there is no picture.", "Try another seed.")
     return found if found.dtype == np.uint8 else np.rint(255 * found).astype(np.uint8)
+
+
+def reconstructed(pipeline: Any, rgb: Pixels) -> Pixels | None:
+    """What the pipeline's autoencoder leaves of a picture (h, w, 3); None where it is of another kind."""
+    from diffusers import AutoencoderKL
+
+    from tools.diffusion import latents
+
+    vae = pipeline.components.get("vae")
+    return latents.reconstructed(vae, rgb) if isinstance(vae, AutoencoderKL) else None
 
 
 def watched(call: Callable[[Callable[[float], None]], Pixels]) -> Generator[Progress, None, Pixels]:
