@@ -47,7 +47,7 @@ def recipe(
         terminal.out(text)
     else:
         pictures.save(text.encode() + b"\n", out, force)
-        terminal.out(text if json_ else f"{out}   {len(found.steps)} steps")
+        terminal.out(text if json_ else f"{out}   {len(found.steps)} step{'s' * (len(found.steps) > 1)}")
     for name in recipe_files.left_out(found):
         terminal.log(f"The picture {name} is too large to travel: replay these steps in this session only.")
 

@@ -225,14 +225,14 @@ def show_tree(graph: Graph) -> None:
     rows = list(tree(graph))
     lanes = max((len(row.lanes) for row in rows), default=0)
     names = max((len(_names(row, graph)) for row in rows), default=0)
-    titles = max((len(row.title) for row in rows), default=0)
-    for row in rows:
+    told = [row.title + ("" if row.live else " (undone)") for row in rows]
+    titles = max(map(len, told), default=0)
+    for row, done in zip(rows, told, strict=True):
         if row.revision is None:
             out(row.lanes)
             continue
         number = f"#{row.revision.seq}"
         words = f'"{row.words[:48]}{"…" if len(row.words) > 48 else ""}"' if row.words else ""
-        undone = "" if row.live else " (undone)"
         heads = _names(row, graph)
-        line = f"{row.lanes:<{lanes}} {number:<5} {heads:<{names}} {row.title + undone:<{titles}}  {words}".rstrip()
+        line = f"{row.lanes:<{lanes}} {number:<5} {heads:<{names}} {done:<{titles}}  {words}".rstrip()
         out(style(line, _DIM) if not row.live else line)
