@@ -61,7 +61,7 @@ def follow(store: Store, turn: Turn, plan: Plan) -> Generator[Event, None, Turn]
     told = set(turns.revisions(store, turn)[: turn.next_step])
     now = turns.enqueue(store, turn)
     try:
-        if now.state == "planned" and (before := turns.before(store, now)):
+        if now.state == "planned" and (before := turns.before(store.database, now)):
             yield Queued(before)
         while True:
             yield from _in_order(store, now, news.read(), told)

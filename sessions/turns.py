@@ -134,9 +134,9 @@ def queue(database: Database) -> list[tuple[str, Turn]]:
         return [(row.whose, turn_of(row)) for row in connection.execute(statement)]
 
 
-def before(store: Store, turn: Turn) -> int:
+def before(database: Database, turn: Turn) -> int:
     """How many turns, of every owner, the engine runs already or was left before this one."""
-    others = (other for _, other in queue(store.database) if other.message != turn.message)
+    others = (other for _, other in queue(database) if other.message != turn.message)
     return sum(one.state == "running" or one.created_at < turn.created_at for one in others)
 
 

@@ -140,6 +140,23 @@ def test_weights_with_another_autoencoder_start_from_pixels(told):
     assert not latents._made_by(shelf.at(told.store.home), _made_with(found, [named]), TOOL)
 
 
+def test_a_latent_is_that_of_one_autoencoder(told):
+    told.do(WINTER)
+    here, other = (shelf.at(told.store.home).entry(role) for role in (ROLE, "text-to-image"))
+    assert here.part("vae") != other.part("vae")
+    both = _made_with(told.revision(-1), [{"digest": here.digest}, {"digest": other.digest}])
+    past = Past(told.store, history.graph(told.store, told.session))
+    assert drain(latents.latent_of(0, past, both, TOOL, 0)) is not None
+    assert drain(latents.latent_of(0, past, both, "diffedit", 0)) is None
+
+
+def test_a_step_that_comes_to_another_picture_by_now_has_no_latent(told):
+    told.do(WINTER)
+    other = replace(told.revision(-1), id="another", image=told.revision(0).image)
+    past = Past(told.store, history.graph(told.store, told.session))
+    assert drain(latents.latent_of(0, past, other, TOOL)) is None
+
+
 def _made_with(revision, weights):
     return replace(revision, made_with=revision.made_with | {"weights": weights})
 

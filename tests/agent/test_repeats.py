@@ -14,16 +14,21 @@ from agent.stepping import Job, Result, work
 from sessions.errors import Unsure
 from sessions.values import LearntSubject, Picture
 from tests import tiny
-from tools import caches, registry
+from tools import caches, devices, registry
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 worked: list[float] = []
 
 
+MOVED = (1.0, 0.0, 3.0, 0.0, 1.0, 4.0, 0.0, 0.0, 1.0)
+
+
 class ShadeArgs(ToolArgs):
     amount: float = Field(default=0.5, ge=0, le=1)
     doubtful: bool = False
+    marks: bool = False
+    moves: bool = False
 
 
 @tool("shade", args=ShadeArgs, region="optional", subjects=(0, 8), weights=("text-to-image",))
@@ -34,7 +39,10 @@ def shade(ctx: EditContext, args: ShadeArgs) -> Edit:
         raise Unsure("Is this it?", "Say yes.", 0.3)
     yield Progress(0.5)
     pixels = (ctx.image.pixels * args.amount).astype(np.uint8)
-    return EditResult(Picture(pixels), facts={"amount": args.amount}, latent=torch.full((1, 4, 2, 2), args.amount))
+    made = EditResult(Picture(pixels), facts={"amount": args.amount}, latent=torch.full((1, 4, 2, 2), args.amount))
+    if args.marks:
+        made = replace(made, mask=np.eye(*pixels.shape[:2], dtype=np.uint8) * 255)
+    return replace(made, geometry=MOVED) if args.moves else made
 
 
 @pytest.fixture
@@ -78,6 +86,15 @@ def test_a_region_comes_back_with_it(job: Job):
     first, second = done(job), done(job)
     assert len(worked) == 1 and np.array_equal(first.edit.mask, second.edit.mask)
     assert np.array_equal(first.edit.image.pixels, second.edit.image.pixels)
+
+
+def test_the_tool_s_own_mask_and_geometry_come_back(job: Job):
+    marks, moves = (with_step(args={name: True})(job) for name in ("marks", "moves"))
+    for one in (marks, moves):
+        first, second = done(one), done(one)
+        assert np.array_equal(first.edit.image.pixels, second.edit.image.pixels)
+        assert np.array_equal(first.edit.mask, second.edit.mask) and first.edit.geometry == second.edit.geometry
+    assert len(worked) == 2 and (done(marks).edit.mask == 255).any() and done(moves).edit.geometry == MOVED
 
 
 ONE = Picture(np.zeros((4, 4, 3), np.uint8))
@@ -129,6 +146,30 @@ def test_another_version_of_a_tool_or_of_the_numerics_is_other_work(job: Job, mo
     assert len(worked) == 3
 
 
+def test_another_tool_is_other_work(job: Job, monkeypatch):
+    monkeypatch.setattr(registry, "registered", lambda: {"shade": shade, "dim": replace(shade, name="dim")})
+    done(job)
+    done(with_step(tool="dim")(job))
+    assert len(worked) == 2
+
+
+@pytest.mark.parametrize("what, other", [("best", torch.device("meta")), ("precision", torch.bfloat16)])
+def test_another_device_or_precision_is_other_work(job: Job, monkeypatch, what, other):
+    done(job)
+    monkeypatch.setattr(devices, what, lambda *_: other)
+    done(job)
+    assert len(worked) == 2
+
+
+def test_what_a_strange_picture_came_to_answers_for_a_familiar_one_and_not_the_other_way_round(job: Job):
+    done(replace(job, familiar=True))
+    done(job)
+    done(replace(job, familiar=True, seed=8))
+    done(replace(job, seed=8))
+    done(replace(job, familiar=True, seed=8))
+    assert len(worked) == 4
+
+
 def test_what_needs_a_question_asks_it_until_somebody_has_answered(job: Job):
     job = with_step(args={"doubtful": True})(job)
     confirmed = with_step(confirmed=True)(job)
@@ -145,11 +186,24 @@ def test_what_was_done_without_a_question_answers_a_confirmed_step(job: Job):
     assert len(worked) == 1
 
 
-def test_a_damaged_file_is_worked_anew(job: Job):
+DAMAGED = {
+    "a byte": lambda whole, _: whole[:-1] + b"?",
+    "cut off": lambda whole, _: whole[: len(whole) // 2],
+    "empty": lambda *_: b"",
+    "another step's": lambda _, other: other,
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_worked_anew(job: Job, damaged):
     first = done(job)
-    for path in job.shelf.cache.folder.iterdir():
-        path.write_bytes(path.read_bytes()[:-1] + b"?")
-    assert np.array_equal(done(job).edit.image.pixels, first.edit.image.pixels) and len(worked) == 2
+    [path] = job.shelf.cache.folder.iterdir()
+    whole = path.read_bytes()
+    done(replace(job, seed=8, picture=ONE))
+    [other] = {one.read_bytes() for one in job.shelf.cache.folder.iterdir()} - {whole}
+    path.write_bytes(damaged(whole, other))
+    assert np.array_equal(done(job).edit.image.pixels, first.edit.image.pixels) and len(worked) == 3
+    assert done(job).facts["repeated"]
 
 
 def test_a_step_that_was_stopped_leaves_nothing(job: Job):
@@ -182,3 +236,6 @@ def test_what_was_worked_while_the_weights_changed_is_kept_under_neither(job: Jo
         pass
     done(job)
     assert len(worked) == 2
+    job.shelf.register.unlink()
+    done(job)
+    assert len(worked) == 3

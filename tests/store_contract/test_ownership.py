@@ -211,6 +211,7 @@ def test_every_function_is_called_but_those_that_name_no_session():
     assert set(functions()) - set(CALLS) == {
         "Store.close",
         "Store.create_session",
+        "Store.of",
         "Store.requested",
         "Store.sessions",
         "bundle.import_session",
