@@ -120,15 +120,18 @@ def _accepted(listed: Listing, shelf: Shelf, yes: bool) -> None:
 
 @command
 def add(
-    path: Annotated[Path, typer.Argument(help="A folder in the layout of diffusers.")],
+    path: Annotated[
+        Path, typer.Argument(help="A folder in the layout of diffusers, or a Stable Diffusion 1.x .safetensors file.")
+    ],
     role: RoleOption,
     name: Annotated[str, typer.Option(help="What it is called in lists; default: as the folder.")] = "",
     json_: JsonOption = False,
 ) -> None:
-    """Use weights of your own for a role. They stay where they are."""
+    """Use weights of your own for a role. A folder stays where it is; a file is unfolded into the data folder."""
     from tools import adding
     from ui import terminal
 
+    terminal.log(f"Reading and hashing {path}.")
     entry = adding.add(_shelf(), path, role, name)
     if json_:
         terminal.out_json(_told(entry))
