@@ -26,7 +26,18 @@ from tools.base import EditContext, drain
 from tools.diffusion import latents
 from tools.diffusion.cloning import Analogy
 from tools.diffusion.sampling import State
-from tools.edits.analogist import NEGATIVE, POSITIVE, Args, analogist, conditions, denoiser, grid_side, inpainted, tiled
+from tools.edits.analogist import (
+    NEGATIVE,
+    POSITIVE,
+    Args,
+    analogist,
+    conditions,
+    denoiser,
+    grid_side,
+    inpainted,
+    placed,
+    tiled,
+)
 from toybox.drawing import draw
 from toybox.scenes import seeded
 
@@ -202,6 +213,18 @@ def test_the_swapped_grid_lays_b_beside_a():
     assert np.array_equal(plain.grid[2:255, 257:510], swapped.grid[257:510, 2:255])
     assert np.array_equal(plain.grid[257:510, 2:255], swapped.grid[2:255, 257:510])
     assert np.array_equal(plain.marked, swapped.marked)
+
+
+def test_the_swapped_grid_shows_things_where_a_prime_does():
+    """What was drawn is cut to A's and not to B's proportions, and is the result itself: B is elsewhere."""
+    tall = Picture(np.ascontiguousarray(GREY[:, :30]))
+    ctx = EditContext(Picture(CAT), subjects=(Picture(COFFEE), tall))
+    sheet = tiled(ctx, Args(aligned="b"), 256)
+    grid = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    width, height = photos.fit(tall, 253).inside
+    assert (width, height) == (120, 240)
+    tile = grid[257 : 257 + height, 258 : 258 + width]
+    assert np.array_equal(drain(placed(ctx, sheet, grid, grid)).pixels, photos.resized(tile, (150, 100)))
 
 
 def test_a_tile_shows_the_whole_photo_in_its_proportions():

@@ -162,6 +162,23 @@ class TestWhatStays:
         moved = (result.latent != z0).any(1)[0]
         assert moved[2:4, 1:5].all() and moved.sum() == 2 * 4
 
+    @pytest.mark.parametrize(
+        "changes", [{"query": "a blue cat"}, {"steps": STEPS + 1, "strength": 0.6}, {"guidance": 2.0}], ids=str
+    )
+    def test_in_the_same_place_another_wish_is_another_edit(self, ctx: EditContext, rows: list[int], changes):
+        """The mask, which else differs too, does not hide what the kept result depends on."""
+        mask = np.zeros((64, 64), np.uint8)
+        mask[20:30, 9:33] = 255
+        marked = replace(ctx, mask=mask)
+        first = edited(marked)
+        rows.clear()
+        assert not torch.equal(edited(marked, **changes).latent, first.latent)
+        assert sum(rows) == 2 * LEVELS + ("steps" in changes) * LEVELS
+
+    def test_dilated_the_mask_is_a_cell_larger(self, ctx: EditContext):
+        masks = [edited(ctx, dilate=by).mask > 0 for by in (0, 1)]
+        assert (masks[0] <= masks[1]).all() and masks[0].sum() < masks[1].sum()
+
     def test_a_mask_of_everything_is_a_whole_redrawing(self, ctx: EditContext):
         result = edited(replace(ctx, mask=np.full((64, 64), 255, np.uint8)))
         assert np.abs(result.image.pixels.astype(int) - PHOTO.pixels).mean() > 1
