@@ -40,7 +40,7 @@ from toybox.edits import Light, Recolour, propose
 from toybox.scenes import Scene, random_scene
 from toybox.words import instruction
 
-ITEMS, TURNS = 40, 10
+ITEMS, TURNS = 30, 10
 WAYS = ("chain", "latent", "policy")
 ARGS = {"steps": 12, "text_guidance": 3.0, "image_guidance": 1.2}
 
@@ -99,14 +99,19 @@ def turn(weights: Shelf, before: EditResult, words: str, talk: Talk, seed: int) 
 
 
 def held(weights: Shelf, talk: Talk, way: str) -> list[EditResult]:
-    """The results of all turns: `chain`, `latent` or `policy`."""
-    before = EditResult(Picture(talk.photo))
+    """The results, in order, of all turns that are in the last one's picture: `chain`, `latent` or `policy`."""
     made: list[EditResult] = []
-    for seed, words in enumerate(talk.said):
-        if not (way == "policy" and seed and restates(talk.said[seed - 1], words)):
-            before = made[-1] if made else before
-        made.append(turn(weights, EditResult(before.image) if way == "chain" else before, words, talk, seed))
+    before = EditResult(Picture(talk.photo))
+    for seed in kept(talk, way):
+        made.append(turn(weights, before, talk.said[seed], talk, seed))
+        before = EditResult(made[-1].image) if way == "chain" else made[-1]
     return made
+
+
+def kept(talk: Talk, way: str) -> list[int]:
+    """The turns that are in the last one's picture: all, but for those that the next one restates under `policy`."""
+    said = talk.said
+    return [i for i in range(TURNS) if way != "policy" or i == TURNS - 1 or not restates(said[i], said[i + 1])]
 
 
 def restates(last: str, words: str) -> bool:
