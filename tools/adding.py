@@ -65,7 +65,7 @@ def unfolded(shelf: Shelf, path: Path, role: str) -> Path:
     found = single_file.sizes(path)
     _takes(found[single_file.FIRST][1:2], path.stem, role)
     tokenizer = _tokenizer(shelf, path, single_file.words(found))
-    folder = shelf.folder / "unfolded" / weights.sha256(path)[:16]
+    folder = shelf.unfolded / weights.sha256(path)[:16]
     if not folder.exists():
         _room(path, shelf.folder)
         part = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")

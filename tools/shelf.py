@@ -7,6 +7,7 @@ are kept once. Fetches nothing (`tools/pulling.py`), and needs no torch until so
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -15,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
-from sessions.errors import BadWeights, MissingWeights
+from sessions.errors import BadWeights, MissingWeights, NotFound
 from tools import devices, weights
 from tools.residency import Residents
 from tools.weights import Entry
@@ -73,6 +74,11 @@ class Shelf:
         """The file that says what was pulled and added."""
         return self.folder / "register.json"
 
+    @property
+    def unfolded(self) -> Path:
+        """Where what came in single files lies, a folder each."""
+        return self.folder / "unfolded"
+
     def entries(self) -> tuple[Entry, ...]:
         """All that is registered, the best of each role first."""
         found = reversed(weights.read_register(STARTER) + weights.read_register(self.register))
@@ -84,6 +90,22 @@ class Shelf:
         with self._registering:
             others = [old for old in weights.read_register(self.register) if (old.role, old.pack, old.name) != same]
             weights.write_register(self.register, (*others, entry))
+
+    def remove(self, name: str) -> tuple[Entry, ...]:
+        """Forget the weights of that name, which come back; NotFound where none were added or pulled under it.
+
+        Of their files only what was unfolded here is deleted.
+        """
+        with self._registering:
+            known = weights.read_register(self.register)
+            kept = tuple(entry for entry in known if entry.name != name)
+            if len(kept) == len(known):
+                raise NotFound(f"No weights called {name!r} were added or pulled.", "pentimento models list")
+            weights.write_register(self.register, kept)
+        needed = {Path(file.source).parents[1] for entry in kept for file in entry.files.values()}
+        for folder in set(self.unfolded.glob("*")) - needed:
+            shutil.rmtree(folder)
+        return tuple(entry for entry in known if entry.name == name)
 
     def entry(self, role: str) -> Entry:
         """The best weights of a role, their files unchanged and laid out as a folder.

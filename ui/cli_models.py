@@ -1,4 +1,4 @@
-"""The verbs of weights, `pentimento models`: list, pull, add, doctor. Nowhere else is a path of weights said."""
+"""The verbs of weights, `pentimento models`: list, pull, add, remove, doctor. Only here is a path of weights said."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tools.shelf import Shelf
     from tools.weights import Entry
 
-models = typer.Typer(help="The weights that tools need: list, pull, add, doctor.", no_args_is_help=True)
+models = typer.Typer(help="The weights that tools need: list, pull, add, remove, doctor.", no_args_is_help=True)
 app.add_typer(models, name="models", rich_help_panel=None)
 command = verbs_of(models)
 
@@ -140,6 +140,21 @@ def add(
 
 
 @command
+def remove(
+    name: Annotated[str, typer.Argument(help="What `models list` calls them.")], json_: JsonOption = False
+) -> None:
+    """Forget weights that were added or pulled. Their files stay where they are."""
+    from ui import terminal
+
+    gone = _shelf().remove(name)
+    if json_:
+        terminal.out_json({"removed": [_told(entry) for entry in gone]})
+        return
+    for entry in gone:
+        terminal.out(f"{entry.role}   {entry.name}   {_gigabytes(entry.bytes)}   no longer used")
+
+
+@command
 def doctor(json_: JsonOption = False) -> None:
     """Hash all weights again, and load each role once."""
     from ui import terminal
@@ -154,7 +169,10 @@ def doctor(json_: JsonOption = False) -> None:
         )
     if not found and not json_:
         terminal.out("There are no weights yet. pentimento models pull sd15 fetches them.")
-    raise typer.Exit(1 if any(check["problem"] for check in found) else 0)
+    broken = [check for check in found if check["problem"]]
+    if broken:
+        terminal.log("Add or pull them again, or forget them: pentimento models remove NAME.")
+    raise typer.Exit(1 if broken else 0)
 
 
 def _problem(shelf: Shelf, entry: Entry) -> str:
@@ -164,5 +182,5 @@ def _problem(shelf: Shelf, entry: Entry) -> str:
     try:
         trying.once(shelf, entry)
     except PentimentoError as failure:
-        return str(failure)
+        return failure.message
     return ""

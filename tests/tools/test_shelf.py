@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sessions.errors import BadWeights, MissingWeights, OutOfMemory
+from sessions.errors import BadWeights, MissingWeights, NotFound, OutOfMemory
 from tests import tiny
 from tools import adding, devices, shelf, trying, weights
 from tools.shelf import Shelf
@@ -77,6 +77,20 @@ def test_the_same_name_is_replaced_and_not_listed_twice(empty, checkpoint):
     adding.add(empty, checkpoint, "text-to-image", "mine")
     adding.add(empty, checkpoint, "text-to-image", "mine")
     assert [entry.name for entry in empty.entries()] == ["mine"]
+
+
+def test_what_is_forgotten_is_no_longer_in_the_way_and_its_files_stay(empty, checkpoint, copy):
+    adding.add(empty, checkpoint, "text-to-image", "first")
+    adding.add(empty, copy, "text-to-image", "gone")
+    shutil.rmtree(copy)
+    with pytest.raises(MissingWeights, match="is gone"):
+        empty.entry("text-to-image")
+    assert [entry.role for entry in empty.remove("gone")] == ["text-to-image"]
+    assert empty.entry("text-to-image").name == "first"
+    empty.remove("first")
+    assert not empty.entries() and (checkpoint / UNET).is_file()
+    with pytest.raises(NotFound, match="No weights called 'first'"):
+        empty.remove("first")
 
 
 def test_what_is_registered_outlives_the_process(empty, checkpoint):

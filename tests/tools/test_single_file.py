@@ -125,8 +125,7 @@ def saved(path: Path, state: dict[str, Tensor]) -> Path:
 
 def left(home: Shelf) -> list[str]:
     """What there is of registered entries and unfolded folders."""
-    folder = home.folder / "unfolded"
-    return [entry.name for entry in home.entries()] + [path.name for path in folder.glob("*")]
+    return [entry.name for entry in home.entries()] + [path.name for path in home.unfolded.glob("*")]
 
 
 # Names and sizes, against the public file
@@ -202,6 +201,11 @@ def test_the_file_may_go_and_a_second_time_costs_nothing(home, tmp_path, parts, 
     assert adding.add(home, path, "text-to-image", "another").digest == first.digest
     path.unlink()
     assert home.entry("text-to-image").name == "another"
+    [folder] = home.unfolded.glob("*")
+    home.remove("another")
+    assert folder.exists() and home.entry("text-to-image").name == "sd"
+    home.remove("sd")
+    assert not left(home)
 
 
 def test_the_tokenizer_may_be_that_of_other_weights(home, tmp_path, parts):

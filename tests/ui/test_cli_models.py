@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -15,11 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests import hub, terminal
 from tests.hub import Hub
-from tools import packs, pulling
-from ui.cli import main
+from tools import packs, pulling, shelf
+from ui.cli import app, main
 
 ROOT = Path(__file__).parents[2]
 BIG = 24_000_000
@@ -251,6 +253,24 @@ def test_weights_of_ones_own(cli, there, tmp_path):
     assert (added["name"], added["pack"]) == ("mine", "own")
     assert "mine" in cli("list").stdout
     assert "no folder" in cli("add", str(tmp_path / "nowhere"), "--as", "text-to-image", code=1).stderr
+
+
+def test_weights_that_are_gone_can_be_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(shelf, "STARTER", tmp_path / "nothing.json")
+    monkeypatch.setenv("PENTIMENTO_HOME", str(tmp_path / "home"))
+    repository(tmp_path / "mine")
+
+    def cli(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, ["models", *words])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    cli("add", str(tmp_path / "mine"), "--as", "text-to-image")
+    shutil.rmtree(tmp_path / "mine")
+    told = cli("doctor", code=1)
+    assert "mine   The weight file " in told and "forget them: pentimento models remove NAME." in told
+    assert "no longer used" in cli("remove", "mine") and "mine" not in cli("list")
+    assert "No weights called 'mine'" in cli("remove", "mine", code=1)
 
 
 def test_every_pinned_revision_is_a_commit_or_named_as_one_that_is_not():
