@@ -68,8 +68,13 @@ def started(home, *args):
     try:
         yield process
     finally:
-        process.kill()
-        process.wait(PATIENCE)
+        killed(process)
+
+
+def killed(process):
+    process.kill()
+    process.join(PATIENCE)
+    assert process.exitcode is not None
 
 
 def plan(*steps, **more):
@@ -255,11 +260,11 @@ def test_out_of_memory_is_an_answer_and_the_next_turn_works(store, home, say, in
         assert end(say(TINT)).state == "done"
 
 
-def test_a_step_that_kills_every_engine_is_given_up(store, home, say, monkeypatch):
+def test_a_step_that_kills_every_engine_is_given_up(store, home, say, monkeypatch, no_process):
     monkeypatch.setattr("agent.engine.DEATHS", 1)
     with ThreadPoolExecutor(1) as pool, started(home) as first:
         told = pool.submit(say, {"tool": "tint", "args": {"fails": "dies"}})
-        until(lambda: first.poll() is not None)
+        until(lambda: first.exitcode is not None)
         with engine(store):
             events = told.result(PATIENCE)
     assert end(events).state == "failed" and events[-2].code == "tool_failed"
@@ -334,8 +339,7 @@ def test_killed_in_the_middle_it_is_finished_by_the_next_and_each_step_once(
     with ThreadPoolExecutor(1) as pool, started(home) as first:
         told = pool.submit(lambda: list(assistant.turn(session, message, request_id="r")))
         until(lambda: neural.lines(home / "begun"))
-        first.kill()
-        first.wait(PATIENCE)
+        killed(first)
         until(lambda: len(neural.lines(home / "begun")) == 2)
         gate.touch()
         events = told.result(PATIENCE)
@@ -349,8 +353,9 @@ def test_killed_in_the_middle_it_is_finished_by_the_next_and_each_step_once(
 
 
 def test_an_engine_with_nothing_to_do_leaves_and_another_comes(store, home, say):
-    with started(home, "", 0.001) as first:
-        assert first.wait(PATIENCE) == 0
+    with started(home, 0.001) as first:
+        first.join(PATIENCE)
+        assert first.exitcode == 0
         assert not lease.held(home)
     with engine(store):
         until(lambda: lease.held(home))
@@ -376,8 +381,7 @@ def test_the_page_takes_over_when_the_engine_before_it_goes(store, home, say):
     with started(home) as first, engine(store) as kept:
         assert end(say(TINT)).state == "done"
         assert neural.lines(home / "loads") == [str(first.pid)]
-        first.kill()
-        first.wait(PATIENCE)
+        killed(first)
         assert end(say(TINT)).state == "done"
         assert len(neural.lines(home / "loads")) == 2
         assert kept is not None
@@ -422,3 +426,4 @@ def test_darkroom_turns_go_on_beside_the_engine(store, home, assistant, cat, say
 
 def test_nothing_is_left_running():
     assert not [thread for thread in threading.enumerate() if thread.name == "engine"]
+    assert not [one for one in lease._started.values() if isinstance(one, subprocess.Popen) and one.poll() is None]
