@@ -80,3 +80,15 @@ def test_what_they_decode_stays_in_their_world(models):
     model = models["instruct-pix2pix"]
     again = [latents.decode(model, latents.encode(model, draw(seeded(seed)).rgb)) for seed in range(500, 540)]
     assert np.mean([in_world(rgb) for rgb in again]) >= 0.85
+
+
+def test_the_text_moves_the_picture_and_the_picture_holds_it(models, items):
+    """The trade-off of the paper's figure 8: more s_T is further from the input, more s_I is nearer to it."""
+    few = items[:4]
+
+    def moved(s_T, s_I):
+        results = bench.edited(models["instruct-pix2pix"], few, (s_T, s_I))
+        return np.mean([np.abs(rgb - one.before.rgb.astype(float)) for rgb, one in zip(results, few, strict=True)])
+
+    weak, usual, strong, held = moved(1.0, 1.5), moved(3.0, 1.5), moved(7.5, 1.5), moved(3.0, 3.0)
+    assert weak < usual < strong and held < usual
