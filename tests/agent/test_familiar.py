@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 
 from agent import latents
+from agent.assistant import Assistant
 from agent.plan import PlanStep
 from agent.stepping import Job, work
 from sessions.errors import OutsideWorld
 from sessions.history import Graph
+from sessions.store import Store
 from sessions.values import IDENTITY, Picture, Revision, Session, Step
+from tests.agent.conftest import ScriptedPlanner, png
+from tests.agent.test_latents import Told
 from tools import shelf as shelves
 from tools.base import drain
+from tools.diffusion.world import in_world
+from toybox.drawing import draw
+from toybox.scenes import seeded
 
 TOOL, OTHER = "instruct_pix2pix", "0" * 64
 CROPPED = (1.0, 0.0, -8.0, 0.0, 1.0, -8.0, 0.0, 0.0, 1.0)
@@ -69,3 +76,28 @@ def test_a_picture_that_looks_strange_is_taken_where_it_is_familiar(starter):
     with pytest.raises(OutsideWorld):
         drain(work(0, job))
     assert drain(work(0, replace(job, familiar=True))).edit.image.size == (64, 64)
+
+
+class Scene(Told):
+    """A session that begins with a scene, on the weights that Pentimento brings."""
+
+    def __init__(self, store: Store) -> None:
+        self.assistant, self.store = Assistant(store, ScriptedPlanner()), store
+        self.session = self.assistant.new(("scene.png", png(draw(seeded(31)).rgb)))[0].id
+
+
+def test_a_session_goes_on_however_strange_its_pictures_become(tmp_path):
+    """After a step of the darkroom there is no latent; what comes later is done again where something is replaced."""
+    store = Store(tmp_path)
+    told, wild = Scene(store), {"steps": 1, "text_guidance": 20.0}
+    blue, red, night = (
+        {"tool": TOOL, "args": {"instruction": words} | wild, "seed": 1}
+        for words in ("change the disc to blue", "change the disc to red", "make it night")
+    )
+    told.do(blue)
+    assert not in_world(told.pixels(-1))
+    told.do({"tool": "adjust", "args": {"exposure": 0.2}, "seed": 0})
+    told.do(night)
+    told.do(red | {"replaces": "#2"})
+    assert told.revision(-1).facts["left_out"]
+    store.close()
