@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import tools.edits
 from sessions.errors import PlanError
@@ -28,13 +28,29 @@ def _tools_in(name: str) -> Iterator[Tool]:
             yield value
 
 
+def _foreign() -> Iterator[tuple[Tool, str]]:
+    """The tools of other packages; PlanError names the one that offers something else, or breaks."""
+    for point in entry_points(group="pentimento.tools"):
+        try:
+            found = point.load()
+        except Exception as error:  # other people's code
+            raise _no_tool(point, f"it does not load: {error}") from error
+        if not isinstance(found, Tool):
+            raise _no_tool(point, "it is no tool")
+        yield found, point.value
+
+
+def _no_tool(point: EntryPoint, why: str) -> PlanError:
+    package = f"the package {point.dist.name}" if point.dist else "another package"
+    return PlanError(f"{package} offers the tool {point.value}, but {why}.", "Mend the package, or uninstall it.")
+
+
 @cache
 def registered() -> dict[str, Tool]:
     """All tools by name. Two tools of one name are a PlanError that names them."""
     found: dict[str, Tool] = {}
     builtin = [(tool, name) for name in _modules() for tool in _tools_in(name)]
-    foreign = [(point.load(), point.value) for point in entry_points(group="pentimento.tools")]
-    for tool, where in builtin + foreign:
+    for tool, where in [*builtin, *_foreign()]:
         if found.setdefault(tool.name, tool) is not tool:
             raise PlanError(f"two tools are called {tool.name}; the second is in {where}")
     return dict(sorted(found.items()))
