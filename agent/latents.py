@@ -95,7 +95,8 @@ def familiar(shelf: Shelf, graph: Graph, revision: Revision, tool: str) -> bool:
 
 def _made_by(shelf: Shelf, revision: Revision, tool: str) -> bool:
     """Whether weights with the autoencoder of `tool` made a revision's picture."""
-    used = [one.get("digest") for one in revision.made_with.get("weights", ()) if isinstance(one, dict)]
+    told = revision.made_with.get("weights")  # as whoever exported the session has it
+    used = [one.get("digest") for one in told if isinstance(one, dict)] if isinstance(told, list) else []
     made = [one.part("vae") for one in shelf.entries() if one.digest in used]
     return shelf.entry(registry.get(tool).weights[0]).part("vae") in made
 

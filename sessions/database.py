@@ -57,9 +57,10 @@ def translated() -> Iterator[None]:
 def _from_anywhere(url: str) -> str:
     """The URL as a process that stands in another folder needs it: the file of SQLite by its whole path."""
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    file = parsed.database or ""
+    if parsed.get_backend_name() != "sqlite" or not file or file.startswith(("/", ":", "file:")):
         return url
-    return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
+    return parsed.set(database=str(Path(file).absolute())).render_as_string(hide_password=False)
 
 
 class Database:

@@ -137,7 +137,8 @@ def test_weights_with_another_autoencoder_start_from_pixels(told):
     assert changed.part("vae") != entry.part("vae")
     found = told.revision(-1)
     named = {"digest": changed.digest, "role": entry.role, "name": "other"}
-    assert not latents._made_by(shelf.at(told.store.home), _made_with(found, [named]), TOOL)
+    for weights in ([named], [5], 5, None):
+        assert not latents._made_by(shelf.at(told.store.home), _made_with(found, weights), TOOL)
 
 
 def test_a_latent_is_that_of_one_autoencoder(told):
