@@ -16,6 +16,7 @@ written anew from its description; weights are random and have learnt nothing.
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -30,9 +31,9 @@ from diffusers.models.attention_processor import Attention as Layer
 from torch import Tensor
 
 from benchmarks.measure import report, side_by_side
-from tools.diffusion import upsampling
 from tools.diffusion.attention import Attention, Processor, install, transformer_blocks
 from tools.diffusion.cloning import Analogy
+from tools.diffusion.model import optimise
 
 WIDTH = int(os.environ.get("PENTIMENTO_BENCH_WIDTH", "320"))
 SIDE = int(os.environ.get("PENTIMENTO_BENCH_SIDE", "64"))
@@ -160,11 +161,7 @@ def built() -> Any:
 def both() -> dict[str, Any]:
     """Each side's U-Net, over the same weights; ours as `tools.diffusion.model` makes it ready."""
     plain = network()
-    with torch.device("meta"):
-        ready = built().eval().requires_grad_(False)
-    ready.load_state_dict(plain.state_dict(), assign=True)
-    upsampling.fold(ready)
-    return {"theirs": plain, "ours": ready}
+    return {"theirs": plain, "ours": optimise(copy.deepcopy(plain))}
 
 
 def inputs(side: int = SIDE, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
@@ -210,7 +207,7 @@ def own_peak(side: str, cells: int) -> int:
     """The same in this process, which must be fresh."""
     unet, given = network(), inputs(cells)
     if side == "ours":
-        upsampling.fold(unet)
+        optimise(unet)
     SIDES[side](unet, analogy(cells))
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
     loaded = resident("VmRSS")

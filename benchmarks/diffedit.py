@@ -16,6 +16,7 @@ work goes on: times are then a single thread's own.
 
 from __future__ import annotations
 
+import copy
 import os
 import statistics
 import tempfile
@@ -42,7 +43,7 @@ from tools.diffusion import kept, latents, text
 from tools.diffusion.denoiser import Condition, Network
 from tools.diffusion.guidance import classifier_free, mixed
 from tools.diffusion.inversion import invert
-from tools.diffusion.model import LatentDiffusion
+from tools.diffusion.model import LatentDiffusion, optimise
 from tools.diffusion.schedules import ddim_sigmas, scaled_linear
 from tools.edits.diffedit import Args, diffedit, eps_maps, mask_of, masked_decode
 
@@ -117,14 +118,13 @@ def sides(folder: Path, width: int = WIDTH, side: int = SIDE, dtype: torch.dtype
     )  # fmt: skip
     tokenizer, encoder = reader(folder, 12 * width // 320 or 1)
     parts = [part.to(device, dtype).eval().requires_grad_(False) for part in (unet, vae, encoder)]
-    unet, vae, encoder = (
-        part.to(memory_format=torch.channels_last) if device.type == "cuda" else part for part in parts
-    )
+    theirs = stock(*parts, tokenizer)
+    unet, vae = (optimise(copy.deepcopy(part)) for part in parts[:2])
     model = LatentDiffusion(
         unet, vae, encoder, tokenizer, scaled_linear(), "epsilon", side, f"random {width}", "random"
     )
     picture = Picture(np.ascontiguousarray(photo(side, side).pixels))
-    return Sides(model, stock(model), picture, folder)
+    return Sides(model, theirs, picture, folder)
 
 
 def reader(folder: Path, layers: int) -> tuple[Any, Any]:
@@ -143,14 +143,14 @@ def reader(folder: Path, layers: int) -> tuple[Any, Any]:
     return CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True), CLIPTextModel(config)
 
 
-def stock(model: LatentDiffusion) -> Any:
+def stock(unet: Any, vae: Any, encoder: Any, tokenizer: Any) -> Any:
     """Their pipeline, as its documentation has it, in the precision of ours."""
     from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pipeline = StableDiffusionDiffEditPipeline(
-            model.vae, model.text_encoder, model.tokenizer, model.unet, DDIMScheduler(**NOISE), None, None,
+            vae, encoder, tokenizer, unet, DDIMScheduler(**NOISE), None, None,
             DDIMInverseScheduler(**NOISE), requires_safety_checker=False,
         )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)

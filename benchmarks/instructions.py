@@ -10,6 +10,7 @@ so that other work on the machine counts as little as it can; `OMP_NUM_THREADS=1
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from torch import Tensor
 from benchmarks.measure import report, side_by_side
 from tools.base import drain
 from tools.diffusion import latents
-from tools.diffusion.model import LatentDiffusion
+from tools.diffusion.model import LatentDiffusion, optimise
 from tools.diffusion.schedules import linspace_sigmas, scaled_linear
 from tools.edits.instruct_pix2pix import Given, sampled
 
@@ -102,7 +103,8 @@ def sides(width: int = WIDTH, side: int = SIDE, dtype: torch.dtype = torch.float
     )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
     text_free: Any = None  # text states are given, never encoded
-    model = LatentDiffusion(unet, vae, text_free, text_free, scaled_linear(), "epsilon", side, "random", "random")
+    ours, coder = (optimise(copy.deepcopy(part)) for part in (unet, vae))
+    model = LatentDiffusion(ours, coder, text_free, text_free, scaled_linear(), "epsilon", side, "random", "random")
     rgb = torch.randint(0, 256, (side // 8, side // 8, 3), dtype=torch.uint8).repeat_interleave(8, 0)
     return Sides(model, pipeline, rgb.repeat_interleave(8, 1).numpy(), torch.randn(2, 77, 768).to(dtype))
 

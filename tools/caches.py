@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NUMERICS = 1
+NUMERICS = 2
 """Raised by whoever changes a number that any tool with weights works out: all that was kept before is forgotten."""
 
 Tensors = dict[str, "Tensor"]
