@@ -2,8 +2,9 @@
 
     python -m benchmarks.drift [--json [PATH]]
 
-Toybox scenes, the starter pack's InstructPix2Pix, the product's own steps (`agent.stepping`). Two conversations: the
-light of the whole picture changes turn by turn, and one object is recoloured turn by turn in its own region. `chain`
+Toybox scenes, the starter pack's InstructPix2Pix, the product's own steps (`agent.stepping`). Three conversations: the
+light of the whole picture becomes any other turn by turn (`global`), or goes back and forth between two (`restated`),
+and one object is recoloured turn by turn in its own region (`local`). `chain`
 begins each turn with the pixels of the one before; `latent` with what those were decoded from; `policy`, the product's,
 does that too, and runs a wish that restates the last (`agent.restating`: another colour, another time of day) from the
 picture before that. Errors are mean |Δ| in 1/255 to the exact picture at the last turn, inside the object where the
@@ -61,6 +62,13 @@ def lights(rng: Generator) -> Talk:
     return _talk(rng, scene, lambda scene: propose(rng, scene, Light), None)
 
 
+def back_and_forth(rng: Generator) -> Talk:
+    """Day and night, or warm and cool light, ten times the other of the two: each turn restates the last."""
+    scene = random_scene(rng)
+    one, other = ("day", "night") if rng.random() < 0.5 else ("warm", "cool")
+    return _talk(rng, scene, lambda scene: Light(other if scene.light == one else one), None)
+
+
 def colours(rng: Generator) -> Talk:
     """One object, ten times another colour, in a region a pixel wider than the object."""
     scene = random_scene(rng)
@@ -79,6 +87,9 @@ def colours(rng: Generator) -> Talk:
                 return edit
 
     return _talk(rng, scene, another, region)
+
+
+CONVERSATIONS = {"global": lights, "local": colours, "restated": back_and_forth}
 
 
 def _talk(rng: Generator, scene: Scene, edit_of: Callable[[Scene], Any], region: Pixels | None) -> Talk:
@@ -140,13 +151,15 @@ def compared(weights: Shelf, talks: list[Talk]) -> dict[str, Any]:
 
 
 def figures() -> dict[str, Any]:
-    """Both conversations."""
+    """All conversations."""
     rng = np.random.default_rng(11)
+    found: dict[str, Any] = {}
     with patch.object(world, "require"), tempfile.TemporaryDirectory() as home:
         weights = shelf.at(Path(home))
-        whole = compared(weights, [lights(rng) for _ in range(ITEMS)])
-        local = compared(weights, [colours(rng) for _ in range(ITEMS)])
-    return {f"global_{name}": value for name, value in whole.items()} | {f"local_{n}": v for n, v in local.items()}
+        for name, talk in CONVERSATIONS.items():
+            measured = compared(weights, [talk(rng) for _ in range(ITEMS)])
+            found |= {f"{name}_{key}": value for key, value in measured.items()}
+    return found
 
 
 if __name__ == "__main__":

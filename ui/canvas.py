@@ -11,11 +11,10 @@ import streamlit as st
 
 from agent import comparing, export
 from agent.plan import Plan
-from agent.telling import duration, title
+from agent.telling import began, duration, title
 from sessions import history
 from sessions.errors import BadArguments, PentimentoError
 from sessions.history import Graph
-from sessions.lineage import LEFT_OUT
 from sessions.store import Store
 from sessions.values import IDENTITY, Revision
 from ui import frame, place, toolbox
@@ -131,7 +130,7 @@ def _facts(view: View) -> str:
     shown, facts = view.shown, view.shown.facts
     parts = [f"<strong>{escape(title(shown))}</strong>", f"{shown.width}×{shown.height}"]
     if view.parent is not None:
-        parts.append(_from(view.graph, shown, view.parent))
+        parts.append(began(view.graph, shown))
     if "seconds" in facts:
         parts.append(duration(facts["seconds"]))
     if "pixels_changed_outside" in facts:
@@ -148,15 +147,6 @@ def _facts(view: View) -> str:
         else f"<p class='looking'>You are looking at #{shown.seq}; {escape(view.branch)} is at #{view.head.seq}.</p>"
     )
     return f"<p class='facts'>{' · '.join(parts)}</p>{notices}{where}"
-
-
-def _from(graph: Graph, shown: Revision, parent: Revision) -> str:
-    """Which picture a step began with: its parent's, or that of an earlier revision where it replaced a step."""
-    fed = graph.by_id.get(shown.step.base) if shown.step else None
-    if fed is None or fed.id == parent.id:
-        return f"from #{parent.seq}"
-    gone = [f"#{graph.by_id[one].seq}" for one in shown.facts.get(LEFT_OUT, ()) if one in graph.by_id]
-    return f"from #{fed.seq}, instead of {', '.join(gone) or 'what came after it'}"
 
 
 _PAINTING = "<p class='facts'>Mark where the next change shall be, then say what to do there.</p>"

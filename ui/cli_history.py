@@ -116,7 +116,7 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Everything about one revision, and its picture as a file."""
-    from agent.telling import title
+    from agent.telling import began, title
     from sessions import history
     from ui import pictures, terminal
 
@@ -136,8 +136,10 @@ def show(
         terminal.out(f"from    {title(found.by_id[parent])}")
     if words := found.words.get(revision.id):
         terminal.out(f'said    "{words}"')
+    if replaced := began(found, revision).partition(", ")[2]:
+        terminal.out(f"done    {replaced}")
     for name, value in revision.facts.items():
-        terminal.out(f"{name:<24} {value}")
+        terminal.out(f"{name:<24} {terminal.fact(found, name, value)}")
 
 
 @command

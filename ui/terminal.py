@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.drift import FACT
 from agent.events import Asked, Committed, Compared, Event, Finished, Forked, Moved, Planned, Queued, Refused, Working
 from agent.plan import Plan, PlanStep
 from agent.telling import describe, title
@@ -218,6 +219,18 @@ def _names(row: Row, graph: Graph) -> str:
 def tags_at(tags: Mapping[str, str], revision: Revision | None) -> list[str]:
     """The tags on a revision, by name; `tags`: name → revision."""
     return sorted(name for name, tagged in tags.items() if revision is not None and tagged == revision.id)
+
+
+def fact(graph: Graph, name: str, value: Any) -> str:
+    """A recorded fact as a person reads it; revisions by their numbers."""
+    if name == FACT and isinstance(value, dict):
+        detail = f", fine detail {value['detail']:.0%} of the photo's" if "detail" in value else ""
+        return f"colours {value['changed']:.1%} from the photo's{detail}"
+    if isinstance(value, list):
+        return ", ".join(
+            f"#{graph.by_id[one].seq}" if isinstance(one, str) and one in graph.by_id else str(one) for one in value
+        )
+    return str(value)
 
 
 def show_tree(graph: Graph) -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from agent import recipes
+from agent.telling import began
 from sessions import history, lineage, moves
 from sessions.fsck import fsck
 from tests.agent.conftest import end
+from ui import terminal
 
 LEFT, RIGHT = {"box": [0, 0, 0.4, 1]}, {"box": [0.6, 0, 1, 1]}
 WARM = {"tool": "adjust", "args": {"temperature": 0.8}, "region": LEFT}
@@ -44,7 +46,13 @@ def test_it_follows_the_head_and_names_the_picture_that_was_fed(say, store, sess
     photo, warm, cool = history.graph(store, session).revisions
     assert cool.parents == (warm.id,) and cool.step.base == photo.id
     assert cool.facts[lineage.LEFT_OUT] == [warm.id]
-    assert history.graph(store, session).branches == {"main": cool.id}
+    graph = history.graph(store, session)
+    assert graph.branches == {"main": cool.id}
+    assert [began(graph, one) for one in graph.revisions] == ["", "from #1", "from #1, instead of #2"]
+    assert terminal.fact(graph, lineage.LEFT_OUT, cool.facts[lineage.LEFT_OUT]) == "#2"
+    assert terminal.fact(graph, "drift", {"changed": 0.0851, "detail": 0.566}) == (
+        "colours 8.5% from the photo's, fine detail 57% of the photo's"
+    )
 
 
 def test_what_came_later_elsewhere_is_laid_on_top_bit_for_bit(say, pixels):
