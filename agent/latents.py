@@ -54,13 +54,14 @@ def latent_of(index: int, past: Past, revision: Revision, tool: str, furthest: i
 
 def _again(index: int, past: Past, revision: Revision, furthest: int) -> Looking:
     """The step of a revision worked once more; None where it does not come to the same picture any more."""
-    below, step = past.below(revision), recorded(revision)
-    if step.base != below.id or (shelf := _shelf(step.tool, past)) is None:
+    step = recorded(revision)
+    fed = past.graph.by_id.get(step.base or "")  # not its parent, where it was done instead of that
+    if fed is None or len(revision.parents) != 1 or (shelf := _shelf(step.tool, past)) is None:
         return None
-    before = yield from latent_of(index, past, below, step.tool, furthest - 1)
+    before = yield from latent_of(index, past, fed, step.tool, furthest - 1)
     brush = past.load(step.region.mask)[0].pixels if step.region and step.region.mask else None
     again = plan_step(revision).model_copy(update={"confirmed": True})
-    picture = past.load(below.image)[0]
+    picture = past.load(fed.image)[0]
     job = Job(again, picture, past.subjects(step), brush, step.seed, shelf, before, familiar=True)
     try:
         result: Result = yield from work(index, job)

@@ -62,7 +62,8 @@ def laid(index: int, past: Past, instead: Instead, head: Revision, done: Result)
     everywhere = done.edit.mask is None or instead.gone.mask is None
     mask = None if everywhere else changed(past.canvas(head).picture, canvas.picture)
     facts = done.facts | {lineage.LEFT_OUT: [instead.gone.id]}
-    return replace(done, edit=replace(done.edit, image=canvas.picture, mask=mask, latent=None), facts=facts)
+    latent = None if instead.later else done.edit.latent
+    return replace(done, edit=replace(done.edit, image=canvas.picture, mask=mask, latent=latent), facts=facts)
 
 
 def changed(before: Picture, after: Picture) -> Pixels | None:

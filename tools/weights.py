@@ -12,6 +12,7 @@ import math
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -147,7 +148,8 @@ class Seen:
                 _same(name, file)
                 fresh[file.source] = looks
         if fresh:
-            write_whole(self._path, json.dumps(self._known() | fresh))
+            with suppress(OSError):  # what cannot be noted on a full disk is hashed again
+                write_whole(self._path, json.dumps(self._known() | fresh))
 
     def _known(self) -> dict[str, list[str | int]]:
         try:

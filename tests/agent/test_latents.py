@@ -177,6 +177,7 @@ def test_the_same_pixels_made_otherwise_have_their_own_latent(told):
     kept = told.latent(-1)
     other = Told(told.store)
     other.do(NIGHT)
+    other.do({"tool": "adjust", "args": {"exposure": 0.0}, "seed": 0})
     other.do(WINTER | {"replaces": "#2"})
     assert other.revision(-1).image == told.revision(-1).image and other.latent(-1) is None
     assert np.array_equal(told.latent(-1), kept)
@@ -245,3 +246,12 @@ def test_a_wish_said_again_runs_from_the_picture_before_the_first(told):
     photo, night, dawn = (told.revision(at) for at in (0, 1, 2))
     assert dawn.parents == (night.id,) and dawn.step.base == photo.id
     assert dawn.facts["left_out"] == [night.id]
+
+
+def test_a_wish_said_again_leaves_a_latent_to_go_on_from(told):
+    told.do(painted("make it night"))
+    told.do(painted("make it dawn", 2))
+    kept = told.latent(-1)
+    assert kept is not None
+    told.forget()
+    assert np.array_equal(told.latent(-1), kept)
