@@ -63,9 +63,9 @@ def lights(rng: Generator) -> Talk:
 
 
 def back_and_forth(rng: Generator) -> Talk:
-    """Day and night, or warm and cool light, ten times the other of the two: each turn restates the last."""
+    """Warm and cool light over a picture of day or night, or the other way round: each turn restates the last."""
     scene = random_scene(rng)
-    one, other = ("day", "night") if rng.random() < 0.5 else ("warm", "cool")
+    one, other = ("warm", "cool") if scene.light in ("day", "night") else ("day", "night")
     return _talk(rng, scene, lambda scene: Light(other if scene.light == one else one), None)
 
 

@@ -27,7 +27,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from sessions.errors import BadWeights, MissingWeights, NotFinite, OutOfMemory
+from sessions.errors import BadArguments, BadWeights, MissingWeights, NotFinite, OutOfMemory
 from sessions.values import Picture
 from tests import tiny
 from tests.tools.darkroom.tones import noise
@@ -294,10 +294,16 @@ class Pipeline:
 
 
 def test_what_is_said_is_what_the_signature_has_a_name_for():
-    told = arguments(Pipeline(), noise(4, 6), Args(instruction="red", text_guidance=3, image_guidance=2, steps=9), 0)
+    told = arguments(Pipeline(), noise(4, 6), Args(instruction="red", text_guidance=3), 0)
     assert told.pop("image").size == (6, 4)
     assert told == {"prompt": "red", "negative_prompt": " ", "true_cfg_scale": 3, "width": 6}
     assert side_of(Pipeline()) == 2048
+
+
+@pytest.mark.parametrize("more", [{"steps": 9}, {"image_guidance": 2}])
+def test_a_number_that_the_signature_has_no_name_for_is_refused(more):
+    with pytest.raises(BadArguments, match=f"Pipeline cannot be told {next(iter(more))}"):
+        arguments(Pipeline(), noise(4, 6), Args(instruction="red", **more), 0)
 
 
 def test_no_family_is_named():

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field, StringConstraints
 
-from sessions.errors import BadWeights, Cancelled, NotFinite
+from sessions.errors import BadArguments, BadWeights, Cancelled, NotFinite
 from sessions.values import Json, Pixels
 from tools import photos
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
@@ -139,15 +139,18 @@ def side_of(pipeline: Any) -> int:
 
 
 def arguments(pipeline: Any, rgb: Pixels, args: Args, seed: int) -> Json:
-    """What a pipeline is called with: of all that might be said what its signature has a name for."""
+    """What a pipeline is called with; BadArguments for a number that its signature has no name for."""
     from PIL import Image
 
     from tools.diffusion import latents
 
     known = parameters(pipeline)
     scale = next((name for name in SCALES if isinstance(known.get(name), int | float)), "")
-    asked = {"num_inference_steps": args.steps, scale: args.text_guidance, "image_guidance_scale": args.image_guidance}
-    told = {name: value for name, value in asked.items() if value is not None and name in known}
+    names = {"steps": "num_inference_steps", "text_guidance": scale, "image_guidance": "image_guidance_scale"}
+    asked = {own: value for own in names if (value := getattr(args, own)) is not None}
+    if strange := [own for own in asked if names[own] not in known]:
+        raise BadArguments(f"{type(pipeline).__name__} cannot be told {' or '.join(strange)}.", "Leave it out.")
+    told = {names[own]: value for own, value in asked.items()}
     picture = {"image": Image.fromarray(rgb), "height": rgb.shape[0], "width": rgb.shape[1]}
     rest = {"prompt": args.instruction, "generator": latents.generator(seed), "output_type": "np"}
     if scale == "true_cfg_scale":
