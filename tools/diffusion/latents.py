@@ -33,7 +33,7 @@ def encode_unscaled(model: LatentDiffusion, rgb: Pixels) -> Tensor:
 def decode(model: LatentDiffusion, z: Tensor) -> Pixels:
     """RGB (H, W, 3) of a latent (1, 4, h, w). NotFinite where it or the picture is not finite. Cannot be stopped."""
     vae = model.vae
-    planes: Tensor = vae.decode((checked(z) / vae.config.scaling_factor).to(vae.dtype)).sample[0]
+    planes: Tensor = vae.decode((checked(z) / vae.config.scaling_factor).to(vae.dtype).contiguous()).sample[0]
     return to_bytes(checked(planes))
 
 
@@ -46,7 +46,7 @@ def reconstructed(vae: Any, rgb: Pixels) -> Pixels:
 def _mode(vae: Any, rgb: Pixels) -> Tensor:
     planes = torch.tensor(rgb, device=vae.device).permute(2, 0, 1)[None].float() / 127.5 - 1
     mode: Tensor = vae.encode(planes.to(vae.dtype)).latent_dist.mode()
-    return mode
+    return mode.contiguous()  # as a cache gives it back
 
 
 def noised(z: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:

@@ -103,12 +103,12 @@ def load(
 
 
 def optimise(network: Any) -> Any:
-    """The same network, rewritten to compute the same sooner: folded doublings, channels last in memory.
+    """The same network, rewritten to compute the same sooner: folded doublings, and on CUDA channels last in memory.
 
-    Measured on a CPU at full size: 7 % of a U-Net's evaluation. Apple's GPUs keep the usual order.
+    On a CPU channels last would save 7 % of an evaluation too, but equal rows of a batch would then differ in a bit.
     """
     fold(network)
-    if network.device.type != "mps":
+    if network.device.type == "cuda":
         network.to(memory_format=torch.channels_last)
     return network
 

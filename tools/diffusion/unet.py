@@ -62,7 +62,7 @@ def forward(
 ) -> Tensor:
     """(rows, 4, h, w) of x (B or rows, channels, h, w); text (R, 77, C), row r · B + b has text r; time: `shifts`."""
     shift = iter(time)
-    x = unet.conv_in(x)
+    x = unet.conv_in(x.contiguous())  # whatever came from a cache or from another network: the same bits
     skips = [x]
     for stage in unet.down_blocks:
         for block, attention in layers(stage):
@@ -82,7 +82,7 @@ def forward(
         for upsample in stage.upsamplers or ():
             x = upsample(x, skips[-1].shape[2:])
     out: Tensor = unet.conv_out(unet.conv_act(unet.conv_norm_out(x)))
-    return spread(out, rows)
+    return spread(out, rows).contiguous()
 
 
 def middle(stage: Any, x: Tensor, shift: Iterator[Tensor], text: Tensor, rows: int) -> Tensor:
