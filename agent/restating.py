@@ -58,23 +58,28 @@ def wish(instruction: str) -> Wish | None:
     return Wish(what if kind is COLORS else "", kind, value)
 
 
+def restates(before: str, now: str) -> bool:
+    """Whether an instruction wishes the same as the one before it, perhaps with another value."""
+    one, other = wish(before), wish(now)
+    return one is not None and other is not None and (one.what, one.kind) == (other.what, other.kind)
+
+
 def restated(plan: Plan, context: Context) -> Plan:
     """The plan whose first step replaces what the head's step wished, where it wishes the same with another value."""
-    if plan.command is not None or not plan.steps or not _restates(plan.steps[0], context):
+    if plan.command is not None or not plan.steps or not _replaces(plan.steps[0], context):
         return plan
     first = plan.steps[0].model_copy(update={"replaces": context.head})
     return plan.model_copy(update={"steps": (first, *plan.steps[1:])})
 
 
-def _restates(step: PlanStep, context: Context) -> bool:
+def _replaces(step: PlanStep, context: Context) -> bool:
     last = instructed(context)
     if last is None or last.step is None or last.tool != step.tool:
         return False
     if step.replaces is not None or step.base not in (None, last.id) or step.subjects:
         return False
-    before, now = wish(str(last.step.args["instruction"])), wish(str(step.args.get("instruction", "")))
     same_place = step.region == (last.step.region.to_json() if last.step.region else None)
-    return same_place and now is not None and before is not None and (now.what, now.kind) == (before.what, before.kind)
+    return same_place and restates(str(last.step.args["instruction"]), str(step.args.get("instruction", "")))
 
 
 def instructed(context: Context) -> Revision | None:

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.random import Generator
 
 from agent.plan import PlanStep
-from agent.restating import wish
+from agent.restating import restates
 from agent.stepping import Job, work
 from benchmarks.measure import report
 from benchmarks.world import interval
@@ -123,12 +123,6 @@ def kept(talk: Talk, way: str) -> list[int]:
     """The turns that are in the last one's picture: all, but for those that the next one restates under `policy`."""
     said = talk.said
     return [i for i in range(TURNS) if way != "policy" or i == TURNS - 1 or not restates(said[i], said[i + 1])]
-
-
-def restates(last: str, words: str) -> bool:
-    """Whether a message wishes the same as the last with another value, as the product reads them."""
-    one, other = wish(last), wish(words)
-    return one is not None and other is not None and (one.what, one.kind) == (other.what, other.kind)
 
 
 def error(talk: Talk, made: list[EditResult], at: int = -1) -> float:
