@@ -49,6 +49,7 @@ class Journal:
         self._preview = _path(home, turn, turn.plan, ".png")
         self._told = self._shown = float("-inf")
         self._looks = 0
+        self._unseen: Picture | None = None
         self._file: FileIO | None = None
 
     def tell(self, event: Event) -> None:
@@ -67,13 +68,15 @@ class Journal:
 
     def _working(self, event: Working) -> Json | None:
         now = time.monotonic()
+        self._unseen = event.preview or self._unseen  # kept for the next line, where this one is too early to be told
         if 0.0 < event.fraction < 1.0 and now - self._told < TOLD_SECONDS:
             return None
         self._told = now
-        if event.preview is not None and (event.fraction >= 1.0 or now - self._shown >= SHOWN_SECONDS):
+        if self._unseen is not None and (event.fraction >= 1.0 or now - self._shown >= SHOWN_SECONDS):
             self._shown = now
             self._looks += 1
-            _put(self._preview, encode(event.preview.pixels))
+            _put(self._preview, encode(self._unseen.pixels))
+            self._unseen = None
         step = event.step.model_dump(mode="json")
         return {"working": event.index, "step": step, "fraction": event.fraction, "look": self._looks}
 

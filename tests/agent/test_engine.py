@@ -15,6 +15,7 @@ from agent import lease
 from agent.assistant import Assistant
 from agent.engine import DEATHS, Engine
 from agent.events import Asked, Committed, Compared, Finished, Moved, Planned, Queued, Refused, Working
+from agent.journal import TOLD_SECONDS
 from sessions import history, turns
 from sessions.store import Store
 from tests.agent import neural
@@ -107,14 +108,20 @@ def test_a_turn_that_needs_weights_runs_in_the_engine(store, home, say, session)
     assert (store.picture(session, made.image).pixels[..., 2] >= 127).all()
 
 
-def test_followers_hear_how_far_a_step_is_and_see_it(store, home, say):
-    with engine(store):
-        working = [event for event in say(TINT) if isinstance(event, Working)]
+def test_followers_hear_how_far_a_step_is_and_see_it(store, assistant, session, home, tmp_path):
+    gate, working = tmp_path / "gate", []
+    with engine(store), closing(assistant.turn(session, plan(TINT | {"args": {"gate": str(gate)}}))) as events:
+        for event in events:
+            if isinstance(event, Working):
+                working.append(event)
+                assert len(working) * TOLD_SECONDS < PATIENCE
+                if event.preview is not None:
+                    gate.touch()
     assert [event.index for event in working] == [0] * len(working)
     fractions = [event.fraction for event in working]
     assert fractions[0] == 0 and fractions[-1] == 1 and fractions == sorted(fractions)
     seen = [event.preview for event in working if event.preview is not None]
-    assert seen and seen[-1].size == (240, 200)
+    assert seen[0].size == (3, 2)
 
 
 def test_commands_before_and_after_the_steps_are_told(store, home, say):
