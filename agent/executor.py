@@ -126,8 +126,7 @@ class Run:
         instead = superseding.instead_of(past.graph, here, step.replaces)
         job = replace(job, picture=past.load(instead.base.image)[0])
         job = yield from self._watched(_going_on(index, job, past, instead.base), pending)
-        result = yield from self._watched(work(index, job), pending)
-        result = yield from self._watched(superseding.laid(index, past, instead, here, result), pending)
+        result = yield from self._watched(superseding.done(index, past, instead, here, job), pending)
         return result, replace(start, fed=instead.base.id)
 
     def _job(self, index: int, step: PlanStep, start: Start, before: Start | None) -> Job:

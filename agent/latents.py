@@ -17,6 +17,7 @@ from agent.laying import Past, plan_step, recorded
 from agent.stepping import Job, Result, shelf_for, work
 from sessions.errors import EditError, PlanError
 from sessions.history import Graph
+from sessions.lineage import REPLAYED
 from sessions.values import IDENTITY, Json, Picture, Revision
 from tools import registry
 
@@ -57,6 +58,8 @@ def _again(index: int, past: Past, revision: Revision, furthest: int) -> Looking
     step = recorded(revision)
     fed = past.graph.by_id.get(step.base or "")  # not its parent, where it was done instead of that
     if fed is None or len(revision.parents) != 1 or (shelf := _shelf(step.tool, past)) is None:
+        return None
+    if revision.facts.get(REPLAYED):  # more than its own step is in its picture
         return None
     before = yield from latent_of(index, past, fed, step.tool, furthest - 1)
     brush = past.load(step.region.mask)[0].pixels if step.region and step.region.mask else None

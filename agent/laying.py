@@ -143,7 +143,18 @@ def _mode(*pictures: Picture) -> str:
 def replayed(
     index: int, canvas: Canvas, past: Past, revision: Revision, there: bool = False
 ) -> Generator[Working, None, Canvas]:
-    """The step done again on the canvas, with its recorded seed and its words grounded anew; the tool's own errors.
+    """The step done again on the canvas, as `again` says; the tool's own errors."""
+    result: Result = yield from work(index, again(canvas, past, revision, there))
+    return moved(canvas, result)
+
+
+def moved(canvas: Canvas, result: Result) -> Canvas:
+    """What a step made of the canvas."""
+    return Canvas(result.edit.image, geometry.compose(canvas.frame, result.edit.geometry))
+
+
+def again(canvas: Canvas, past: Past, revision: Revision, there: bool = False) -> Job:
+    """The step to be done again on the canvas, with its recorded seed and its words to be grounded anew.
 
     Boxes, brushes and points travel with the pixels they were set on. `there`: so does the mask that words had, instead
     of being grounded anew.
@@ -158,9 +169,7 @@ def replayed(
         brush = _carried(_marked(past, revision), onto, canvas.picture.size)
         planned = planned.model_copy(update={"region": {"mask": revision.mask or "carried"}, "confirmed": there})
     shelf = shelf_for(step.tool, past.store.home)
-    job = Job(planned, canvas.picture, past.subjects(step), brush, step.seed, shelf, familiar=True)  # as it once was
-    result: Result = yield from work(index, job)
-    return Canvas(result.edit.image, geometry.compose(canvas.frame, result.edit.geometry))
+    return Job(planned, canvas.picture, past.subjects(step), brush, step.seed, shelf, familiar=True)  # as it once was
 
 
 def recorded(revision: Revision) -> Step:

@@ -105,7 +105,8 @@ def understand(store: Store, planner: Planner, wish: Wish, graph: Graph, context
         region = wish.focus.region
         plan = planner.plan(pointing.plainly(wish.text) if region else wish.text, context)
         plan = pointing.pointed(plan, region) if region else plan
-        plan = plan if isinstance(planner, Given) else restating.restated(plan, context)  # told plans are done as told
+        if not isinstance(planner, Given):  # told plans are done as told
+            plan = restating.restated(plan, context, graph)
         return checked(store, plan, graph, context)
     except (PlanError, NotFound, Ambiguous, NothingToUndo) as error:
         return Plan(chat=str(error), refused=error.code, planner=planner.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessions.history import Graph
-from sessions.lineage import LEFT_OUT
+from sessions.lineage import LEFT_OUT, REPLAYED
 from sessions.moves import branch_name
 from sessions.values import Json, Region, Revision
 from tools import registry
@@ -50,14 +50,18 @@ def title(revision: Revision) -> str:
 
 
 def began(graph: Graph, revision: Revision) -> str:
-    """`from #2`, or `from #1, instead of #2` where a step was done instead of an earlier one; "" for a photo."""
+    """`from #2`, or `from #1, instead of #2, with #3 done again` for a step done instead of one; "" for a photo."""
     if not revision.parents or revision.step is None:
         return ""
     parent, fed = graph.by_id[revision.parents[0]], graph.by_id.get(revision.step.base)
     if fed is None or fed.id == parent.id:
         return f"from #{parent.seq}"
-    gone = [f"#{graph.by_id[one].seq}" for one in revision.facts.get(LEFT_OUT, ()) if one in graph.by_id]
-    return f"from #{fed.seq}, instead of {', '.join(gone) or 'what came after it'}"
+    gone, redone = (
+        ", ".join(f"#{graph.by_id[one].seq}" for one in revision.facts.get(fact, ()) if one in graph.by_id)
+        for fact in (LEFT_OUT, REPLAYED)
+    )
+    kept = f", with {redone} done again" if redone else ""
+    return f"from #{fed.seq}, instead of {gone or 'what came after it'}{kept}"
 
 
 def describe(tool: str, args: Json, region: Region | None) -> str:

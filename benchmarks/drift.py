@@ -4,10 +4,10 @@
 
 Toybox scenes, the starter pack's InstructPix2Pix, the product's own steps (`agent.stepping`). Three conversations: the
 light of the whole picture becomes any other turn by turn (`global`), or goes back and forth between two (`restated`),
-and one object is recoloured turn by turn in its own region (`local`). `chain`
-begins each turn with the pixels of the one before; `latent` with what those were decoded from; `policy`, the product's,
-does that too, and runs a wish that restates the last (`agent.restating`: another colour, another time of day) from the
-picture before that. Errors are mean |Δ| in 1/255 to the exact picture at the last turn, inside the object where the
+and one object is recoloured turn by turn in its own region (`local`). `chain` begins each turn with the pixels of the
+one before; `latent` with what those were decoded from; `policy`, the product's, does that too, and leaves out what a
+later wish restates (`agent.restating`: another colour, another time of day), as if it had never been said.
+Errors are mean |Δ| in 1/255 to the exact picture at the last turn, inside the object where the
 turn is local; intervals are 95 % bootstrap, `gain` is paired. The starter weights' own refusal of what is no clean
 toybox picture is switched off: it would end most chains.
 
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.random import Generator
 
 from agent.plan import PlanStep
-from agent.restating import restates
+from agent.restating import superseded
 from agent.stepping import Job, work
 from benchmarks.measure import report
 from benchmarks.world import interval
@@ -120,9 +120,13 @@ def held(weights: Shelf, talk: Talk, way: str) -> list[EditResult]:
 
 
 def kept(talk: Talk, way: str) -> list[int]:
-    """The turns that are in the last one's picture: all, but for those that the next one restates under `policy`."""
-    said = talk.said
-    return [i for i in range(TURNS) if way != "policy" or i == TURNS - 1 or not restates(said[i], said[i + 1])]
+    """The turns that are in the last one's picture: all; under `policy` without those that a later one restates."""
+    turns: list[int] = []
+    for turn, now in enumerate(talk.said):
+        made = [(talk.said[earlier], None) for earlier in turns]
+        gone = superseded(made, (now, None)) if way == "policy" else None
+        turns = [earlier for at, earlier in enumerate(turns) if at != gone] + [turn]
+    return turns
 
 
 def error(talk: Talk, made: list[EditResult], at: int = -1) -> float:

@@ -14,8 +14,8 @@ from sessions.values import Revision
 COMPOSITED, REPLAYED, LEFT_OUT = "composited", "replayed", "left_out"
 """Facts of a merge, lists of steps: whose pixels it took over, which it did again, which of either side it left out.
 
-A step that was done instead of earlier ones names them as left out too. Left out is a word about that one picture:
-another line may have the same step, and where both meet that line keeps it.
+A step that was done instead of an earlier one names that as left out too, and later ones that were done again. Left
+out is a word about that one picture: another line may have the same step, and where both meet that line keeps it.
 """
 
 

@@ -2,10 +2,18 @@
 
 import pytest
 
-from agent.plan import Command, Plan, PlanStep
-from agent.restating import restated, wish
-from sessions.values import Region
+from agent import restating
+from agent.plan import Command, Context, Plan, PlanStep
+from agent.restating import FURTHEST, superseded, wish
+from sessions.history import Graph
+from sessions.values import Region, Session
 from tests.agent.test_cascade import PHOTO, instructed
+
+
+def restated(plan: Plan, context: Context) -> Plan:
+    session = Session("s", "", "", 0, "", "")
+    graph = Graph(session, context.revisions, context.branches, context.branch, {}, None)
+    return restating.restated(plan, context, graph)
 
 
 def step(words: str, **more) -> Plan:
@@ -74,3 +82,35 @@ def test_a_wish_names_a_value_of_one_kind():
     assert wish("make the big old star blue").what == "big old star"
     assert wish("make it winter").value == "winter"
     assert wish("crop it") is None and wish("") is None
+
+
+def said(*instructions: str) -> list:
+    return [(one, None) for one in instructions]
+
+
+def test_an_earlier_wish_is_found_behind_others():
+    night = ("make it night", None)
+    assert superseded(said("make it dawn", "make it winter"), night) == 0
+    assert superseded(said("make it dawn", "make it dusk", "make it winter"), night) == 1
+    assert superseded(said("make it winter", "make it warm"), night) is None
+    assert superseded([], night) is None
+
+
+def test_but_not_behind_what_would_come_out_as_something_else():
+    night = ("make it night", None)
+    assert superseded(said("make it dawn", "add a hat"), night) is None
+    assert superseded([*said("make it dawn"), ("", None)], night) is None
+
+
+def test_nor_behind_more_than_is_soon_done_again():
+    between = ["make it winter", "make it warm", "make it rainy"]
+    assert len(between) > FURTHEST
+    night = ("make it night", None)
+    assert superseded(said("make it dawn", *between[:FURTHEST]), night) == 0
+    assert superseded(said("make it dawn", *between), night) is None
+
+
+def test_wishes_of_other_places_lie_between():
+    ball, sky = {"words": "ball"}, {"words": "sky"}
+    assert superseded([("make it red", ball), ("make it blue", sky)], ("make it green", ball)) == 0
+    assert superseded([("make it red", ball), ("make it blue", sky)], ("make it green", None)) is None

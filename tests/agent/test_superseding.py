@@ -72,6 +72,17 @@ def test_what_came_later_in_the_same_place_is_done_again(say, pixels):
     assert np.array_equal(pixels(4), pixels(6))
 
 
+def test_what_came_later_at_a_place_in_words_stays_in_that_place(say, store, session, pixels, request):
+    brighter = {"tool": "adjust", "args": {"exposure": 0.4}, "confirmed": True}
+    say(WARM)
+    say(brighter | {"region": {"words": "the background"}})
+    request.getfixturevalue("unsure")
+    assert end(say(COOL | {"replaces": "#2", "confirmed": True})).state == "done"
+    place = revision(store, session, 3).mask
+    say(COOL | {"base": "#1", "confirmed": True}, brighter | {"region": {"mask": place}})
+    assert np.array_equal(pixels(4), pixels(6)) and not np.array_equal(pixels(4), pixels(5))
+
+
 def test_its_mask_is_what_it_changed_and_nothing_else_changed(say, store, session, pixels):
     say(WARM)
     say(COOL | {"replaces": "#2"})

@@ -103,12 +103,12 @@ def load(
 
 
 def optimise(network: Any) -> Any:
-    """The same network, rewritten to compute the same sooner: folded doublings, and on CUDA channels last in memory.
+    """The same network, rewritten to compute the same sooner: folded doublings, and channels last in memory.
 
-    On a CPU channels last would save 7 % of an evaluation too; it is not taken before all proofs have been run with it.
+    Channels last saves 7 % of an evaluation on a CPU; on MPS it is slower than what torch does there by itself.
     """
     fold(network)
-    if network.device.type == "cuda":
+    if network.device.type != "mps":
         network.to(memory_format=torch.channels_last)
     return network
 
