@@ -7,11 +7,11 @@ for the inversion. `diffedit_second_ratio`: the same for another query on that p
 Both from the encoding of picture and texts to the pixels. `repeat_ms`: the very same step once more, at 512 × 512.
 
 Equality comes first: mask, trajectory, and the latent where everything is masked (elsewhere theirs is a level off).
-A small network does it in float32 from beginning to end. At full size time is taken to be linear in the steps: runs of
-2 and of 4 give what an edit costs once and what a step costs, a run of 3 says how far that is true
-(`diffedit_linearity`, 1 if it is), and they add up to the default's 40 of 50 steps. The topology is SD 1.5's at
-`PENTIMENTO_BENCH_WIDTH` of its 320 channels; nothing has learnt anything. Run it with `OMP_NUM_THREADS=1` where other
-work goes on: times are then a single thread's own.
+A small network does it in float32 from beginning to end. At full size the mask is found by itself, and after it time is
+taken to be linear in the steps: runs of 1 and of 3 give what an edit costs once and what a step costs, a run of 2 says
+how far that is true (`diffedit_linearity`, 1 if it is), and they add up to the default's 40 of 50 steps. The topology
+is SD 1.5's at `PENTIMENTO_BENCH_WIDTH` of its 320 channels; nothing has learnt anything. Run it with
+`OMP_NUM_THREADS=1` where other work goes on: times are then a single thread's own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from torch import Tensor
 from agent.plan import PlanStep
 from agent.stepping import Job, work
 from benchmarks.measure import photo, report, seconds
-from sessions.values import Picture
+from sessions.values import Picture, Pixels
 from tools import devices
 from tools.base import EditContext, drain
 from tools.caches import Cache
@@ -45,7 +45,7 @@ from tools.diffusion.guidance import classifier_free, mixed
 from tools.diffusion.inversion import invert
 from tools.diffusion.model import LatentDiffusion, optimise
 from tools.diffusion.schedules import ddim_sigmas, scaled_linear
-from tools.edits.diffedit import Args, diffedit, eps_maps, mask_of, masked_decode
+from tools.edits.diffedit import Args, begun, diffedit, eps_maps, find, mask_of, masked_decode
 
 WIDTH = int(os.environ.get("PENTIMENTO_BENCH_WIDTH", "320"))
 SIDE = int(os.environ.get("PENTIMENTO_BENCH_SIDE", "512"))
@@ -86,18 +86,37 @@ class Sides:
         """A shelf that has seen nothing yet."""
         return Shelf(self.model, Cache(Path(tempfile.mkdtemp(dir=self.folder)), EVERY_BIT))
 
-    def ours(self, shelf: Shelf, query: str, steps: int, strength: float) -> None:
-        """The tool, to the pixels. With that threshold no mask is empty."""
-        ctx = EditContext(self.picture, shelf=shelf, confirmed=True)  # type: ignore[arg-type]
-        drain(diffedit.run(ctx, Args(query=query, steps=steps, strength=strength, threshold=0.3)))
+    def ours(self, shelf: Shelf, query: str, steps: int, strength: float, mask: Pixels | None = None) -> None:
+        """The tool, to the pixels, with the mask that it finds if none is given. With that threshold none is empty."""
+        drain(diffedit.run(*self.call(shelf, query, steps, strength, mask)))
 
-    def theirs(self, query: str, steps: int, strength: float) -> None:
-        """The three calls of their documentation, to the pixels."""
-        image, grid = Image.fromarray(self.picture.pixels), {"num_inference_steps": steps}
-        mask = self.pipeline.generate_mask(image, target_prompt=query, source_prompt="", **grid)
-        grid["inpaint_strength"] = strength
+    def call(self, shelf: Shelf, query: str, steps: int, strength: float, mask: Any = None) -> tuple[EditContext, Args]:
+        """What the tool is told."""
+        ctx = EditContext(self.picture, mask=mask, shelf=shelf, confirmed=True)  # type: ignore[arg-type]
+        return ctx, Args(query=query, steps=steps, strength=strength, threshold=0.3)
+
+    def our_mask(self, shelf: Shelf, query: str) -> None:
+        """The tool's mask."""
+        ctx, args = self.call(shelf, query, DEFAULT.steps, DEFAULT.strength)
+        drain(find(ctx, begun(ctx, args)))
+
+    def theirs(self, query: str, steps: int, strength: float, mask: Pixels | None = None) -> None:
+        """The three calls of their documentation, to the pixels; two where the mask is given."""
+        grid = {"num_inference_steps": steps, "inpaint_strength": strength}
+        image = Image.fromarray(self.picture.pixels)
+        cells = self.their_mask(query, steps) if mask is None else self.cells(mask)
         inverted = self.pipeline.invert(prompt="", image=image, **grid).latents
-        self.pipeline(prompt=query, mask_image=mask, image_latents=inverted, output_type="np", **grid)
+        self.pipeline(prompt=query, mask_image=cells, image_latents=inverted, output_type="np", **grid)
+
+    def their_mask(self, query: str, steps: int = DEFAULT.steps) -> Any:
+        """Theirs, (1, h, w)."""
+        image = Image.fromarray(self.picture.pixels)
+        return self.pipeline.generate_mask(image, target_prompt=query, source_prompt="", num_inference_steps=steps)
+
+    def cells(self, mask: Pixels) -> Any:
+        """A mask of pixels as their pipeline has it."""
+        factor = self.model.factor
+        return (mask[None, ::factor, ::factor] > 0).astype(np.float32)
 
 
 def sides(folder: Path, width: int = WIDTH, side: int = SIDE, dtype: torch.dtype | None = None) -> Sides:
@@ -191,15 +210,27 @@ def relative(one: Tensor, other: Tensor) -> float:
     return float((one.float() - other.float()).abs().max() / other.abs().max())
 
 
-def timed(both: Sides, steps: int, rounds: int, strength: float = 1.0) -> dict[str, float]:
+def timed(both: Sides, steps: int, rounds: int, strength: float = 1.0, mask: Pixels | None = None) -> dict[str, float]:
     """Median seconds of their edit, our first and our second of a picture, taking turns."""
+    return in_turns(
+        rounds,
+        lambda: both.theirs("a red cat", steps, strength, mask),
+        lambda shelf, query: both.ours(shelf, query, steps, strength, mask),
+        both,
+    )
+
+
+def in_turns(
+    rounds: int, theirs: Callable[[], object], ours: Callable[[Shelf, str], object], both: Sides
+) -> dict[str, float]:
+    """Median seconds of theirs, and of ours on a fresh shelf and then of another query."""
     taken: dict[str, list[float]] = {"theirs": [], "cold": [], "second": []}
     for _ in range(rounds):
         shelf = both.fresh()
-        runs: dict[str, Callable[[], None]] = {
-            "theirs": lambda: both.theirs("a red cat", steps, strength),
-            "cold": lambda shelf=shelf: both.ours(shelf, "a red cat", steps, strength),  # type: ignore[misc]
-            "second": lambda shelf=shelf: both.ours(shelf, "a blue dog", steps, strength),  # type: ignore[misc]
+        runs: dict[str, Callable[[], object]] = {
+            "theirs": theirs,
+            "cold": lambda shelf=shelf: ours(shelf, "a red cat"),  # type: ignore[misc]
+            "second": lambda shelf=shelf: ours(shelf, "a blue dog"),  # type: ignore[misc]
         }
         for name, run in runs.items():
             taken[name].append(seconds(synchronised(run), clock()))
@@ -211,7 +242,7 @@ def clock() -> Callable[[], float]:
     return time.perf_counter if torch.cuda.is_available() else time.process_time
 
 
-def synchronised(run: Callable[[], None]) -> Callable[[], None]:
+def synchronised(run: Callable[[], object]) -> Callable[[], None]:
     """A call that ends when the device is done."""
 
     def whole() -> None:
@@ -223,14 +254,17 @@ def synchronised(run: Callable[[], None]) -> Callable[[], None]:
 
 
 def ratios(both: Sides, rounds: int = ROUNDS) -> dict[str, float]:
-    """The figures of the head of this file, from runs of 2, 3 and 4 steps."""
-    timed(both, 2, 1)  # warm-up
-    two, three, four = (timed(both, steps, rounds) for steps in (2, 3, 4))
+    """The figures of the head of this file, from the mask and from runs of 1, 2 and 3 steps under another mask."""
+    left = np.zeros(both.picture.pixels.shape[:2], np.uint8)
+    left[:, : left.shape[1] // 2] = 255
+    timed(both, 1, 1, mask=left)  # warm-up
+    masks = in_turns(rounds, lambda: both.their_mask("a red cat"), both.our_mask, both)
+    one, two, three = (timed(both, steps, rounds, mask=left) for steps in (1, 2, 3))
     whole, straight = {}, {}
-    for name in two:
-        step = (four[name] - two[name]) / 2
-        straight[name] = three[name] / (two[name] + step)
-        whole[name] = two[name] - 2 * step + DEFAULT.levels * step
+    for name in one:
+        step = (three[name] - one[name]) / 2
+        straight[name] = two[name] / (one[name] + step)
+        whole[name] = masks[name] + one[name] - step + DEFAULT.levels * step
     return {
         **{f"diffedit_{name}_seconds": round(value, 3) for name, value in whole.items()},
         "diffedit_linearity": round(max(straight.values(), key=lambda share: abs(share - 1)), 3),
