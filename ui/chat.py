@@ -117,6 +117,8 @@ def _waiting(worker: Worker, live: Live) -> None:
 def _progress(live: Live) -> str:
     if not live.began:
         return "Waiting for the turn before it"
+    if live.queued:
+        return "Waiting for another turn" if live.queued == 1 else f"Waiting for {live.queued} other turns"
     if live.plan is None or not live.plan.steps:
         return "Reading your message"
     step = live.plan.steps[min(live.index, len(live.plan.steps) - 1)]

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from agent.assistant import EVERYTHING, Assistant, Upload, abandoned
-from agent.events import Asked, Committed, Event, Exported, Finished, Planned, Refused, Working
+from agent.events import Asked, Committed, Event, Exported, Finished, Planned, Queued, Refused, Working
 from agent.plan import Plan
 from agent.planners.given import Given
 from agent.planning import Focus
@@ -63,13 +63,14 @@ class Call:
 class Live:
     """A turn as it now stands; once it is over, without the bytes of its files and without a preview.
 
-    `began`: it waits no more for those before it. `turn`: the request_id of the stored turn: the call's own, or that of
-    the question it answers. `look` grows with every preview; `step` is the one it is of. `held`: the plan waits for
-    approval. `error`: the door refused the message itself.
+    `began`: it waits no more for those before it. `queued`: so many turns of others the engine does first. `turn`: the
+    request_id of the stored turn: the call's own, or that of the question it answers. `look` grows with every preview;
+    `step` is the one it is of. `held`: the plan waits for approval. `error`: the door refused the message itself.
     """
 
     call: Call
     began: bool = False
+    queued: int = 0
     cancelled: bool = False
     turn: str = ""
     plan: Plan | None = None
@@ -284,10 +285,12 @@ class Worker:
         match event:
             case Planned(request_id=turn, plan=plan):
                 self._set(request_id, turn=turn, plan=plan)
+            case Queued(before=before):
+                self._set(request_id, queued=before)
             case Working(index=index, fraction=fraction, preview=preview):
                 first = index if live.first is None else live.first
                 seen = {} if preview is None else {"preview": preview, "look": live.look + 1, "step": index}
-                self._set(request_id, first=first, index=index, fraction=fraction, **seen)
+                self._set(request_id, queued=0, first=first, index=index, fraction=fraction, **seen)
             case Committed(revision=revision):
                 made = (*live.made, revision.id)
                 overtaken = (live.first or 0) + len(made) > live.step

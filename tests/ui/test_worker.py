@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.assistant import Assistant
-from agent.events import Asked, Committed, Working
+from agent.events import Asked, Committed, Planned, Queued, Working
 from agent.plan import Ask, Candidate, Command, Plan, PlanStep
 from agent.planners.given import Given
 from agent.planning import Focus
@@ -16,6 +16,7 @@ from sessions.errors import NotFound, Refused, TooLarge
 from sessions.store import Store
 from sessions.values import Picture
 from tests.agent.conftest import cat, png  # noqa: F401
+from ui import chat
 from ui.worker import STOPPED, Call, Worker
 
 PATIENCE = 20
@@ -313,6 +314,21 @@ def test_a_preview_stays_until_the_step_it_is_of_is_there(worker, store, session
     assert after(Committed(root, "main")).preview is look
     assert after(Working(3, FLIP.steps[0], 0.7)).look == 2
     assert after(Committed(root, "main")).preview is None
+
+
+def test_how_many_turns_the_engine_does_first_is_told_until_its_own_begins(worker, session):
+    worker.start(call := Call(session, ""))
+    until_over(worker, call)
+    worker._lives["r"] = replace(worker.live(call.request_id), finished=None, error=None)
+    assert chat._progress(worker.live("r")) == "Reading your message"
+    for event, shown in (
+        (Planned("r", Plan(steps=FLIP.steps), True), "Step 1 of 1: flip"),
+        (Queued(2), "Waiting for 2 other turns"),
+        (Queued(1), "Waiting for another turn"),
+        (Working(0, FLIP.steps[0], 0.0), "Step 1 of 1: flip"),
+    ):
+        worker._update("r", event)
+        assert chat._progress(worker.live("r")) == shown
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
