@@ -24,6 +24,7 @@ from sessions import history, intake, uploads
 from sessions import turns as stored
 from sessions.errors import Cancelled, EditError, PentimentoError, TurnBusy, Unsure
 from sessions.identity import new_id
+from sessions.lineage import LEFT_OUT
 from sessions.store import Store
 from sessions.values import Asset, Json, Revision, Session, Turn, TurnState
 
@@ -262,7 +263,17 @@ def _reply(before: Sequence[Told], run: Run, later: Sequence[Told]) -> str:
     stood = run.turn.branch if not before and _opened(run) else ""
     start = run.store.revision(run.turn.session, run.made[0].parents[0]).seq if stood and run.made else 0
     steps = [telling.done(run.made, run.branch, stood, start)] if run.made or not (before or later) else []
-    return " ".join([*(event.sentence for event in before), *steps, *(event.sentence for event in later)])
+    return " ".join(
+        [*(event.sentence for event in before), *steps, *_instead(run), *(event.sentence for event in later)]
+    )
+
+
+def _instead(run: Run) -> Iterator[str]:
+    """That earlier steps are not in the picture any more: a wish said again replaces them without being told to."""
+    gone = [name for made in run.made for name in made.facts.get(LEFT_OUT, ())]
+    if gone:
+        numbers = ", ".join(f"#{run.store.revision(run.turn.session, name).seq}" for name in gone)
+        yield f"This is instead of {numbers}; undo brings that back."
 
 
 def _opened(run: Run) -> bool:

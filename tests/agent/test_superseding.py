@@ -92,9 +92,9 @@ def test_its_mask_is_what_it_changed_and_nothing_else_changed(say, store, sessio
     assert made.facts["pixels_changed_outside"] == 0
 
 
-def test_undo_brings_the_other_back(say, store, session):
-    say(WARM)
-    say(COOL | {"replaces": "#2"})
+def test_undo_brings_the_other_back_and_the_reply_says_so(say, store, session):
+    assert "instead" not in end(say(WARM)).reply
+    assert end(say(COOL | {"replaces": "#2"})).reply.endswith("This is instead of #2; undo brings that back.")
     assert moves.undo(store, session, "main").head == revision(store, session, 2).id
 
 
