@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: processes side by side, each with a thread of its own
+MEMORY, ROOM = Path("/dev/shm"), 4 * 10**9
 
 if TYPE_CHECKING:
     from tools.shelf import Shelf
@@ -20,6 +23,7 @@ def tiny_shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     return tiny.shelf(tmp_path_factory.mktemp("tiny"))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """More than there are cores: browsers, servers and disks are waited for."""
-    return 2 * (os.cpu_count() or 1)
+def pytest_configure(config: pytest.Config) -> None:
+    """Folders of tests lie in memory where there is room, unless the disk itself is on trial: `make reliability`."""
+    if config.option.markexpr == "not reliability" and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
