@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from html import escape
 
 import streamlit as st
@@ -78,8 +78,8 @@ def _working(worker: Worker, view: View, live: Live) -> None:
 
 def _still(worker: Worker, view: View) -> None:
     mode = _mode(view)
-    drawn = stage(_scene(view, mode), "stage")
-    if drawn is not None:
+    drawn = stage(_scene(view, mode), "stage", partial(_drafted, view.shown.id))
+    if drawn is not None and not drawn.draft:
         _drawn(worker, view, drawn)
     st.html(_PAINTING if mode in ("brush", "box") else _facts(view))
     _tools(worker, view, mode)
@@ -248,11 +248,14 @@ def _downloads(view: View) -> None:
     )
 
 
+def _drafted(shown: str, drawn: Painted) -> None:
+    """What is being drawn on a revision, for a message that is sent before it is handed over."""
+    st.session_state[frame.DRAFT] = (shown, drawn)
+
+
 def _drawn(worker: Worker, view: View, drawn: Painted) -> None:
     """A painted mask or a box: the answer to a question about a mask, or the place of the next message."""
-    st.session_state[frame.DRAFT] = (view.shown.id, drawn) if drawn.draft else None
-    if drawn.draft:
-        return
+    st.session_state[frame.DRAFT] = None
     if drawn.cancelled:
         place.go(mode="", mark="")
     mark = frame.mark_of(worker.assistant.store, view.place.session, drawn)

@@ -10,6 +10,7 @@ import binascii
 import io
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -104,9 +105,19 @@ _mount = st.components.v2.component(
 )
 
 
-def stage(scene: Scene, key: str) -> Painted | None:
-    """Show a scene; what was painted or boxed since the last run of the script, or None."""
-    result = _mount(key=key, data=asdict(scene), on_painted_change=lambda: None)
+def stage(scene: Scene, key: str, drafted: Callable[[Painted], None] = lambda _: None) -> Painted | None:
+    """Show a scene; what was painted or boxed since the last run of the script, or None.
+
+    `drafted` hears of what is still being drawn before the script runs: a run that the next message cuts short would
+    not come as far as this.
+    """
+
+    def heard() -> None:
+        drawn = painted(st.session_state[key].get("painted"))
+        if drawn is not None and drawn.draft:
+            drafted(drawn)
+
+    result = _mount(key=key, data=asdict(scene), on_painted_change=heard)
     return painted(result.get("painted"))
 
 

@@ -239,7 +239,7 @@ def test_what_is_being_painted_goes_with_a_message_that_is_sent_before_it_is_han
     mask = np.zeros((200, 240), np.uint8)
     mask[40:80, 60:100] = 255
     drafts = [Painted(mask=mask if drawn else None, draft=True)]
-    monkeypatch.setattr(canvas, "stage", lambda *_: drafts.pop() if drafts else None)
+    monkeypatch.setattr(canvas, "stage", lambda *given: given[2](drafts.pop()) if drafts else None)
     server.desk().worker.assistant.planner = Given(Plan(steps=(sepia(),)))
     app = AppTest.from_file(str(PAGE), default_timeout=PATIENCE)
     app.session_state["mode"] = "brush"
