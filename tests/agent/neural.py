@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from functools import cache
 from multiprocessing.process import BaseProcess
@@ -34,10 +35,11 @@ _PAUSE = threading.Event()
 
 
 class TintArgs(ToolArgs):
-    """`gate`: a file that the step waits for in its middle; `fails`: how it ends there."""
+    """`gate`: a file that the step waits for in its middle; `lasts`: seconds in it; `fails`: how it ends there."""
 
     amount: float = Field(0.5, ge=0, le=1)
     gate: str = Field("", max_length=400)
+    lasts: float = Field(0, ge=0, le=1)
     fails: str = Field("", max_length=20)
 
 
@@ -50,7 +52,8 @@ def tint(ctx: EditContext, args: TintArgs) -> Edit:
     preview = Picture(np.full((2, 3, 3), 7, np.uint8))
     yield Progress(0.25, preview)
     noted(home / "begun")
-    while args.gate and not Path(args.gate).exists():
+    over = time.monotonic() + args.lasts
+    while time.monotonic() < over or (args.gate and not Path(args.gate).exists()):
         _PAUSE.wait(0.01)
         yield Progress(0.5)
     if args.fails == "dies":

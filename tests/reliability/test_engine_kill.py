@@ -21,8 +21,8 @@ from tests.agent.conftest import ScriptedPlanner, cat, png  # noqa: F401
 from tests.agent.neural import PATIENCE, until
 
 TURNS, STEPS, KILLS = 3, 4, 8
-LIFE = 0.6
-"""Seconds for which an engine may live at most, once it has begun to work."""
+STEP, LIFE = 0.2, 0.6
+"""Seconds that a step lasts, and for which an engine may live at most, once it has begun to work."""
 
 
 @pytest.mark.reliability
@@ -47,7 +47,7 @@ def test_engines_killed_at_any_moment_do_every_step_once(tmp_path, url, cat, mon
 
 
 def follow(assistant: Assistant, session: str) -> list:
-    steps = [{"tool": "tint", "args": {"amount": (number + 1) / STEPS}} for number in range(STEPS)]
+    steps = [{"tool": "tint", "args": {"amount": (number + 1) / STEPS, "lasts": STEP}} for number in range(STEPS)]
     return list(assistant.turn(session, json.dumps({"steps": steps}), request_id="r"))
 
 
