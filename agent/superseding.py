@@ -3,8 +3,8 @@
 "Make the ball blue" … "no, red": red is painted on the ball as it was, never over the blue. History keeps both: the new
 revision follows the head, its `Step.base` names the picture that all was begun from, and its fact `left_out` names the
 step that is not in its picture any more (`sessions.lineage` reads it). What came later elsewhere is laid on top again;
-what a network made of the whole picture since is done again first, for whatever it found would be painted over by it.
-Decides nothing: `PlanStep.replaces` says what is meant.
+what a network made of the whole picture since is done again before: on top, it would paint over the new step. Decides
+nothing: `PlanStep.replaces` says what is meant.
 """
 
 from __future__ import annotations
