@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from html import escape
 
 import streamlit as st
@@ -72,14 +72,14 @@ def _working(worker: Worker, view: View, live: Live) -> None:
     if live.preview is not None:
         width, height = live.preview.size
         scene = replace(scene, after=place.live(live.call.request_id, live.look), width=width, height=height)
-    stage(scene, "stage")
+    stage(scene, frame.STAGE)
     st.html("<p class='facts'>Working; nothing is changed until a step is done.</p>")
 
 
 def _still(worker: Worker, view: View) -> None:
     mode = _mode(view)
-    drawn = stage(_scene(view, mode), "stage", partial(_drafted, view.shown.id))
-    if drawn is not None and not drawn.draft:
+    drawn = stage(_scene(view, mode), frame.STAGE)
+    if drawn is not None:
         _drawn(worker, view, drawn)
     st.html(_PAINTING if mode in ("brush", "box") else _facts(view))
     _tools(worker, view, mode)
@@ -186,7 +186,6 @@ def _choose(drawn: str) -> None:
     """Another mode of the canvas than the one drawn; only the fragment of the picture is drawn again."""
     chosen = st.session_state[CONTROL] or ""
     if chosen != drawn:  # a segmented control also reports a change when it is first drawn
-        st.session_state[frame.DRAFT] = None
         place.move(mode=chosen)
 
 
@@ -248,14 +247,8 @@ def _downloads(view: View) -> None:
     )
 
 
-def _drafted(shown: str, drawn: Painted) -> None:
-    """What is being drawn on a revision, for a message that is sent before it is handed over."""
-    st.session_state[frame.DRAFT] = (shown, drawn)
-
-
 def _drawn(worker: Worker, view: View, drawn: Painted) -> None:
     """A painted mask or a box: the answer to a question about a mask, or the place of the next message."""
-    st.session_state[frame.DRAFT] = None
     if drawn.cancelled:
         place.go(mode="", mark="")
     mark = frame.mark_of(worker.assistant.store, view.place.session, drawn)
@@ -286,7 +279,7 @@ def _compared(worker: Worker, view: View, beside: Revision) -> None:
     if not mapped:
         labels = (title(beside), title(shown))
         scene = replace(scene, before=place.onto(beside, shown), labels=labels, mode="slide")
-    stage(scene, "stage")
+    stage(scene, frame.STAGE)
     with st.container(key="tools", horizontal=True, vertical_alignment="center"):
         if st.button("Slider" if mapped else "Difference map", icon=":material/difference:"):
             place.go(mode="" if mapped else "map")

@@ -16,12 +16,12 @@ from sessions.store import Store
 from sessions.values import Region
 from ui import place, plancard
 from ui.labels import plain
-from ui.stage import Painted
+from ui.stage import Painted, draft
 from ui.view import View
 from ui.worker import Call, Worker
 
-DRAFT = "draft"
-"""Under which name a tab remembers what is being drawn and on which revision: a message may come before it is done."""
+STAGE = "stage"
+"""The key of the canvas's stage."""
 
 QUICK_SECONDS = 0.4
 """How long a message may hold up the drawing of the page."""
@@ -77,11 +77,9 @@ def mark_of(store: Store, session: str, drawn: Painted) -> str:
 
 def _drafted(worker: Worker, view: View) -> str:
     """The mark of what is being drawn; empty where nothing is, or where it is drawn as an answer or a correction."""
-    of, drawn = st.session_state.pop(DRAFT, None) or ("", None)
-    drawing = place.here().mode in ("brush", "box") and of == view.shown.id and not view.marking
-    if drawn is None or drawn.cancelled or not drawing:
-        return ""
-    return mark_of(worker.assistant.store, view.place.session, drawn)
+    drawing = place.here().mode in ("brush", "box") and not view.marking
+    drawn = draft(STAGE, place.picture(view.shown)) if drawing else None
+    return mark_of(worker.assistant.store, view.place.session, drawn) if drawn is not None else ""
 
 
 def region(mark: str) -> Region | None:

@@ -10,7 +10,6 @@ import binascii
 import io
 import math
 import struct
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,8 +25,8 @@ MAX_BYTES = 6 * 1024 * 1024
 MAX_SIDE = 2048
 
 _STATIC = Path(__file__).parent / "static"
-_SCRIPTS = ("shared.js", "picture.js", "mask.js", "stage.js")
-_HTML = """
+SCRIPTS = ("shared.js", "picture.js", "mask.js", "stage.js")
+HTML = """
 <div class="stage">
   <div class="area" tabindex="0" role="group">
     <div class="after fit zoomed"></div>
@@ -84,13 +83,11 @@ class Scene:
 class Painted:
     """What came of `brush` or `box`: a mask, or a box (x0, y0, x1, y1) in fractions; neither where it was cancelled.
 
-    `mask`: (h, w) uint8, 255 inside, in the picture's aspect with at most 1024 pixels on the longer side. `draft`: it
-    is still being drawn.
+    `mask`: (h, w) uint8, 255 inside, in the picture's aspect with at most 1024 pixels on the longer side.
     """
 
     mask: Pixels | None = None
     box: tuple[float, float, float, float] | None = None
-    draft: bool = False
 
     @property
     def cancelled(self) -> bool:
@@ -99,40 +96,43 @@ class Painted:
 
 _mount = st.components.v2.component(
     "pentimento.stage",
-    html=_HTML,
+    html=HTML,
     css=(_STATIC / "stage.css").read_text(encoding="utf-8"),
-    js="\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+    js="\n".join((_STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS),
 )
 
 
-def stage(scene: Scene, key: str, drafted: Callable[[Painted], None] = lambda _: None) -> Painted | None:
-    """Show a scene; what was painted or boxed since the last run of the script, or None.
-
-    `drafted` hears of what is still being drawn before the script runs: a run that the next message cuts short would
-    not come as far as this.
-    """
-
-    def heard() -> None:
-        drawn = painted(st.session_state[key].get("painted"))
-        if drawn is not None and drawn.draft:
-            drafted(drawn)
-
-    result = _mount(key=key, data=asdict(scene), on_painted_change=heard)
+def stage(scene: Scene, key: str) -> Painted | None:
+    """Show a scene; what was painted or boxed and handed over since the last run of the script, or None."""
+    result = _mount(key=key, data=asdict(scene), on_painted_change=_rerun, on_draft_change=_rerun)
     return painted(result.get("painted"))
+
+
+def _rerun() -> None:
+    """Streamlit keeps what a component says only where somebody listens."""
+
+
+def draft(key: str, on: str) -> Painted | None:
+    """What is being drawn on the picture of that address and not handed over yet; None where nothing is.
+
+    The browser says it with everything it sends, so callbacks may ask too: a message that comes right after a stroke
+    does not overtake it.
+    """
+    kept = st.session_state.get(key, {}).get("draft")
+    return painted(kept) if isinstance(kept, dict) and kept.get("on") == on else None
 
 
 def painted(value: object) -> Painted | None:
     """What the browser sent, or None where it is not what our script sends. Trusts nothing of it."""
     if not isinstance(value, dict):
         return None
-    draft = value.get("draft") is True
     if value.get("cancelled") is True:
-        return Painted(draft=draft)
+        return Painted()
     if "box" in value:
         box = _box(value["box"])
-        return Painted(box=box, draft=draft) if box else None
+        return Painted(box=box) if box else None
     mask = _mask(value.get("mask"))
-    return None if mask is None else Painted(mask=mask, draft=draft)
+    return None if mask is None else Painted(mask=mask)
 
 
 def _box(value: object) -> tuple[float, float, float, float] | None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from skimage import data
 from tests.needs import need
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -94,22 +95,32 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+@pytest.fixture(scope="session")
+def context_of(browser) -> Iterator[Callable[[bool], BrowserContext]]:
+    """One context for mice and one for fingers, for all tests: Streamlit's scripts are fetched and compiled once."""
+
+    @cache
+    def context(touch: bool) -> BrowserContext:
+        return browser.new_context(has_touch=touch, reduced_motion="reduce")
+
+    yield context
+
+
 @pytest.fixture
-def page_of(browser, site) -> Iterator[Open]:
+def page_of(context_of, site) -> Iterator[Open]:
     opened = []
     failures: list[str] = []
 
     def open_page(query: str = "", width: int = 1280, height: int = 800, scheme: str = "light", touch: bool = False):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, reduced_motion="reduce"
-        )
-        opened.append(context)
-        page = context.new_page()
+        page = context_of(touch).new_page()
+        opened.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.goto(f"{site[0]}/?{query}")
         return page
 
     yield open_page
-    for context in opened:
-        context.close()
+    for page in opened:
+        page.close()
     assert not failures, failures

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.browser.conftest import ROOT
+from ui.stage import HTML, SCRIPTS
+
 SCRIPT = """
 from contextlib import nullcontext
+from pathlib import Path
+from time import sleep
 import numpy as np
 import streamlit as st
-from ui.stage import Scene, stage
+from ui.stage import Scene, draft, stage
 
 st.set_page_config(layout="wide")
 query = st.query_params
@@ -27,17 +32,29 @@ scenes = {
     "brush": Scene("app/static/coffee.webp", 3000, 2000, "coffee", mode="brush", busy=0.5 if flip else None),
     "mend": Scene("app/static/coffee.webp", 300, 200, "coffee", mask="app/static/disc.webp", mode="brush"),
     "box": Scene("app/static/coffee.webp", 300, 200, "coffee", mode="box"),
+    "anew": Scene("app/static/coffee.webp", 300, 200, "coffee", mode="box" if flip else "brush"),
     "busy": Scene("app/static/coffee.webp", 300, 200, "coffee", busy=0.25),
 }
-scenes["moved"] = scenes["look"]
+scenes |= {"moved": scenes["look"], "hasty": scenes["mend"]}
 with st.container() if flip and query["scene"] == "moved" else nullcontext():
     painted = stage(scenes[query["scene"]], key="stage")
-if painted is not None and painted.draft:
-    st.text("drawing " + ("a box" if painted.box else "nothing" if painted.cancelled else "a mask"))
-elif painted is not None:
+drawn = draft("stage", "app/static/coffee.webp")
+assert draft("stage", "app/static/grey.webp") is None
+st.text("drawing " + ("nothing" if drawn is None else "a box" if drawn.box else "a mask"))
+if painted is not None:
     if painted.mask is not None:
         np.save("mask.npy", painted.mask)
     st.text(f"painted {painted.box or 'mask' if not painted.cancelled else 'nothing'}")
+
+def said():
+    st.session_state.seen = draft("stage", "app/static/coffee.webp") is not None
+
+if query["scene"] == "hasty":
+    st.chat_input("say", key="say", on_submit=said)
+    st.text(f"the message saw it: {st.session_state.get('seen')}")
+    while flip and not Path("go").exists():
+        Path("busy").touch()
+        sleep(0.05)
 """
 
 BOX = "document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot"
@@ -141,6 +158,32 @@ def test_a_stage_put_elsewhere_in_the_page_goes_on_from_the_old_picture(stage):
     page.locator(".stage:not([data-old]) .after .picture[src*=coffee]").wait_for()
 
 
+PUT_ELSEWHERE = """
+async ([script, html, leaves]) => {
+  const { default: mount } = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+  const put = (after) => {
+    const parentElement = document.body.appendChild(document.createElement("div"));
+    parentElement.innerHTML = html;
+    const data = { after, before: null, mask: null, width: 300, height: 200, alt: "", labels: ["", ""], mode: "look" };
+    const leave = mount({ parentElement, data, setTriggerValue() {}, setStateValue() {} });
+    return { leave, shown: () => parentElement.querySelector(".after .picture")?.shows };
+  };
+  const old = put("app/static/coffee.webp");
+  while (!old.shown()) await new Promise((later) => setTimeout(later, 20));
+  if (leaves === "before") old.leave();
+  return put("app/static/grey.webp").shown();
+}
+"""
+
+
+@pytest.mark.parametrize("leaves", ["before", "later"])
+def test_it_goes_on_whether_the_old_stage_leaves_before_or_after_the_new_one_comes(stage, leaves):
+    page = stage("look")
+    page.route("**/grey.webp", lambda route: None)  # never answered
+    script = "\n".join((ROOT / "ui/static" / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    assert page.evaluate(PUT_ELSEWHERE, [script, HTML, leaves]) == "app/static/coffee.webp"
+
+
 def test_the_slider_by_mouse(stage):
     page = stage("slide")
     slider = page.get_by_role("slider")
@@ -196,6 +239,27 @@ def test_what_is_painted_is_what_arrives(stage, site):
     mask = mask_of(page, site)
     assert mask.shape == (683, 1024), "the picture's aspect, at most 1024"
     assert iou(mask > 127, expected(mask.shape, spots, 0.08 * 1024)) >= 0.95
+
+
+def test_a_message_that_comes_right_after_a_stroke_does_not_overtake_it(stage, site):
+    page = stage("hasty")
+    page.get_by_text("other picture").click()
+    while not (site[1] / "busy").exists():  # the script runs, until `go` is there
+        page.wait_for_timeout(50)
+    drag(page, (0.2, 0.3), (0.6, 0.3))
+    page.get_by_test_id("stChatInputTextArea").fill("make it red")
+    page.get_by_test_id("stChatInputTextArea").press("Enter")
+    page.wait_for_timeout(300)
+    (site[1] / "go").touch()
+    page.get_by_text("the message saw it: True").wait_for()
+
+
+def test_what_was_drawn_is_gone_where_the_stage_begins_anew(stage):
+    page = stage("anew")
+    drag(page, (0.2, 0.3), (0.6, 0.3))
+    page.get_by_text("drawing a mask").wait_for()
+    page.get_by_text("other picture").click()
+    page.get_by_text("drawing nothing").wait_for()
 
 
 def test_erase_undo_clear_and_an_empty_mask(stage, site):

@@ -15,7 +15,7 @@ from sessions.errors import PlanError, StorageError
 from sessions.store import Store
 from tests.agent.conftest import cat, png  # noqa: F401
 from tools import regions
-from ui import canvas, plancard, server
+from ui import canvas, frame, place, plancard, server
 from ui.gallery import Gallery
 from ui.place import short
 from ui.stage import Painted
@@ -232,23 +232,22 @@ def test_a_mask_is_corrected_where_the_step_has_a_place(session, does, step, off
     assert any("Correct the mask" in one.label for one in run(app).button) is offered
 
 
-@pytest.mark.parametrize(("drawn", "changed"), [((40, 60), True), (None, False)])
+@pytest.mark.parametrize(("mode", "changed"), [("brush", True), ("look", False)])
 def test_what_is_being_painted_goes_with_a_message_that_is_sent_before_it_is_handed_over(
-    store, session, monkeypatch, drawn, changed
+    store, session, monkeypatch, mode, changed
 ):
     mask = np.zeros((200, 240), np.uint8)
     mask[40:80, 60:100] = 255
-    drafts = [Painted(mask=mask if drawn else None, draft=True)]
-    monkeypatch.setattr(canvas, "stage", lambda *given: given[2](drafts.pop()) if drafts else None)
+    shown = history.graph(store, session).revisions[-1]
+    drafts = {("stage", place.picture(shown)): Painted(mask=mask)}
+    monkeypatch.setattr(frame, "draft", lambda *asked: drafts.get(asked))
     server.desk().worker.assistant.planner = Given(Plan(steps=(sepia(),)))
     app = AppTest.from_file(str(PAGE), default_timeout=PATIENCE)
-    app.session_state["mode"] = "brush"
+    app.session_state["mode"] = mode
     app.query_params["s"] = session
     run(app).chat_input(key="say").set_value("make it sepia")
     settled(run(app))
     made = history.graph(store, session).revisions[-1]
     assert made.seq == 2 and (made.mask is not None) is changed
-    if drawn:
-        assert np.array_equal(
-            store.picture(session, made.mask).pixels[drawn[0] :, drawn[1] :][:40, :40], mask[40:80, 60:100]
-        )
+    if changed:
+        assert np.array_equal(store.picture(session, made.mask).pixels[40:80, 60:100], mask[40:80, 60:100])

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ui import stage
 from ui.stage import MAX_BYTES, painted
 
 MASK = np.zeros((20, 30, 4), np.uint8)
@@ -48,10 +49,11 @@ def test_the_noisiest_mask_that_the_brush_can_make_is_one():
     assert painted(sent(noisy(1024))).mask.shape == (1024, 1024)
 
 
-def test_a_draft_is_known_as_one():
-    assert painted(sent(GOOD) | {"draft": True}).draft and not painted(sent(GOOD)).draft
-    nothing = painted({"cancelled": True, "draft": True})
-    assert nothing.draft and nothing.cancelled
+def test_a_draft_is_of_the_picture_it_was_drawn_on(monkeypatch):
+    monkeypatch.setattr(stage.st, "session_state", {"stage": {"draft": sent(GOOD) | {"on": "/a.webp"}}, "bare": {}})
+    assert stage.draft("stage", "/a.webp").mask is not None
+    assert stage.draft("stage", "/b.webp") is None and stage.draft("bare", "/a.webp") is None
+    assert stage.draft("absent", "/a.webp") is None
 
 
 def test_cancelled():

@@ -51,10 +51,9 @@ class Stage {
     }
   }
 
-  async update(scene, send) {
+  async update(scene, send, keep) {
     const old = this.scene ?? {};
-    this.scene = scene;
-    this.send = send;
+    Object.assign(this, { scene, send, keep });
     this.root.dataset.mode = scene.mode;
     this.root.style.setProperty("--ratio", scene.width / scene.height);
     this.describe(scene);
@@ -89,6 +88,7 @@ class Stage {
     this.pen = null;
     this.showBox();
     this.redraw();
+    if (drafted) this.keepDraft(null);
     this.tell(scene.mode === "box" ? "Drag a box over the picture." : "");
     if (!scene.mask) return;
     const base = await decoded(scene.mask).catch(() => null);
@@ -340,26 +340,36 @@ class Stage {
     this.send({ mask: this.mask.png() });
   }
 
-  // What is drawn so far, as a message may be sent before it is handed over.
+  // What is drawn so far. As a state, not an event, so that it comes with whatever is said next, however soon.
   tellDraft() {
-    if (this.scene.mode === "box") this.send({ ...(this.box ? { box: this.box } : { cancelled: true }), draft: true });
-    else this.send({ ...(this.mask.empty ? { cancelled: true } : { mask: this.mask.png() }), draft: true });
+    const { mode, after } = this.scene;
+    if (mode === "box") this.keepDraft(this.box && { on: after, box: this.box });
+    else this.keepDraft(this.mask.empty ? null : { on: after, mask: this.mask.png() });
+  }
+
+  keepDraft(draft) {
+    drafted = Boolean(draft);
+    this.keep(draft);
   }
 }
 
 const stages = new WeakMap();
-let left = { picture: null, at: 0 };
+let last = { stage: null, left: 0 };
+let drafted = false; // whether the page holds a draft of ours
 const folder = (url) => url.split("/").filter(Boolean).slice(0, 2).join("/"); // a session's pictures are in one
 
-// Streamlit may take the stage away and put it back elsewhere in its tree: then the new one goes on from the old picture.
-export default function ({ parentElement, data, setTriggerValue }) {
+// Streamlit may take the stage away and put it elsewhere in its tree, in either order: the new one goes on from the
+// picture of the one before.
+export default function ({ parentElement, data, setTriggerValue, setStateValue }) {
   const root = parentElement.querySelector(".stage");
   if (!stages.has(root)) {
     stages.set(root, new Stage(parentElement));
-    const close = performance.now() - left.at < MOVING || (left.picture && folder(left.picture.shows) === folder(data.after));
-    if (left.picture && close) stages.get(root).after.swap(left.picture);
+    const picture = last.stage?.after.top;
+    const close = picture && (performance.now() - last.left < MOVING || folder(picture.shows) === folder(data.after));
+    if (close) stages.get(root).after.swap(picture);
   }
   const stage = stages.get(root);
-  stage.update(data, (value) => setTriggerValue("painted", value));
-  return () => (left = { picture: stage.after.top, at: performance.now() });
+  last = { stage, left: Infinity };
+  stage.update(data, (value) => setTriggerValue("painted", value), (draft) => setStateValue("draft", draft));
+  return () => last.stage === stage && (last.left = performance.now());
 }
