@@ -38,8 +38,9 @@ check: .venv/ready-test
 	$(BIN)/mypy
 	$(BIN)/pytest tests/house
 
+# All but what `check` has run and the slow proofs of `reliability`.
 test: .venv/ready-test
-	$(BIN)/pytest -m 'not reliability' -n auto --dist loadfile
+	$(BIN)/pytest -m 'not reliability' -n auto --dist loadfile --ignore=tests/house
 
 reliability: .venv/ready-test
 	$(BIN)/pytest -m reliability

@@ -27,6 +27,7 @@ _forked.set_forkserver_preload(
         "agent.replaying",
         "tools.regions",
         "sessions.migrations.run",
+        "tests.warm",
     ]
 )
 

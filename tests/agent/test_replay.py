@@ -95,7 +95,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=st.lists(steps, min_size=1, max_size=4), cut=st.integers(0, 4))
 def test_replayed_on_its_own_root_a_line_gets_the_same_ids_and_so_it_does_after_a_restart(store, cup, plan, cut):
     session = Assistant(store, ScriptedPlanner()).new(("cup.png", cup))[0].id

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ from skimage import data
 from tests.needs import need
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -31,23 +32,49 @@ QUIET = (
 )
 
 Open = Callable[..., "Page"]
-"""`page_of(query, width=, height=, scheme=, touch=)` opens a new page of the module's script."""
+"""`tab(width=, height=, scheme=, touch=)` opens a page; `page_of(query, …)` opens one of the module's script."""
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def context_of(tmp_path_factory) -> Iterator[Callable[[bool], BrowserContext]]:
+    """One browser with a mouse and one with fingers, each with a profile: Streamlit's scripts are compiled once."""
     need(find_spec("playwright") is not None, "BROWSER", "The tests of the page need playwright (pip).")
     need(CHROMIUM is not None, "BROWSER", "The tests of the page need Debian's chromium on the PATH.")
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
-        yield chromium
-        chromium.close()
+    with sync_playwright() as playwright, ExitStack() as to_the_end:
+
+        @cache
+        def context(touch: bool) -> BrowserContext:
+            profile = tmp_path_factory.mktemp("profile")
+            launch = playwright.chromium.launch_persistent_context
+            opened = launch(
+                profile, executable_path=CHROMIUM, args=QUIET.split(), has_touch=touch, reduced_motion="reduce"
+            )
+            to_the_end.callback(opened.close)
+            return opened
+
+        yield context
+
+
+@pytest.fixture
+def tab(context_of) -> Iterator[Open]:
+    opened = []
+
+    def open_tab(width: int = 1280, height: int = 800, scheme: str = "light", touch: bool = False) -> Page:
+        page = context_of(touch).new_page()
+        opened.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        return page
+
+    yield open_tab
+    for page in opened:
+        page.close()
 
 
 @pytest.fixture(scope="module")
-def site(browser, request, tmp_path_factory) -> Iterator[tuple[str, Path]]:
+def site(request, tmp_path_factory) -> Iterator[tuple[str, Path]]:
     """The module's `SCRIPT`, served; its address and its folder. `static/` there has the pictures."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "page.py").write_text(request.module.SCRIPT, encoding="utf-8")
@@ -95,32 +122,15 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def context_of(browser) -> Iterator[Callable[[bool], BrowserContext]]:
-    """One context for mice and one for fingers, for all tests: Streamlit's scripts are fetched and compiled once."""
-
-    @cache
-    def context(touch: bool) -> BrowserContext:
-        return browser.new_context(has_touch=touch, reduced_motion="reduce")
-
-    yield context
-
-
 @pytest.fixture
-def page_of(context_of, site) -> Iterator[Open]:
-    opened = []
+def page_of(tab, site) -> Iterator[Open]:
     failures: list[str] = []
 
-    def open_page(query: str = "", width: int = 1280, height: int = 800, scheme: str = "light", touch: bool = False):
-        page = context_of(touch).new_page()
-        opened.append(page)
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=scheme)
+    def open_page(query: str = "", **how) -> Page:
+        page = tab(**how)
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.goto(f"{site[0]}/?{query}")
         return page
 
     yield open_page
-    for page in opened:
-        page.close()
     assert not failures, failures

@@ -41,28 +41,18 @@ def album() -> Path | None:
 
 
 @pytest.fixture(scope="module")
-def ada(browser, address, album):
+def ada(context_of, address, album):
     """Her tab stays open from chapter to chapter."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    yield Person(context.new_page(), address, album)
-    context.close()
+    page = context_of(False).new_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    yield Person(page, address, album)
+    page.close()
 
 
 @pytest.fixture
-def bob(browser, address, album):
+def bob(tab, address, album):
     """Somebody who looks at the page anew; `bob(scheme="dark")` with other eyes."""
-    opened = []
-
-    def comes(width: int = 1280, height: int = 800, scheme: str = "light") -> Person:
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
-        )
-        opened.append(context)
-        return Person(context.new_page(), address, album)
-
-    yield comes
-    for context in opened:
-        context.close()
+    return lambda *size, **how: Person(tab(*size, **how), address, album)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from ui.stage import HTML, SCRIPTS
 SCRIPT = """
 from contextlib import nullcontext
 from pathlib import Path
-from time import sleep
+from threading import Event
 import numpy as np
 import streamlit as st
 from ui.stage import Scene, draft, stage
@@ -54,7 +54,7 @@ if query["scene"] == "hasty":
     st.text(f"the message saw it: {st.session_state.get('seen')}")
     while flip and not Path("go").exists():
         Path("busy").touch()
-        sleep(0.05)
+        Event().wait(0.05)
 """
 
 BOX = "document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot"

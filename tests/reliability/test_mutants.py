@@ -22,7 +22,7 @@ from tests.reliability.test_concurrency import check_fork
 from tests.reliability.test_damage import check_flips
 from tests.reliability.test_faults import loop, prepare
 from tests.reliability.test_gc_race import check_undone_lines_stay
-from tests.store_contract.test_ownership import test_a_stranger_learns_nothing_and_changes_nothing as check_stranger
+from tests.store_contract.test_ownership import check_stranger
 
 
 @pytest.fixture

@@ -160,6 +160,7 @@ for n in range(60):
 """
 
 
+@pytest.mark.reliability
 def test_processes_share_a_folder_that_is_too_small_for_all(tmp_path: Path):
     command = [sys.executable, "-c", WRITER, str(tmp_path / "caches")]
     running = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(3)]
