@@ -25,6 +25,7 @@ _forked.set_forkserver_preload(
         "ui.batch",
         "agent.runtime",
         "agent.replaying",
+        "tools.pulling",
         "tools.regions",
         "sessions.migrations.run",
         "tests.warm",

@@ -10,6 +10,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Barrier
 
+import pytest
+
 from agent.assistant import Assistant
 from agent.engine import Engine
 from agent.events import Working
@@ -44,6 +46,7 @@ def user(home: Path, number: int, photo: bytes, ready) -> list[int]:
     return waits
 
 
+@pytest.mark.reliability
 def test_ten_users_wait_alike(tmp_path, monkeypatch, cat):  # noqa: F811
     neural.without_torch(monkeypatch.setattr)
     home, ready = tmp_path / "home", Barrier(USERS)

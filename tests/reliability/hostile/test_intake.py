@@ -40,9 +40,7 @@ def test_refusals_help():
 
 def cuts(data: bytes, marks: tuple[bytes, ...]) -> list[int]:
     """The places just before and after every mark, and one in the middle of what follows."""
-    places = {
-        at + shift for mark in marks for at in range(len(data)) if data.startswith(mark, at) for shift in (0, 4, 9)
-    }
+    places = {at + shift for mark in marks for at in range(len(data)) if data.startswith(mark, at) for shift in (0, 9)}
     return sorted(place for place in places if 0 < place < len(data))
 
 

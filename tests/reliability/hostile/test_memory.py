@@ -80,7 +80,7 @@ def claimed(side: int) -> bytes:
     return small[:8] + chunk(b"IHDR", header) + small[33:]
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["WEBP", pytest.param("PNG", marks=pytest.mark.reliability)])
 def test_the_largest_legal_picture_costs_the_parent_nothing(kind):
     side = 8192
     assert side * side == limits.PIXELS
