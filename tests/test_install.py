@@ -83,6 +83,7 @@ def without(words: list[str], home: Path, code: int = 0) -> subprocess.Completed
     return done
 
 
+@pytest.mark.reliability
 def test_without_network_libraries_the_darkroom_works_and_doctor_says_what_is_missing(photo, tmp_path):
     home = tmp_path / "home"
     assert "pip install 'pentimento[neural]'" in without(["doctor"], home).stdout

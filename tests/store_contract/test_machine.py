@@ -166,7 +166,7 @@ def run(url: str, runs: int, operations: int) -> None:
 
 
 def test_any_short_story(url):
-    run(url, runs=10, operations=20)
+    run(url, runs=6, operations=20)
 
 
 @pytest.mark.reliability

@@ -109,7 +109,13 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.reliability) if name in ("larger", "all layers, by half") else name
+        for name in SETTINGS
+    ],
+)
 def test_denoising_equals_an_independent_reference(name, tiny_shelf):
     model = doubled(tiny_shelf)
     args = Args(**({"strength": 0.8, "steps": 4} | SETTINGS[name]))

@@ -12,7 +12,7 @@ from benchmarks.planner import measure
 HERE = Path(__file__).parent
 OPENED = sorted(HERE.glob("everyday_*_opening.jsonl"))
 TUNING = sorted((HERE / "tuning").glob("*.jsonl"))
-SETS = [*OPENED, *(pytest.param(path, marks=pytest.mark.reliability) for path in TUNING)]
+SETS = [*OPENED[:2], *(pytest.param(path, marks=pytest.mark.reliability) for path in OPENED[2:] + TUNING)]
 ACCURACY = {"o": 0.80, "z": 0.82, "zz": 0.76}
 """Quoting, irony and denial (o) are refused more often, and must be; of the last two (stories, words taken
 back) only what was done wrong has been mended."""

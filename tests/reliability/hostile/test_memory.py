@@ -44,6 +44,7 @@ class Watch:
         self.thread.join()
 
 
+@pytest.mark.reliability
 def test_twenty_bombs_at_once():
     bomb = png_bomb(13_000)
     assert len(bomb) < 600_000

@@ -73,7 +73,13 @@ def test_a_preview_of_no_numbers_ends_the_run_at_once(monkeypatch):
 CPU = "DefaultCPUAllocator: can't allocate memory: you tried to allocate too much"
 
 
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("of a device"), RuntimeError(CPU)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("of a device"),
+        *(pytest.param(error, marks=pytest.mark.reliability) for error in (MemoryError(), RuntimeError(CPU))),
+    ],
+)
 def test_a_device_without_memory_is_a_typed_error(error):
     with pytest.raises(OutOfMemory), steps.guarded_device():
         raise error
