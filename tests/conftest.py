@@ -32,5 +32,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def settled() -> None:
-    """What is there when a file's tests begin mostly stays: no collection of garbage searches it again (seconds each)."""
+    """What is there when a file's tests begin mostly stays: no collection of garbage searches it again."""
     gc.freeze()
