@@ -100,6 +100,7 @@ OPTIONS = (
     "--server.headless=true",
     "--server.fileWatcherType=none",
     "--server.enableStaticServing=true",
+    "--runner.postScriptGC=false",
     "--browser.gatherUsageStats=false",
     "--client.toolbarMode=minimal",
 )

@@ -250,6 +250,7 @@ def two_hundred(home, address) -> str:
     return long_session(open_store(Settings(home=home)), 200)
 
 
+@pytest.mark.reliability
 def test_two_hundred_revisions(bob, two_hundred):
     person = bob()
     person.opens(f"/?s={two_hundred}")

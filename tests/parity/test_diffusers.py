@@ -147,7 +147,11 @@ def test_euler_ancestral_is_k_diffusions_formula():
     assert error(finished(euler_ancestral(D, start, sigmas, lambda: next(told))), x) < 1e-10
 
 
-@pytest.mark.parametrize("scheduler", [DDIM, PNDM, HEUN], ids=["ddim", "pndm", "heun"])
+@pytest.mark.parametrize(
+    "scheduler",
+    [DDIM, HEUN, pytest.param(PNDM, marks=pytest.mark.reliability)],
+    ids=["ddim", "heun", "pndm"],
+)
 def test_the_network_sees_what_diffusers_sees_at_every_step(scheduler):
     z = drawn(1, 4, 8, 8) * (float(HEUN.init_noise_sigma) if scheduler is HEUN else 1)
     run, network, schedule = theirs(scheduler, 20, z), ours(), schedule_of(DDIM)

@@ -32,6 +32,13 @@ from sessions.tiles import encode
 from sessions.values import IDENTITY, Step
 from tests.making import contents
 
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.reliability)])
+def engine(request) -> str:
+    """What is wrong with a file is found before a database is asked, so one of them is enough for every day."""
+    return request.param
+
+
 Tables = dict[str, list[dict[str, Any]]]
 
 

@@ -254,7 +254,8 @@ def test_what_is_wrong_is_a_sentence_and_exit_code_1(cli, folder, tmp_path):
     assert json.loads(cli("recipe", "--json", code=1).stdout)["error"]["code"] == "not_found"
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.reliability)])
+@pytest.mark.reliability
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_killed_or_interrupted_the_same_command_goes_on(cli, environment, store, plain, folder, tmp_path, how):
     enclosed = enclosing(plain, pictures_of(store, store.sessions()[0].id, plain))
     (tmp_path / "plain.json").write_text(enclosed.model_dump_json())
