@@ -1,6 +1,7 @@
 """Weight files: what is registered, that a file is still the one that was, what its header says, its tensors.
 
-The only place of the product that opens weights, and only as safetensors. A file is known by its SHA-256: one that no
+The only place of the product that opens weights: safetensors, and for planners and encoders that were published as
+nothing else flat tables of tensors of torch, whose reader runs nothing. A file is known by its SHA-256: one that no
 register names is never opened, one that has changed is refused. Chooses nothing and keeps nothing in memory.
 """
 
@@ -11,6 +12,7 @@ import json
 import math
 import os
 import secrets
+import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 World = Literal["photos", "toybox"]
-Pack = Literal["own", "sd15", "starter"]
+Pack = Literal["own", "sd15", "imagebind", "clap_clip", "starter"]
 
 SUFFIX = ".safetensors"
+PICKLED = (".pth", ".bin")
+"""How checkpoints of older days end: tensors that torch has written."""
+FLAT = "Only flat tables of tensors are read; its publisher may have it as safetensors."
 HEADER_LIMIT = 25_000_000
 """Bytes of a safetensors header; the largest public ones have about one."""
 WIDTHS = {
@@ -85,7 +90,7 @@ class Entry(Record):
     @property
     def bytes(self) -> int:
         """The size of its weights on disk."""
-        return sum(file.bytes for name, file in self.files.items() if name.endswith(SUFFIX))
+        return sum(file.bytes for name, file in self.files.items() if name.endswith((SUFFIX, *PICKLED)))
 
 
 class Register(Record):
@@ -256,8 +261,15 @@ def _shape(said: Mapping[str, object]) -> Shape:
 
 def numbers(entry: Entry, part: str) -> int:
     """How many numbers the weights in one folder of a laid out entry are."""
-    files = [entry.folder / name for name in entry.files if name.startswith(f"{part}/") and name.endswith(SUFFIX)]
-    return sum(math.prod(shape.shape) for path in files for shape in header(path).values())
+    files = [entry.folder / name for name in entry.files if name.startswith(f"{part}/")]
+    return sum(math.prod(shape) for path in files for shape in shapes(path).values())
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The tensors' names and sizes; of a safetensors file only its header is read. None where it is no weight file."""
+    if path.suffix in PICKLED:
+        return {name: tuple(tensor.shape) for name, tensor in pickled(path).items()}
+    return {name: shape.shape for name, shape in header(path).items()} if path.suffix == SUFFIX else {}
 
 
 def tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
@@ -270,6 +282,29 @@ def tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
         return load_file(path, device)
     except (SafetensorError, ValueError, TypeError, OSError) as error:
         raise BadWeights(f"{path.name} is damaged: {error}.") from error
+
+
+def pickled(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .pth or .bin, in memory as they are needed; BadWeights where there is anything else in it.
+
+    With `weights_only` torch makes tensors and plain containers of a file, calls nothing that it names, and refuses it
+    where it asks for more.
+    """
+    import torch
+
+    try:
+        found = torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (FileNotFoundError, PermissionError) as error:
+        raise MissingWeights(f"The weight file {path} cannot be read: {error.strerror}.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # other people's data: torch raises whatever it falls over
+        raise BadWeights(f"{path.name} is damaged, or holds more than tensors.", FLAT) from error
+    if not isinstance(found, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in found.items()
+    ):
+        raise BadWeights(f"{path.name} is no flat table of tensors.", FLAT)
+    return dict(found)
 
 
 def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
