@@ -1,0 +1,56 @@
+"""Which pictures and sounds of a session are shown to the planner, and which 64 of many."""
+
+from dataclasses import replace
+
+from agent.items import Item, items
+from agent.plan import Context
+from agent.tokens import SLOTS
+from sessions.values import IDENTITY, Asset, Revision, Step
+
+
+def revision(number: int, parent: int | None, tool: str = "adjust") -> Revision:
+    step = Step(tool, "1", {}, f"r{parent}") if parent else None
+    parents = (f"r{parent}",) if parent else ()
+    return Revision(
+        *(f"r{number}", "s", parents, step, f"p{number}", None, IDENTITY),
+        *("edit" if parent else "upload", 4, 4, number, ""),
+    )
+
+
+def asset(name: str, kind: str) -> Asset:
+    return Asset(name, "me", kind, "image/png")
+
+
+def line(count: int) -> Context:
+    """A session of one line, whose second half is undone."""
+    revisions = tuple(revision(n, n - 1 if n > 1 else None) for n in range(1, count + 1))
+    words = {r.id: f"say {r.seq}" for r in revisions}
+    return Context("main", f"r{count // 2}", {"main": f"r{count // 2}"}, revisions, words)
+
+
+def test_what_an_item_says_of_itself():
+    context = replace(line(2), attachments=(asset("a", "image"), asset("b", "audio"), asset("o", "original")))
+    assert items(context, "") == (
+        Item("r1", "p1", "picture", "upload", "photo", "say 1", None, 1),
+        Item("r2", "p2", "picture", "result", "adjust", "say 2", "r1", 2),
+        Item("a", "a", "picture", "attached"),
+        Item("b", "b", "sound", "sound", "sound"),
+    )
+
+
+def test_of_many_those_that_may_be_meant_have_a_slot():
+    context = line(300)
+    words = {**context.words, "r40": "sprinkle glitter"}
+    branches = {"main": "r150", "other": "r99"}
+    context = replace(context, words=words, branches=branches, attachments=(asset("a", "image"),))
+    shown = items(context, "the one before the glitter")
+    names = [item.name for item in shown]
+    assert len(shown) == SLOTS
+    assert {"r1", "r40", "r99", "r150", "r300", "a"} <= set(names)
+    assert [item.number for item in shown[:-1]] == sorted(item.number for item in shown[:-1])
+
+
+def test_a_merge_and_an_import_are_named_as_what_they_are():
+    merged = replace(revision(3, None), source="merge", parents=("r1", "r2"))
+    context = Context("main", "r3", {"main": "r3"}, (revision(1, None), revision(2, 1), merged))
+    assert [item.done for item in items(context, "")] == ["photo", "adjust", "merge"]
