@@ -1,0 +1,232 @@
+"""Dialogues over the world with their exact plans: a session so far, a message, and what should come of it.
+
+    dialogue(seed) → items, head, attachments, message → Written
+
+A dialogue is a function of its seed. With `held_out` it says at least one thing that the others never say: a phrase of
+`phrases.UNSEEN` or `words.HELD_OUT_PHRASINGS`, or a pair of `scenes.HELD_OUT`. `pair` gives two that differ in nothing
+but which of two pictures stands where. References of a plan are the places of items; nothing here is drawn or run.
+
+A third of the messages is a single change (of the picture, of one that is attached, by another picture or a sound), a
+quarter two or three changes, a third one that names a picture of the session, the rest questions and talk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agent.grammar import Ref, Written, WrittenStep
+from toybox import joint
+from toybox.history import Called, Item, Session, by_content, names, pixels, samples
+from toybox.joint import Meant, Spoken, chained
+from toybox.phrases import REPLIES, Voice
+from toybox.scenes import Scene
+from toybox.wishes import Wish, any_wish
+from toybox.words import caption
+
+__all__ = ["Dialogue", "Item", "Ref", "Written", "WrittenStep", "dialogue", "pair", "pixels", "samples"]
+
+KINDS = {"single": 0.33, "steps": 0.25, "history": 0.32, "ask": 0.05, "chat": 0.05}
+CALLED = ("latest", "ordinal", "ordinal", "original", "previous", "content", "content", "before", "before", "where")
+"""The ways of naming a picture, as often as they are used."""
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A session and one message. `items`: in order of commit, attachments last. `head`: where the session stands.
+
+    `results`: for every step of the plan what the picture shows after it, None where only its tool knows.
+    """
+
+    items: tuple[Item, ...]
+    head: int
+    attachments: tuple[int, ...]
+    message: str
+    written: Written
+    kind: str
+    results: tuple[Scene | None, ...] = ()
+
+
+def dialogue(seed: int, held_out: bool = False) -> Dialogue:
+    """The dialogue of this number; those held out are numbered apart."""
+    rng = np.random.default_rng((11, seed, held_out))
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    while True:
+        voice = Voice(rng, held_out)
+        session = Session(voice)
+        spoken = COMPOSED[kind](session)
+        if spoken is not None and bool(voice.unseen) == held_out:
+            return _done(session, spoken, kind)
+
+
+def _done(session: Session, spoken: Spoken, kind: str) -> Dialogue:
+    return Dialogue(
+        items=tuple(session.items),
+        head=session.head,
+        attachments=tuple(session.attached),
+        message=spoken.message,
+        written=spoken.written,
+        kind=kind,
+        results=spoken.results,
+    )
+
+
+def pair(seed: int, held_out: bool = False) -> tuple[Dialogue, Dialogue]:
+    """One message in two sessions: two pictures have changed places, and so the base of the plan."""
+    rng = np.random.default_rng((13, seed, held_out))
+    while True:
+        voice = Voice(rng, held_out)
+        session = Session(voice, spare=2)
+        i, j = sorted(session.spare, reverse=voice.chance(0.5))
+        found = [called for called, _ in by_content(session, i)]
+        if not found:
+            continue
+        spoken = _wished(session, _said(voice, found[voice.number(len(found))]))
+        if bool(voice.unseen) == held_out:
+            one = _done(session, spoken, "history")
+            return one, _swapped(one, i, j)
+
+
+def _swapped(one: Dialogue, i: int, j: int) -> Dialogue:
+    items = list(one.items)
+    items[i], items[j] = items[j], items[i]
+    (only,) = one.written.steps
+    return replace(one, items=tuple(items), written=replace(one.written, steps=(replace(only, base=j),)))
+
+
+def _said(voice: Voice, called: Called) -> Meant:
+    return Meant(called.index, voice.say(called.family, **called.words))
+
+
+def _wished(session: Session, meant: Meant) -> Spoken:
+    """One change of a picture that is named."""
+    wish = any_wish(session.voice, session.scene(meant.index))
+    said = _of(session.voice, wish.said, meant.said)
+    return chained(session, session.voice.polite(said), [wish], meant.index)
+
+
+def _of(voice: Voice, said: str, ref: str) -> str:
+    """A change with the name of its picture, in the middle of it or beside it."""
+    if "{it}" not in said:
+        return voice.say("of part", said=said, ref=ref)
+    if voice.chance(0.5):
+        return said.replace("{it}", ref)
+    return voice.say("of", said=said.replace("{it}", "it"), ref=ref)
+
+
+def single(session: Session) -> Spoken | None:
+    """One change of the head or of what is attached."""
+    voice = session.voice
+    r = voice.rng.random()
+    if r < 0.4:
+        wish = any_wish(voice, session.scene(session.head))
+        said = wish.said.replace("{it}", voice.say("head"))
+        return chained(session, voice.polite(said), [wish], session.head)
+    if r < 0.5:
+        return _wished(session, joint.attached(session))
+    if r < 0.75:
+        return joint.heard(session)
+    if r < 0.83:
+        return joint.example(session)
+    return joint.with_picture(session, joint.attached(session))
+
+
+def steps(session: Session) -> Spoken | None:
+    """Two or three changes, one after the other, of the head, of what is attached, or of a picture that is named."""
+    voice = session.voice
+    r = voice.rng.random()
+    if r < 0.1:
+        return joint.carried(session)
+    if r < 0.25:
+        return _after_sound(session)
+    if r < 0.7:
+        return _several(session, Meant(session.head, ""))
+    meant = joint.attached(session) if r < 0.85 else _named(session)
+    return None if meant is None else _several(session, meant)
+
+
+def _several(session: Session, meant: Meant) -> Spoken:
+    voice, scene = session.voice, session.scene(meant.index)
+    wishes: list[Wish] = []
+    for _ in range(3 if voice.chance(0.35) else 2):
+        wishes.append(any_wish(voice, scene))
+        scene = wishes[-1].scene
+    said = _joined(voice, [wish.said for wish in wishes])
+    if meant.said:
+        said = voice.say("of", said=said, ref=meant.said)
+    return chained(session, voice.polite(said), wishes, meant.index)
+
+
+def _joined(voice: Voice, said: list[str]) -> str:
+    return voice.say("two" if len(said) == 2 else "three", *(one.replace("{it}", "it") for one in said))
+
+
+def _after_sound(session: Session) -> Spoken | None:
+    """A change that a sound says, and another."""
+    wish = joint.heard_wish(session)
+    if wish is None:
+        return None
+    wishes = [wish, any_wish(session.voice, wish.scene)]
+    said = _joined(session.voice, [one.said for one in wishes])
+    return chained(session, session.voice.polite(said), wishes, session.head)
+
+
+def _named(session: Session) -> Meant | None:
+    """A picture of the session by one of its names; seldom the head."""
+    voice = session.voice
+    found = names(session, voice.pick(CALLED))
+    others = [called for called in found if called.index != session.head or voice.chance(0.1)]
+    return _said(voice, others[voice.number(len(others))]) if others else None
+
+
+def history(session: Session) -> Spoken | None:
+    """A change of a picture that is named, or one in which it is needed."""
+    if session.voice.chance(0.06):
+        return joint.again(session)
+    meant = _named(session)
+    if meant is None:
+        return None
+    r = session.voice.rng.random()
+    if r < 0.65:
+        return _wished(session, meant)
+    if r < 0.75:
+        return _several(session, meant)
+    return None if meant.index == session.head else joint.with_picture(session, meant)
+
+
+def ask(session: Session) -> Spoken | None:
+    """A change of a picture whose name fits several: which one is meant has to be asked."""
+    voice = session.voice
+    index = session.pictures()[voice.number(session.past)]
+    found = list(by_content(session, index, counts=(2, 3, 4)))
+    if not found:
+        return None
+    called, fitting = found[voice.number(len(found))]
+    spoken = _wished(session, _said(voice, called))
+    return Spoken(spoken.message, Written(ask=REPLIES["which"], candidates=tuple(fitting)))
+
+
+def chat(session: Session) -> Spoken | None:
+    """Talk, and questions about what is there."""
+    voice = session.voice
+    family = voice.pick(("hello", "thanks", "able", "describe", "describe", "hear"))
+    if family == "hear":
+        name = voice.pick(joint.sounds.NAMES)
+        session.hear(name)
+        return Spoken(voice.say(family), Written(chat=REPLIES[family].format(heard=joint.told(name))))
+    if family != "describe":
+        return Spoken(voice.say(family), Written(chat=REPLIES[family]))
+    meant = joint.attached(session) if voice.chance(0.5) else Meant(session.head, "this picture")
+    shown = caption(session.scene(meant.index))
+    return Spoken(voice.say(family, ref=meant.said), Written(chat=REPLIES[family].format(shown=shown)))
+
+
+COMPOSED: dict[str, Callable[[Session], Spoken | None]] = {
+    "single": single,
+    "steps": steps,
+    "history": history,
+    "ask": ask,
+    "chat": chat,
+}

@@ -1,0 +1,264 @@
+"""Messages that words alone do not decide: another picture or a sound says what is meant.
+
+What is heard or seen there reaches a tool through the words of its arguments, or as one of its other pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from agent.grammar import Ref, Written, WrittenStep
+from toybox import sounds
+from toybox.edits import Add, Background, Edit, Light, Recolour, Remove, propose
+from toybox.history import Session, happened_once
+from toybox.phrases import Voice
+from toybox.scenes import COLOURS, CORNERS, HELD_OUT, Scene, Thing, random_scene
+from toybox.wishes import Wish, lasting, of_edit, of_part, worldly
+from toybox.words import caption
+
+BOUND = {(meaning.kind, meaning.value): name for name, meaning in sounds.MEANINGS.items()}
+"""What of the world → the sound that stands for it."""
+
+
+@dataclass(frozen=True)
+class Meant:
+    """A picture and the words for it."""
+
+    index: int
+    said: str
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A message, its plan, and what is seen after each step, where the world knows it."""
+
+    message: str
+    written: Written
+    results: tuple[Scene | None, ...] = ()
+
+
+def step(wish: Wish, base: Ref, subjects: tuple[Ref, ...] = ()) -> WrittenStep:
+    """A wish as a step of a plan."""
+    return WrittenStep(wish.tool, base, subjects, wish.where, wish.args)
+
+
+def chained(session: Session, message: str, wishes: Sequence[Wish], base: int) -> Spoken:
+    """Wishes one after the other; what a darkroom tool makes is no drawing, nor what follows from it."""
+    steps, results, known = [], [], not session.items[base].darkroom
+    for wish in wishes:
+        steps.append(step(wish, "prev" if steps else base))
+        known = known and not wish.darkroom
+        results.append(wish.scene if known else None)
+    return Spoken(message, Written(steps=tuple(steps)), tuple(results))
+
+
+def _unknown(message: str, made: WrittenStep) -> Spoken:
+    return Spoken(message, Written(steps=(made,)), (None,))
+
+
+def attached(session: Session, scene: Scene | None = None, which: str = "attached") -> Meant:
+    """A picture that comes with the message."""
+    index = session.show(scene or random_scene(session.voice.rng))
+    return Meant(index, session.voice.say(which))
+
+
+def told(name: str) -> str:
+    """What a sound stands for, in words."""
+    meaning = sounds.MEANINGS[name]
+    return {
+        "shape": f"a {meaning.value}",
+        "light": f"the {meaning.value} light",
+        "tone": f"{meaning.value} music",
+        "colour": f"{meaning.value} music",
+    }[meaning.kind]
+
+
+def fits(voice: Voice, shape: str, colour: str) -> bool:
+    """Whether a pair may be asked for; one that is held out is counted."""
+    unseen = (shape, colour) in HELD_OUT
+    voice.unseen += unseen and voice.held_out
+    return voice.held_out or not unseen
+
+
+def _one(voice: Voice, things: tuple[Thing, ...]) -> Thing:
+    return things[voice.number(len(things))]
+
+
+def with_picture(session: Session, other: Meant) -> Spoken | None:
+    """A change of the head for which another picture is needed."""
+    ways = (matched, matched, inserted, inserted, behind, coloured, coloured, grounded, lit)
+    spoken = ways[session.voice.number(len(ways))](session, other)
+    return spoken and replace(spoken, message=session.voice.polite(spoken.message.replace("{it}", "it")))
+
+
+def matched(session: Session, other: Meant) -> Spoken:
+    """Its colours."""
+    said = session.voice.say("match", ref=other.said)
+    return _unknown(said, WrittenStep("match_colors", session.head, (other.index,)))
+
+
+def inserted(session: Session, other: Meant) -> Spoken | None:
+    """One of its things, perhaps at a place."""
+    voice, things = session.voice, session.scene(other.index).things
+    if not things:
+        return None
+    shape = _one(voice, things).shape
+    said, args = voice.say("insert", shape=shape, ref=other.said), {"subject": f"the {shape}"}
+    if voice.chance(0.4):
+        slot = voice.pick(CORNERS)
+        said, args = f"{said} at the {slot}", args | {"at": slot}
+    return _unknown(said, WrittenStep("insert_subject", session.head, (other.index,), None, args))
+
+
+def behind(session: Session, other: Meant) -> Spoken | None:
+    """The whole of it as background."""
+    things = session.scene(session.head).things
+    if not things:
+        return None
+    said = session.voice.say("behind", ref=other.said, shape=_one(session.voice, things).shape)
+    return _unknown(said, WrittenStep("replace_background", session.head, (other.index,)))
+
+
+def _edited(session: Session, edit: Edit, said: str) -> Spoken:
+    return chained(session, said, [of_edit(edit, session.scene(session.head), said)], session.head)
+
+
+def coloured(session: Session, other: Meant) -> Spoken | None:
+    """The colour of one of its things."""
+    voice, here, there = session.voice, session.scene(session.head), session.scene(other.index)
+    if not here.things or not there.things or "sepia" in (here.tone, there.tone) or "grey" in (here.tone, there.tone):
+        return None
+    thing, like = _one(voice, here.things), _one(voice, there.things)
+    if thing.colour == like.colour or not fits(voice, thing.shape, like.colour):
+        return None
+    said = voice.say("colour of", shape=thing.shape, other=like.shape, ref=other.said)
+    return _edited(session, Recolour(thing.shape, like.colour), said)
+
+
+def grounded(session: Session, other: Meant) -> Spoken | None:
+    """Its background."""
+    here, there = session.scene(session.head), session.scene(other.index)
+    if here.tone != "colour" or there.tone != "colour" or here.ground == there.ground:
+        return None
+    said = session.voice.say("background of", ref=other.said)
+    return _edited(session, Background(there.ground, there.pattern), said)
+
+
+def lit(session: Session, other: Meant) -> Spoken | None:
+    """Its light."""
+    here, there = session.scene(session.head), session.scene(other.index)
+    if here.tone != "colour" or there.tone != "colour" or here.light == there.light:
+        return None
+    return _edited(session, Light(there.light), session.voice.say("light of", ref=other.said))
+
+
+def again(session: Session) -> Spoken | None:
+    """What was done once in this session, done to the head."""
+    found = [(a, b) for a, b in happened_once(session) if b != session.head]
+    if not found:
+        return None
+    a, b = found[session.voice.number(len(found))]
+    said = session.voice.say("again", event=session.items[b].event).replace("{it}", "it")
+    return _unknown(said, WrittenStep("analogy", session.head, (a, b)))
+
+
+def example(session: Session) -> Spoken | None:
+    """What was done from one attached picture to another, done to the head; said with its result, by a network."""
+    voice, here = session.voice, session.scene(session.head)
+    before = random_scene(voice.rng)
+    shown = voice.chance(0.4)
+    wish = worldly(voice, before, Light) if shown else lasting(voice, before)
+    if wish is None or (shown and here.tone != "colour"):
+        return None
+    a, b = attached(session, before, "attached first"), attached(session, wish.scene, "attached second")
+    said = voice.say("analogy", it="it", a=a.said, b=b.said)
+    if not shown:
+        return _unknown(said, WrittenStep("analogy", session.head, (a.index, b.index)))
+    after = replace(here, light=wish.scene.light)
+    made = WrittenStep("analogist", session.head, (a.index, b.index), None, {"prompt": caption(after)})
+    said = voice.say("showing", said=said, shown=caption(after))
+    return Spoken(said, Written(steps=(made,)), (None if session.items[session.head].darkroom else after,))
+
+
+def carried(session: Session) -> Spoken | None:
+    """A thing of an attached picture, changed there and then put into the head."""
+    voice = session.voice
+    ref = attached(session)
+    wish = worldly(voice, session.scene(ref.index), Recolour)
+    if wish is None:
+        return None
+    shape = wish.event.split()[1]
+    said = voice.say("carry", ref=ref.said, said=wish.said, shape=shape).replace("{it}", voice.say("head"))
+    put = WrittenStep("insert_subject", session.head, ("prev",), None, {"subject": f"the {shape}"})
+    return Spoken(said, Written(steps=(step(wish, ref.index), put)), (wish.scene, None))
+
+
+def heard(session: Session) -> Spoken | None:
+    """A change that a sound says."""
+    wish = heard_wish(session)
+    if wish is None:
+        return None
+    said = session.voice.polite(wish.said.replace("{it}", session.voice.say("head")))
+    return chained(session, said, [wish], session.head)
+
+
+def heard_wish(session: Session) -> Wish | None:
+    """The same as a wish; its sound is attached. Things are heard only where there are others beside them."""
+    voice, scene = session.voice, session.scene(session.head)
+    ways: tuple[Callable[[Voice, Scene], tuple[str, Wish] | None], ...] = (_thing, _thing, _added, _mood, _painted)
+    found = ways[voice.number(len(ways))](voice, scene)
+    if found is None:
+        return None
+    session.hear(found[0])
+    return found[1]
+
+
+def _thing(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
+    """The thing that is heard: removed, painted, or a part to work on."""
+    if len(scene.things) < 2:
+        return None
+    thing = _one(voice, scene.things)
+    name, shape = BOUND["shape", thing.shape], thing.shape
+    r = voice.rng.random()
+    if r < 0.3:
+        return name, of_part(voice, scene, f"the {shape}", voice.say("heard part"))
+    if r < 0.5:
+        return name, of_edit(Remove(shape), scene, voice.say("heard remove"))
+    colour = voice.pick([colour for colour in COLOURS if colour != thing.colour])
+    if scene.tone != "colour" or not fits(voice, shape, colour):
+        return None
+    return name, of_edit(Recolour(shape, colour), scene, voice.say("heard colour", colour=colour))
+
+
+def _added(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
+    edit = propose(voice.rng, scene, Add)
+    if not isinstance(edit, Add):
+        return None
+    said = voice.say("heard add", colour=edit.colour, slot=edit.slot)
+    return BOUND["shape", edit.shape], of_edit(edit, scene, said)
+
+
+def _mood(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
+    """Its light, or music's tone."""
+    if scene.tone != "colour":
+        return None
+    said = voice.say("heard mood").replace("{it}", "it")
+    if voice.chance(0.25):
+        after = replace(scene, tone="sepia")
+        return BOUND["tone", "sepia"], Wish(said, "monochrome", {"tone": "sepia"}, after, "it got sepia")
+    light = voice.pick([light for kind, light in BOUND if kind == "light" and light != scene.light])
+    return BOUND["light", light], of_edit(Light(light), scene, said)
+
+
+def _painted(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
+    """A thing in the colour of music."""
+    if scene.tone != "colour" or not scene.things:
+        return None
+    thing = _one(voice, scene.things)
+    colour = voice.pick([colour for kind, colour in BOUND if kind == "colour"])
+    if colour == thing.colour or not fits(voice, thing.shape, colour):
+        return None
+    return BOUND["colour", colour], of_edit(
+        Recolour(thing.shape, colour), scene, voice.say("heard paint", shape=thing.shape)
+    )
