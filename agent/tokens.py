@@ -1,0 +1,164 @@
+"""The special tokens of a plan, and a tokenizer that never makes one of a person's words. Knows no grammar.
+
+Two kinds of tokenizer are read: byte-level BPE (ours) and BPE with byte fallback (Vicuna's). In both, every text can be
+written, and every id stands for certain bytes. A kind that can write only some texts, such as word-level, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from sessions.errors import BadWeights
+from sessions.values import Json
+
+STEP, BASE, SUB, WHERE, GEN = "<step>", "<base>", "<sub>", "<where>", "<gen>"
+EOP, ASK, CHAT, PREV, VIDEO = "<eop>", "<ask>", "<chat>", "<prev>", "<video>"
+SLOTS = 64
+"""Pictures and sounds of a session that can be pointed at, <r_0> … <r_63>."""
+SPECIALS: tuple[str, ...] = (
+    *(STEP, BASE, SUB, WHERE, GEN, EOP, ASK, CHAT, PREV, VIDEO),
+    *(f"<r_{number}>" for number in range(SLOTS)),
+)
+ENDS = ("</s>", "<|endoftext|>", "<eos>")
+"""Names of the token that ends a text; a tokenizer has one of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """A tokenizer, and which of its ids are special.
+
+    `size`: rows of the embedding table, which may exceed the tokenizer's. `ids`: special token → id. `eos`: the id that
+    ends a text. `special`: the ids that no text becomes, of the special tokens and of all else that was added to the
+    model's own words. `plain`: the tokenizer without them. `pieces`: the bytes of each id, b"" for a row without one.
+    """
+
+    tokenizer: Tokenizer
+    size: int
+    ids: Mapping[str, int]
+    eos: int
+    special: frozenset[int]
+    plain: Tokenizer
+    pieces: tuple[bytes, ...]
+
+    def slot(self, number: int) -> int:
+        """The id of <r_number>."""
+        return self.ids[f"<r_{number}>"]
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, none of them special whatever it says.
+
+        Nothing is put before it: what begins a message to Vicuna needs its leading space said. Half of a surrogate
+        pair, which no tokenizer takes, becomes U+FFFD.
+        """
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return list(self.plain.encode(whole, add_special_tokens=False).ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, special tokens as they are written; U+FFFD for bytes that are no UTF-8."""
+        return b"".join(self.pieces[i] for i in ids).decode("utf-8", "replace")
+
+
+def vocabulary(folder: Path, size: int | None = None) -> Vocabulary:
+    """The tokenizer of a model's folder, for an embedding table of `size` rows; BadWeights where it does not do."""
+    path = folder / "tokenizer.json"
+    try:
+        text = path.read_text("utf-8")
+        return vocabulary_of(Tokenizer.from_str(text), size)
+    except BadWeights as error:
+        raise BadWeights(f"{path}: {error.message}", error.hint) from None
+    except OSError as error:
+        raise BadWeights(f"{path} cannot be read: {error.strerror}.") from None
+    except Exception as error:  # noqa: BLE001  (what the library raises is nothing better)
+        raise BadWeights(f"{path} is no tokenizer: {error}.") from None
+
+
+def vocabulary_of(tokenizer: Tokenizer, size: int | None = None) -> Vocabulary:
+    """The same for a tokenizer in memory."""
+    spec: Json = json.loads(tokenizer.to_str())
+    words: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
+    added = {token["content"] for token in spec["added_tokens"]} | set(SPECIALS)
+    missing = [token for token in SPECIALS if token not in words]
+    if missing:
+        raise BadWeights(
+            f"The tokenizer lacks the special tokens {_listed(missing)}.", "Add them, and train the model."
+        )
+    ends = [words[end] for end in ENDS if end in words]
+    if not ends:
+        raise BadWeights(f"The tokenizer has no token that ends a text ({', '.join(ENDS)}).")
+    rows = max(words.values()) + 1
+    if size is not None and size < rows:
+        raise BadWeights(f"The model has {size} rows for a tokenizer of {rows} tokens.")
+    special = frozenset(words[token] for token in added if token in words) | {ends[0]}
+    ids = {token: words[token] for token in SPECIALS}
+    pieces = _pieces(spec, words, special, size or rows)
+    return Vocabulary(tokenizer, size or rows, ids, ends[0], special, _plain(spec, added), pieces)
+
+
+def _listed(tokens: list[str]) -> str:
+    return ", ".join(tokens[:4]) + (f" and {len(tokens) - 4} more" if len(tokens) > 4 else "")
+
+
+def _pieces(spec: Json, words: Mapping[str, int], special: frozenset[int], size: int) -> tuple[bytes, ...]:
+    """The bytes of every id; BadWeights for a kind of tokenizer in which a byte cannot be written."""
+    piece_of = _byte_fallback if spec["model"].get("byte_fallback") else _byte_level
+    pieces = [b""] * size
+    for word, number in words.items():
+        pieces[number] = word.encode() if number in special else piece_of(word)
+    writable = {piece for number, piece in enumerate(pieces) if number not in special}
+    if spec["model"]["type"] != "BPE" or not writable.issuperset(bytes([byte]) for byte in range(256)):
+        raise BadWeights("The tokenizer is neither byte-level BPE nor BPE with byte fallback.")
+    return tuple(pieces)
+
+
+def _byte_fallback(word: str) -> bytes:
+    if len(word) == 6 and word.startswith("<0x"):
+        return bytes.fromhex(word[3:5])
+    return word.replace("▁", " ").encode()
+
+
+_SHOWN = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+_BYTES = {chr(byte): byte for byte in _SHOWN} | {
+    chr(256 + place): byte for place, byte in enumerate(byte for byte in range(256) if byte not in _SHOWN)
+}
+"""Byte-level BPE writes bytes as letters that can be seen: many of Latin-1 as themselves, the others from U+0100 on."""
+
+
+def _byte_level(word: str) -> bytes:
+    return bytes(_BYTES[letter] for letter in word) if _BYTES.keys() >= set(word) else b""
+
+
+_SPACELESS: Json = {
+    "ByteLevel": {"add_prefix_space": False},
+    "Metaspace": {"prepend_scheme": "never"},
+    "Prepend": {"prepend": ""},
+}
+"""How the parts of a tokenizer that put a space before a text are told not to."""
+
+
+def _plain(spec: Json, added: set[str]) -> Tokenizer:
+    """The tokenizer with nothing added, neither tokens nor a space before a text.
+
+    The added tokens also leave the model's own words and merges, so that no way is left to arrive at one of them.
+    """
+    model = spec["model"]
+    pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
+    merges = [[a, b] for a, b in pairs if not added & {a, b, a + b}]
+    vocab = {word: number for word, number in model["vocab"].items() if word not in added}
+    bare: Json = {"added_tokens": [], "padding": None, "truncation": None, "post_processor": None}
+    plain = spec | bare | {"model": model | {"unk_token": None, "vocab": vocab, "merges": merges}}
+    for node in (*_parts(plain["normalizer"]), *_parts(plain["pre_tokenizer"])):
+        node.update(_SPACELESS.get(node["type"], {}))
+    return Tokenizer.from_str(json.dumps(plain))
+
+
+def _parts(node: Json | None) -> Iterator[Json]:
+    """The parts of a normaliser or pre-tokenizer, those of a sequence one by one."""
+    if node is not None:
+        yield node
+        for inner in node.get("normalizers") or node.get("pretokenizers") or ():
+            yield from _parts(inner)
