@@ -150,7 +150,8 @@ class Context:
 
     `revisions` in order of `seq`, all branches, undone lines included. `words`: revision id → the message that made
     it. `branches`: name → head id. `head` is None in an empty session. `undone`: the revision that redo would return
-    to, if any. `attachments`: assets that came with this message, in order.
+    to, if any. `attachments`: assets that came with this message, in order. `session`: whose pictures these are.
+    `asked`: the message before this one and the question it led to, where this one may be the answer.
     """
 
     branch: str
@@ -160,6 +161,8 @@ class Context:
     words: Mapping[str, str] = field(default_factory=dict)
     undone: str | None = None
     attachments: tuple[Asset, ...] = ()
+    session: str = ""
+    asked: tuple[str, Ask] | None = None
 
 
 class Planner(Protocol):

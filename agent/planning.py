@@ -13,7 +13,7 @@ from agent.plan import Ask, Candidate, Context, Plan, Planner
 from agent.planners.given import Given
 from sessions import history
 from sessions import turns as stored
-from sessions.errors import Ambiguous, NotFound, NothingToUndo, PentimentoError, PlanError
+from sessions.errors import Ambiguous, ChatModelError, NotFound, NothingToUndo, PentimentoError, PlanError
 from sessions.history import Graph
 from sessions.store import Store
 from sessions.values import Asset, Json, Region, Turn
@@ -53,6 +53,7 @@ def begin(store: Store, planner: Planner, wish: Wish) -> Turn:
     waiting = [t for t in stored.open_turns(store, wish.session, context.branch) if t.state == "waiting"]
     asked = waiting[0] if waiting and not isinstance(planner, Given) else None  # a click is no answer, whatever it says
     candidate = _answer(asked, wish.text, graph) if asked else None
+    context = replace(context, asked=_question(store, asked)) if asked else context
     plan = None if candidate else understand(store, planner, wish, graph, context)
     if asked and plan is not None and not plan.steps and plan.command is None and plan.ask is None:
         candidate = _sent(asked, wish.attachments) or _free(asked, wish.text)
@@ -108,7 +109,7 @@ def understand(store: Store, planner: Planner, wish: Wish, graph: Graph, context
         if not isinstance(planner, Given):  # told plans are done as told
             plan = restating.restated(plan, context, graph)
         return checked(store, plan, graph, context)
-    except (PlanError, NotFound, Ambiguous, NothingToUndo) as error:
+    except (PlanError, ChatModelError, NotFound, Ambiguous, NothingToUndo) as error:
         return Plan(chat=str(error), refused=error.code, planner=planner.name)
 
 
@@ -169,7 +170,13 @@ def _slot(turn: Turn) -> str | None:
 
 def _answer(turn: Turn, text: str, graph: Graph) -> Candidate | None:
     ask = Plan.of(turn).ask
-    return turns.answer(text, ask, graph) if ask else None
+    return turns.answer(text, ask, graph) if ask and ask.slot else None
+
+
+def _question(store: Store, turn: Turn) -> tuple[str, Ask] | None:
+    """What was said, and asked back."""
+    ask = Plan.of(turn).ask
+    return (stored.said(store, turn).text, ask) if ask else None
 
 
 def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:

@@ -7,12 +7,16 @@ from functools import partial
 from pathlib import Path
 
 from agent.assistant import Assistant
+from agent.plan import Planner
 from agent.planners.cascade import Cascade
 from agent.planners.rules import RulesPlanner
 from agent.settings import Settings
-from sessions.errors import EditError
+from sessions.errors import EditError, PlanError
 from sessions.store import Store
 from tools.base import Tool
+
+PLANNERS = ("rules", "chat:<provider:model>")
+"""What `PENTIMENTO_PLANNER` may say; nothing for the cascade without another planner."""
 
 
 def open_store(settings: Settings | None = None) -> Store:
@@ -24,7 +28,29 @@ def open_store(settings: Settings | None = None) -> Store:
 def open_assistant(settings: Settings | None = None) -> Assistant:
     """An assistant over the settings' data folder."""
     settings = settings or Settings()
-    return Assistant(open_store(settings), Cascade(RulesPlanner(), able(settings.home)))
+    store = open_store(settings)
+    return Assistant(store, planner_of(settings, store))
+
+
+def planner_of(settings: Settings, store: Store) -> Planner:
+    """Who understands messages: `rules` alone, or the cascade, behind whose rules another planner may be named.
+
+    "": none; `chat:<provider:model>`: a LangChain chat model. PlanError where there is no planner of that name.
+    """
+    name = settings.planner.strip()
+    if name == "rules":
+        return RulesPlanner()
+    return Cascade(RulesPlanner(), able(settings.home), _second(name, store) if name else None)
+
+
+def _second(name: str, store: Store) -> Planner:
+    kind, _, which = name.partition(":")
+    if kind == "chat" and which:
+        from agent.planners.chat_model import ChatPlanner  # most messages need none
+        from agent.sight import Sight
+
+        return ChatPlanner(which, Sight(store).picture)
+    raise PlanError(f"There is no planner called {name!r}.", f"PENTIMENTO_PLANNER is one of: {', '.join(PLANNERS)}.")
 
 
 def able(home: Path) -> Callable[[Tool], bool]:

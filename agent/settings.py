@@ -14,7 +14,8 @@ class Settings(BaseSettings):
 
     `hosts`: the names, separated by commas, that the page answers to besides this machine's own. `engine_minutes`: how
     long an engine that the command line started stays with nothing to do. `chat_model`: provider:model of a LangChain
-    chat model that reads pictures; `tools.describing` asks it for words that the person did not say.
+    chat model that reads pictures; `tools.describing` asks it for words that the person did not say. `planner`: who
+    understands messages, as `agent.runtime.planner_of` reads it; "" for the rules and the tools called by name.
     """
 
     model_config = SettingsConfigDict(env_prefix="PENTIMENTO_", extra="ignore")
@@ -25,6 +26,7 @@ class Settings(BaseSettings):
     hosts: str = ""
     engine_minutes: float = 10.0
     chat_model: str = ""
+    planner: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ def context_of(graph: Graph, branch: str | None, attachments: tuple[Asset, ...] 
         words=graph.words,
         undone=graph.undone if here == graph.current else None,
         attachments=attachments,
+        session=graph.session.id,
     )
 
 

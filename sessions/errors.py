@@ -18,6 +18,7 @@ PentimentoError            everything we raise on purpose: `code`, a sentence, a
 │   └── BlobDamaged            bytes do not match their hash
 ├── SchemaTooNew           the data folder was written by a newer Pentimento
 ├── PlanError              a plan names an unknown tool, or arguments that do not fit it
+├── ChatModelError         a chat model cannot be opened, or does not answer: no such model, no key, no network
 └── EditError              a tool could not do its work
     ├── NotGrounded            the words of a region cannot be found in this picture
     ├── Unsure                 a mask was found but below the confidence needed; carries the mask to show
@@ -121,6 +122,10 @@ class SchemaTooNew(PentimentoError):
 
 class PlanError(PentimentoError):
     code = "plan"
+
+
+class ChatModelError(PentimentoError):
+    code = "chat_model"
 
 
 class EditError(PentimentoError):

@@ -6,15 +6,13 @@ person may say the words. One call cannot be interrupted. Decides nothing and ke
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from typing import TYPE_CHECKING
 
-import cv2
-
-from sessions.errors import BadArguments
+from sessions.errors import BadArguments, ChatModelError
 from sessions.values import Pixels
+from tools import chat_models
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -42,22 +40,20 @@ def chat_model() -> BaseChatModel | None:
     if not name:
         return None
     try:
-        from langchain.chat_models import init_chat_model
-
-        return init_chat_model(name)
-    except (ImportError, ValueError) as error:
-        raise BadArguments(f"{SETTING}={name} cannot be used: {error}", SAY_IT) from error
+        return chat_models.opened(name)
+    except ChatModelError as error:
+        raise BadArguments(f"{SETTING}={error.message}", SAY_IT) from error
 
 
 def describe(model: BaseChatModel, grid: Pixels) -> tuple[str, ...]:
     """Captions of B', likeliest first; grid: `grids.marked`, uint8 (H, W, 3). BadArguments where there are none."""
     from langchain_core.messages import HumanMessage
 
-    picture = {"type": "image", "base64": png(grid), "mime_type": "image/png"}
+    request = HumanMessage([{"type": "text", "text": REQUEST}, chat_models.picture(grid)])
     try:
-        reply = model.invoke([HumanMessage([{"type": "text", "text": REQUEST}, picture])])
-    except Exception as error:  # a chat model is foreign code, and the person can do without it
-        raise BadArguments(f"The chat model could not be asked: {error}", SAY_IT) from error
+        reply = chat_models.asked(model, [request])
+    except ChatModelError as error:  # the person can do without it
+        raise BadArguments(error.message, SAY_IT) from error
     found = captions(str(reply.text))
     if not found:
         raise BadArguments("The chat model did not say what the result should show.", SAY_IT)
@@ -69,8 +65,3 @@ def captions(reply: str) -> tuple[str, ...]:
     said = (re.sub(r"^\W*(\d+[.):]\W*)?|\W+$", "", part) for part in re.split(r"[,;\n]", reply))
     short = (" ".join(words) for one in said if 0 < len(words := one.split()) <= WORDS)
     return tuple(dict.fromkeys(short))[:CANDIDATES]
-
-
-def png(rgb: Pixels) -> str:
-    """A picture (H, W, 3) as PNG, in base64."""
-    return base64.b64encode(cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()).decode()

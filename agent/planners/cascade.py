@@ -1,8 +1,9 @@
 """Rules first; a tool with weights where it is called by its name, or where nothing else can do what was said.
 
 A message that names such a tool ("diffedit: a bowl of pears", "use analogist on #1 and #4") is a call of it. What the
-rules refuse is offered to the tool that follows instructions, where its weights are here, and never done unasked. A
-correction of what that tool has just done ("no, red") replaces it. Understands no other English: that is the rules'.
+rules refuse is left to a second planner where one was chosen. Where none was it is offered to the tool that follows
+instructions, if its weights are here, and never done unasked. A correction of what that tool has just done ("no, red")
+replaces it. Understands no other English: that is the rules'.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.plan import Ask, Candidate, Context, Plan, PlanStep
+from agent.plan import Ask, Candidate, Context, Plan, Planner, PlanStep
 from agent.planners.corrections import corrected
-from agent.planners.rules import RulesPlanner, replies
+from agent.planners.rules import RulesPlanner, languages, replies
 from agent.telling import SPOKEN
 from agent.turns import asked_for
 from sessions.values import Json
@@ -30,10 +31,14 @@ _FILLER = re.compile(r"^(?:\s*(?:to|on|for|and|from|with|:|,|;|-|–|—))*\s*",
 
 @dataclass(frozen=True)
 class Cascade:
-    """Implements `agent.plan.Planner`. `able`: whether a tool's weights are on this machine and see real photos."""
+    """Implements `agent.plan.Planner`. `able`: whether a tool's weights are on this machine and see real photos.
+
+    `second`: asked where the rules refuse, and only there.
+    """
 
     rules: RulesPlanner
     able: Callable[[Tool], bool]
+    second: Planner | None = None
     name: str = "cascade@1"
 
     def plan(self, text: str, context: Context) -> Plan:
@@ -45,6 +50,8 @@ class Cascade:
         if correction is not None:
             return Plan(steps=(correction,), planner=self.name)
         plan = self.rules.plan(text, context)
+        if self.second is not None:
+            return self.second.plan(text, context) if _left(plan, context) else plan
         return self._offered(text, context) or plan if plan.chat in replies.REFUSALS else plan
 
     def _offered(self, text: str, context: Context) -> Plan | None:
@@ -58,6 +65,12 @@ class Cascade:
             slot="steps.0.confirmed",
         )
         return Plan(steps=(PlanStep(tool=tool.name, args={"instruction": text}),), ask=ask, planner=self.name)
+
+
+def _left(plan: Plan, context: Context) -> bool:
+    """Whether the rules leave a message to another planner; words that answer a question need no plan of their own."""
+    answers = context.asked is not None and context.asked[1].free
+    return not answers and (plan.chat in replies.REFUSALS | {replies.QUESTION} or languages.refuses(plan.chat))
 
 
 def called_by_name(text: str) -> Plan | None:

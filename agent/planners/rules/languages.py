@@ -71,6 +71,11 @@ def refusal(text: str) -> str | None:
     return _marked(of_script, text).refusal
 
 
+def refuses(sentence: str | None) -> bool:
+    """Whether a sentence is the refusal of some language."""
+    return any(language.refusal == sentence for language in languages())
+
+
 def _script(text: str) -> str | None:
     """The script of most letters; kana settle Japanese even where most signs are Chinese ones."""
     counts = {name: len(re.findall(f"[{ranges}]", text)) for name, ranges in SCRIPTS.items()}

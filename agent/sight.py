@@ -1,0 +1,35 @@
+"""What a planner may look at and hear: small copies of a session's pictures, and its sounds, when it asks for them.
+
+They come through the store, so only one's own. Planners are given this when they are made, so that a `Context` stays
+plain values. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from agent.encoding import on_white
+from sessions.store import Store
+from sessions.values import Pixels
+from tools.pixels import shrink
+
+SIDE = 512
+"""Longest side of what a planner is shown, in pixels."""
+KEPT = 64
+"""How many small copies stay in memory, at most 0.8 MB each."""
+
+
+class Sight:
+    """One owner's pictures as planners see them; safe for several threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.picture = lru_cache(KEPT)(self._picture)
+
+    def _picture(self, session: str, content: str) -> Pixels:
+        """A picture by the hash of its pixels: uint8 (h, w, 3), longer side ≤ SIDE, what is transparent shows white."""
+        return shrink(on_white(self._store.picture(session, content)).rgb, SIDE)
+
+    def sound(self, session: str, content: str) -> bytes:
+        """A sound by its hash, as it is kept: FLAC, mono or stereo, at most a minute."""
+        return self._store.asset_bytes(session, content)

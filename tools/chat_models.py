@@ -1,0 +1,64 @@
+"""Chat models of others, through LangChain: opened by `provider:model`, asked, and their failures told in a sentence.
+
+Knows no prompt and no plan. A provider's package is foreign code: whatever it raises leaves here as `ChatModelError`.
+One call cannot be interrupted.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+
+from sessions.errors import ChatModelError
+from sessions.values import Json, Pixels
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+    from langchain_core.runnables import Runnable
+
+LONGEST_REASON = 400
+"""Characters of what a provider says of its failure."""
+
+
+def opened(name: str) -> BaseChatModel:
+    """The model `provider:model`; ChatModelError without such a model, or without its provider's package or key."""
+    try:
+        from langchain.chat_models import init_chat_model
+    except ImportError as error:
+        raise ChatModelError(
+            f"{name} cannot be used: LangChain is missing.", "pip install 'pentimento[neural]'"
+        ) from error
+    try:
+        return init_chat_model(name)
+    except Exception as error:
+        raise ChatModelError(f"{name} cannot be used: {reason(error)}", _next(name)) from error
+
+
+def asked(model: Runnable[Any, Any], messages: Sequence[BaseMessage], name: str = "") -> Any:
+    """What a model, or what was made of one, answers; ChatModelError where it does not."""
+    try:
+        return model.invoke(list(messages))
+    except Exception as error:
+        raise ChatModelError(f"The chat model could not be asked: {reason(error)}", _next(name)) from error
+
+
+def picture(pixels: Pixels, kind: str = "png") -> Json:
+    """A picture (H, W, 3) as a content block; `kind`: png or jpeg."""
+    data = cv2.imencode(f".{kind}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return {"type": "image", "base64": base64.b64encode(data).decode(), "mime_type": f"image/{kind}"}
+
+
+def reason(error: Exception) -> str:
+    """What an exception says, on one line."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
+
+
+def _next(name: str) -> str:
+    provider = name.partition(":")[0]
+    key = f"Its key is expected in the environment, mostly as {provider.upper()}_API_KEY; " if ":" in name else ""
+    return f"{key}PENTIMENTO_PLANNER=rules needs no chat model." if name else ""
