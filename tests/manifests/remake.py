@@ -8,6 +8,8 @@ holds the tables against them.
 
 `ldm.txt` is not made here: the names and shapes of the same weights in one file, as public lists of model mergers have
 them (sd1-ldm of ljleb/sd-mecha at b8d4d88); `tests/tools/test_single_file.py` holds it against the other three.
+Nor is `imagebind.txt`: the names and shapes of `imagebind_huge`, as the class of facebookresearch/ImageBind at 53680b0
+has them on the meta device; `tests/tools/nets/test_imagebind.py` holds our branches against it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,116 @@
+"""ImageBind from a file: the names that its copies have, the sizes that a config.json says, the branches asked for.
+
+Takes `imagebind_huge.pth` as it was released and copies as safetensors, with or without `model.` before all names.
+Tensors of other modalities are passed over, unread. BadWeights names what is missing or of another size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sessions.errors import BadWeights
+from tools import weights
+from tools.nets.imagebind import MODALITIES, ImageBind, ImageBindConfig, Modality, Trunk
+
+PARTS = ("modality_preprocessors", "modality_trunks", "modality_heads", "modality_postprocessors")
+"""What the names of tensors begin with, before the modality."""
+PREFIX = "model."
+"""What some copies have before all names."""
+AGAIN = "Get the weights again: pentimento models pull imagebind."
+
+
+class Sizes(BaseModel):
+    """A `config.json`: the arguments of the original's class under their names, and three that it has not."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    out_embed_dim: int = Field(1024, gt=0)
+    vision_embed_dim: int = Field(1280, gt=0)
+    vision_num_blocks: int = Field(32, gt=0)
+    vision_num_heads: int = Field(16, gt=0)
+    text_embed_dim: int = Field(1024, gt=0)
+    text_num_blocks: int = Field(24, gt=0)
+    text_num_heads: int = Field(16, gt=0)
+    audio_embed_dim: int = Field(768, gt=0)
+    audio_num_blocks: int = Field(12, gt=0)
+    audio_num_heads: int = Field(12, gt=0)
+    kernel_size: tuple[int, int, int] = (2, 14, 14)
+    audio_kernel_size: int = Field(16, gt=0)
+    audio_stride: int = Field(10, gt=0)
+    audio_num_mel_bins: int = Field(128, gt=0)
+    audio_target_len: int = Field(204, gt=0)
+    image_size: int = Field(224, gt=0)
+    vocab_size: int = Field(49408, gt=0)
+    context_length: int = Field(77, gt=0)
+
+    def config(self) -> ImageBindConfig:
+        return ImageBindConfig(
+            space=self.out_embed_dim,
+            vision=Trunk(self.vision_embed_dim, self.vision_num_blocks, self.vision_num_heads),
+            text=Trunk(self.text_embed_dim, self.text_num_blocks, self.text_num_heads),
+            audio=Trunk(self.audio_embed_dim, self.audio_num_blocks, self.audio_num_heads),
+            side=self.image_size,
+            patch=self.kernel_size[1],
+            words=self.vocab_size,
+            context=self.context_length,
+            bins=self.audio_num_mel_bins,
+            frames=self.audio_target_len,
+            square=self.audio_kernel_size,
+            stride=self.audio_stride,
+        )
+
+
+def config_of(folder: Path) -> ImageBindConfig:
+    """What the folder's `config.json` says; the released sizes where it says nothing, or is not there."""
+    try:
+        told = (folder / "config.json").read_bytes()
+        return Sizes.model_validate_json(told).config()
+    except FileNotFoundError:
+        return ImageBindConfig()
+    except (OSError, ValidationError) as error:
+        raise BadWeights(f"{folder / 'config.json'} does not say the sizes of an ImageBind.", AGAIN) from error
+
+
+def load(
+    file: Path,
+    config: ImageBindConfig,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    modalities: Sequence[Modality] = MODALITIES,
+) -> ImageBind:
+    """The branches asked for, with the tensors of a .pth, .bin or .safetensors file."""
+    found = weights.tensors(file) if file.suffix == weights.SUFFIX else weights.pickled(file)
+    taken = {name: found[stored] for name, stored in names(found, modalities).items()}
+    network = filled(config, taken, modalities)
+    for name, tensor in taken.items():
+        if not name.endswith(".mask") and not tensor.abs().amax().isfinite():
+            raise BadWeights(f"{file.name}: {name} has infinite or undefined numbers.", AGAIN)
+    return network.to(device, dtype).eval().requires_grad_(False)
+
+
+def names(stored: Iterable[str], modalities: Sequence[Modality] = MODALITIES) -> dict[str, str]:
+    """Of the names in a file those of some modalities, by the name that they were released under."""
+    beginnings = tuple(f"{part}.{modality}." for part in PARTS for modality in modalities)
+    plain = {name.removeprefix(PREFIX): name for name in stored}
+    return {name: stored for name, stored in plain.items() if name.startswith(beginnings)}
+
+
+def filled(config: ImageBindConfig, taken: Mapping[str, torch.Tensor], modalities: Sequence[Modality]) -> ImageBind:
+    """A network with these tensors; BadWeights names the first that is missing, foreign or of another size."""
+    with torch.device("meta"):
+        network = ImageBind(config, modalities)
+    wanted = network.state_dict()
+    if missing := [name for name in wanted if name not in taken]:
+        raise BadWeights(f"These weights lack {len(missing)} tensors of ImageBind, the first {missing[0]}.", AGAIN)
+    if foreign := [name for name in taken if name not in wanted]:
+        raise BadWeights(f"These weights have {len(foreign)} tensors more, the first {foreign[0]}.", AGAIN)
+    for name, meant in wanted.items():
+        if taken[name].shape != meant.shape:
+            found, needed = list(taken[name].shape), list(meant.shape)
+            raise BadWeights(f"In these weights {name} is {found}, and {needed} is meant.", AGAIN)
+    network.load_state_dict(dict(taken), assign=True)
+    return network
