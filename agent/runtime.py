@@ -15,8 +15,8 @@ from sessions.errors import EditError, PlanError
 from sessions.store import Store
 from tools.base import Tool
 
-PLANNERS = ("rules", "chat:<provider:model>")
-"""What `PENTIMENTO_PLANNER` may say; nothing for the cascade without another planner."""
+PLANNERS = ("cascade", "rules", "chat:<provider:model>")
+"""What `PENTIMENTO_PLANNER` may say; nothing is `cascade`."""
 
 
 def open_store(settings: Settings | None = None) -> Store:
@@ -33,14 +33,15 @@ def open_assistant(settings: Settings | None = None) -> Assistant:
 
 
 def planner_of(settings: Settings, store: Store) -> Planner:
-    """Who understands messages: `rules` alone, or the cascade, behind whose rules another planner may be named.
+    """Who understands messages: `rules` alone, or the `cascade`, behind whose rules another planner may be named.
 
-    "": none; `chat:<provider:model>`: a LangChain chat model. PlanError where there is no planner of that name.
+    `chat:<provider:model>`: a LangChain chat model. PlanError where there is no planner of that name.
     """
     name = settings.planner.strip()
     if name == "rules":
         return RulesPlanner()
-    return Cascade(RulesPlanner(), able(settings.home), _second(name, store) if name else None)
+    second = _second(name, store) if name not in ("", "cascade") else None
+    return Cascade(RulesPlanner(), able(settings.home), second)
 
 
 def _second(name: str, store: Store) -> Planner:

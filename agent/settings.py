@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     `hosts`: the names, separated by commas, that the page answers to besides this machine's own. `engine_minutes`: how
     long an engine that the command line started stays with nothing to do. `chat_model`: provider:model of a LangChain
     chat model that reads pictures; `tools.describing` asks it for words that the person did not say. `planner`: who
-    understands messages, as `agent.runtime.planner_of` reads it; "" for the rules and the tools called by name.
+    understands messages, as `agent.runtime.planner_of` reads it; "" for rules and tools called by their names.
     """
 
     model_config = SettingsConfigDict(env_prefix="PENTIMENTO_", extra="ignore")

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from agent.runtime import open_store
+from agent.runtime import PLANNERS, open_store
 from agent.settings import Settings
 from sessions import history
 from sessions.database import SCHEMA
@@ -44,6 +44,7 @@ def _checks() -> Iterator[Check]:
     yield "tools", True, ", ".join(registry.registered())
     yield from _networks(settings)
     yield "chat model", *_chat(settings.chat_model)
+    yield "planner", *_planner(settings.planner)
 
 
 def _networks(settings: Settings) -> Iterator[Check]:
@@ -64,6 +65,15 @@ def _chat(name: str) -> tuple[bool, str]:
     if find_spec("langchain") is None:
         return False, f"{name}; pip install 'pentimento[neural]'"
     return True, name
+
+
+def _planner(name: str) -> tuple[bool, str]:
+    """Who understands messages; nobody is asked here."""
+    kind, _, model = name.partition(":")
+    if kind == "chat" and model:
+        return _chat(model)
+    known = name in ("", "cascade", "rules")
+    return known, (name or "cascade") if known else f"{name}; PENTIMENTO_PLANNER is one of: {', '.join(PLANNERS)}"
 
 
 def _torch() -> str:

@@ -12,6 +12,7 @@ from ui.shell import (
     AttachOption,
     BranchOption,
     JsonOption,
+    PlannerOption,
     SessionOption,
     command,
     open_assistant,
@@ -56,10 +57,11 @@ def say(
     session: SessionOption = "",
     branch: BranchOption = "",
     request_id: Annotated[str, typer.Option(help="Send the same again safely: it never runs twice.")] = "",
+    planner: PlannerOption = "",
     json_: JsonOption = False,
 ) -> None:
     """Say what should change; see the plan, the progress and what came of it."""
-    assistant = open_assistant()
+    assistant = open_assistant(planner)
     where = session_of(assistant.store, session)
     events = assistant.turn(where.id, answer or message, read_files(attach), request_id or None, branch or None)
     tell(assistant.store, events, json_)
@@ -108,12 +110,13 @@ def plan(
     attach: AttachOption = [],
     session: SessionOption = "",
     branch: BranchOption = "",
+    planner: PlannerOption = "",
     json_: JsonOption = False,
 ) -> None:
     """Show what a message would do, and do nothing."""
     from ui import terminal
 
-    assistant = open_assistant()
+    assistant = open_assistant(planner)
     where = session_of(assistant.store, session)
     made = assistant.preview(where.id, message, read_files(attach), branch or None)
     if json_:

@@ -29,6 +29,9 @@ SessionOption = Annotated[
 ]
 BranchOption = Annotated[str, typer.Option("--branch", "-b", help="Branch; default: the session's current one.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+PlannerOption = Annotated[
+    str, typer.Option("--planner", help="Who understands it: cascade, rules, chat:PROVIDER:MODEL. [PENTIMENTO_PLANNER]")
+]
 AttachOption = Annotated[list[Path], typer.Option("--attach", "-a", help="A photo or sound; may be repeated.")]
 
 
@@ -62,10 +65,11 @@ command = verbs_of(app)
 """Registers a command of `pentimento` itself."""
 
 
-def open_assistant() -> Assistant:
+def open_assistant(planner: str = "") -> Assistant:
     from agent import runtime
+    from agent.settings import Settings
 
-    return runtime.open_assistant()
+    return runtime.open_assistant(Settings(planner=planner) if planner else None)
 
 
 def open_store() -> Store:

@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.items import Item, items
 from agent.plan import MAX_STEPS, Context
 from sessions.values import Asset, Json, Pixels, Revision
 from tools.base import Tool
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
+
+    from agent.items import Item
 
 Look = Callable[[str, str], Pixels]
 """Session and pixel hash → a small copy, uint8 (h, w, 3); `agent.sight.Sight.picture`."""
@@ -119,6 +120,8 @@ def listed(text: str, context: Context, tools: Mapping[str, Tool]) -> Iterator[J
 
 def _live(text: str, context: Context) -> list[Item]:
     """The revisions that are listed: those that would have slots."""
+    from agent.items import items  # asks for a tokenizer's library, which is there where LangChain is
+
     return [item for item in items(context, text) if item.number]
 
 

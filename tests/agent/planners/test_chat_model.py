@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from dataclasses import replace
 
 import cv2
@@ -397,7 +398,7 @@ def test_the_setting_names_the_planner(store):
     def chosen(name: str) -> object:
         return planner_of(Settings(planner=name), store)
 
-    assert isinstance(chosen("rules"), RulesPlanner) and chosen("").second is None
+    assert isinstance(chosen("rules"), RulesPlanner) and chosen("").second is chosen("cascade").second is None
     assert chosen("chat:openai:gpt-5").second.name == "chat@1:openai:gpt-5"
     for wrong in ("chat", "chat:", "magic", "rules:1"):
         with pytest.raises(PlanError, match="no planner"):
@@ -419,6 +420,15 @@ def test_a_provider_that_is_not_there_is_told_only_when_needed(store, session):
     events = list(assistant.turn(session, "give it the look of an old dream"))
     assert end(events).state == "refused" and "nobody:nothing cannot be used" in end(events).reply
     assert "PENTIMENTO_PLANNER=rules" in end(events).reply
+
+
+def test_without_langchain_the_rules_work_and_the_rest_says_what_to_install(store, session, monkeypatch):
+    for missing in ("langchain", "langchain.chat_models", "tokenizers"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    assistant = Assistant(store, planner_of(Settings(planner="chat:openai:gpt-5", home=store.home), store))
+    assert made(list(assistant.turn(session, "crop it square")))
+    events = list(assistant.turn(session, "give it the look of an old dream"))
+    assert "pip install 'pentimento[neural]'" in end(events).reply
 
 
 def test_structured_output_that_fails_falls_back_to_words(store, session):
