@@ -166,9 +166,9 @@ def again(session: Session) -> Spoken | None:
 def example(session: Session) -> Spoken | None:
     """What was done from one attached picture to another, done to the head; said with its result, by a network."""
     voice, here = session.voice, session.scene(session.head)
-    before = random_scene(voice.rng)
+    before, unsaid = random_scene(voice.rng), Voice(voice.rng, held_out=False)
     shown = voice.chance(0.4)
-    wish = worldly(voice, before, Light) if shown else lasting(voice, before)
+    wish = worldly(unsaid, before, Light) if shown else lasting(unsaid, before)
     if wish is None or (shown and here.tone != "colour"):
         return None
     a, b = attached(session, before, "attached first"), attached(session, wish.scene, "attached second")
