@@ -6,16 +6,19 @@ What is looked at are small copies (`agent.sight`). What an embedding means is i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tools.encoders import Encoder
 
 from agent.items import Item
 from agent.sight import Sight
 from sessions.values import Json
 from tools import sounds
 from tools.caches import Cache
+
+if TYPE_CHECKING:
+    from tools.encoders import Encoder
 
 Embedding = NDArray[np.float32]
 

@@ -5,28 +5,19 @@ Slots are dealt out anew for every dialogue, so that their names mean nothing. D
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-
-import torch
-from torch import Tensor
 
 from agent.grammar import Ref, Written, said
 from agent.heads import ROLES
 from agent.items import Item
 from agent.prompt import BRIEF, Prompt, Standing, Template, prompt
 from agent.tokens import BASE, GEN, SUB, Vocabulary
-from toybox import dialogues
 from toybox.dialogues import Dialogue
-from toybox.scenes import Scene
+from training.lessons import Lesson
 from training.turns import Taught
 
 BRANCH = "main"
-
-See = Callable[[dialogues.Item], Tensor]
-"""The embedding (D) of a dialogue's item."""
-Imagine = Callable[[Scene], Tensor]
-"""The embedding (D) of what a scene looks like."""
 
 
 def items(dialogue: Dialogue) -> list[Item]:
@@ -65,8 +56,9 @@ def page(dialogue: Dialogue, vocabulary: Vocabulary, slots: Sequence[int], templ
     return prompt(vocabulary, template, (), items(dialogue), standing, slots)
 
 
-def taught(dialogue: Dialogue, vocabulary: Vocabulary, slots: Sequence[int], see: See, imagine: Imagine) -> Taught:
+def taught(lesson: Lesson, vocabulary: Vocabulary, slots: Sequence[int]) -> Taught:
     """The prompt and the true reply, with all that is to be read out of it."""
+    dialogue = lesson.dialogue
     asked = page(dialogue, vocabulary, slots)
     shown = order(dialogue)
     slot_of = {place: slots[row] for row, place in enumerate(shown)}
@@ -81,12 +73,12 @@ def taught(dialogue: Dialogue, vocabulary: Vocabulary, slots: Sequence[int], see
             row = row_of[ids[position + 1]]
             refs.append((position, row, pictures if kinds[row] == "picture" else tuple(range(len(shown)))))
     gens = [position for position in range(begins, len(ids)) if ids[position] == vocabulary.ids[GEN]]
-    known = [(at, imagine(scene)) for at, scene in zip(gens, dialogue.results, strict=True) if scene is not None]
+    known = [(at, h) for at, h in zip(gens, lesson.results, strict=True) if not h.isnan().any()]
     row_at = {slots[row]: row for row in range(len(shown))}
     return Taught(
         ids=tuple(ids),
         begins=begins,
-        h=torch.stack([see(dialogue.items[place]) for place in shown]) if shown else torch.zeros(0, 1),
+        h=lesson.seen[shown],
         roles=tuple(ROLES.index(item.role) for item in items(dialogue)),
         slots=tuple(vocabulary.slot(slots[row]) for row in range(len(shown))),
         spliced={position: row_at[slot] for position, slot in asked.spliced.items()},

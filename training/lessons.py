@@ -1,0 +1,93 @@
+"""Dialogues with the embeddings of all they show, made once and kept: looking costs more than learning.
+
+One safetensors file beside the dialogues' numbers; the dialogues themselves come again from their seeds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tools.sounds import Sound
+from tools.weights import tensors, write
+from toybox.dialogues import Dialogue, Item, dialogue, pixels, samples
+from toybox.drawing import draw
+from toybox.sounds import RATE
+
+if TYPE_CHECKING:
+    from tools.encoders import Encoder
+
+FILE = "lessons.safetensors"
+TOGETHER = 64
+"""Dialogues that are looked at between two looks at the clock."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A dialogue; `seen`: embeddings of its items (n, D); `results`: of its steps' true results, NaN where unknown."""
+
+    dialogue: Dialogue
+    seen: Tensor
+    results: Tensor
+
+
+def make(where: Path, encoder: Encoder, count: int, deadline: float, held_out: bool = False) -> Path:
+    """Look at the items of dialogues 0 … count − 1, as far as the time goes; what is there already is gone on from."""
+    path = where / FILE
+    seen, results = _read(path) if path.exists() else ([], [])
+    while len(seen) < count and time.monotonic() < deadline:
+        numbers = range(len(seen), min(count, len(seen) + TOGETHER))
+        for one, of_steps in _looked(encoder, [dialogue(number, held_out) for number in numbers]):
+            seen.append(one)
+            results.append(of_steps)
+    where.mkdir(parents=True, exist_ok=True)
+    flat = {"seen": torch.cat(seen).half(), "results": torch.cat(results).half()}
+    lengths = {"items": torch.tensor([len(x) for x in seen]), "steps": torch.tensor([len(x) for x in results])}
+    write(path, flat | lengths)
+    return path
+
+
+def _looked(encoder: Encoder, dialogues: list[Dialogue]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The embeddings of each dialogue's items and results."""
+    items = [item for one in dialogues for item in one.items]
+    found = iter(embeddings(encoder, items))
+    scenes = [scene for one in dialogues for scene in one.results if scene is not None]
+    imagined = iter(torch.from_numpy(encoder.pictures([draw(scene).rgb for scene in scenes])) if scenes else ())
+    nothing = torch.full((encoder.width,), torch.nan)
+    for one in dialogues:
+        seen = torch.stack([next(found) for _ in one.items])
+        after = [nothing if scene is None else next(imagined) for scene in one.results]
+        yield seen, torch.stack(after) if after else torch.zeros(0, encoder.width)
+
+
+def embeddings(encoder: Encoder, items: list[Item]) -> Tensor:
+    """(n, D), pictures and sounds each looked at, or listened to, all at once."""
+    made = torch.zeros(len(items), encoder.width)
+    shown = [place for place, item in enumerate(items) if item.kind == "picture"]
+    heard = [place for place, item in enumerate(items) if item.kind == "sound"]
+    if shown:
+        made[shown] = torch.from_numpy(encoder.pictures([pixels(items[place]) for place in shown]))
+    if heard:
+        sounds = [Sound(np.asarray(samples(items[place]), np.float32), RATE) for place in heard]
+        made[heard] = torch.from_numpy(encoder.sounds(sounds))
+    return made
+
+
+def read(where: Path, held_out: bool = False) -> list[Lesson]:
+    """All that has been made."""
+    seen, results = _read(where / FILE)
+    pairs = zip(seen, results, strict=True)
+    return [Lesson(dialogue(number, held_out), one, after) for number, (one, after) in enumerate(pairs)]
+
+
+def _read(path: Path) -> tuple[list[Tensor], list[Tensor]]:
+    found = tensors(path)
+    seen = found["seen"].float().split(found["items"].tolist())
+    return list(seen), list(found["results"].float().split(found["steps"].tolist()))

@@ -1,0 +1,96 @@
+"""The starter's planner: its tokenizer, its lessons, its training and its folder. Millions of parameters, not billions.
+
+Needs the starter's encoder, by whose embeddings it learns what pictures and sounds are. Evaluates nothing
+(`benchmarks.planner`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from agent.heads import Heads
+from agent.planners.checkpoint import CARD, HEADS, Card
+from agent.tokens import SLOTS, Vocabulary, vocabulary
+from tools.weights import write
+from toybox.dialogues import Dialogue, dialogue
+from training import planner_tokens
+from training.dialogue_turns import items, taught
+from training.lessons import Lesson
+from training.loop import Recipe, generator
+from training.planner import Planner, recipe, small
+from training.turns import Batch, Taught, batch
+
+WIDTH, LAYERS, INNER = 128, 4, 64
+STEPS, SIZE, RATE = 3000, 32, 2e-3
+TOLD = 2000
+"""Dialogues whose words the tokenizer is learnt from."""
+NAME = "starter@1"
+
+
+def words(one: Dialogue) -> Iterator[str]:
+    """What a prompt and a plan say, piece by piece as they are put together."""
+    for item in items(one):
+        yield f"\n#{item.number} {item.done} " if item.number else f"\n{item.role} "
+        yield f" {item.words} "
+    yield f" on main: {one.message}"
+    for step in one.written.steps:
+        yield step.tool
+        yield (json.dumps(step.where) if step.where else "") + json.dumps(step.args, separators=(",", ":"))
+    yield json.dumps(one.written.ask or one.written.chat or "")
+
+
+def tokenizer(folder: Path) -> Vocabulary:
+    """The tokenizer of these prompts and plans, written once."""
+    if not (folder / "tokenizer.json").exists():
+        frame = ["\nat ", " USER:", " ASSISTANT:"] * TOLD
+        planner_tokens.write([*frame, *(said for n in range(TOLD) for said in words(dialogue(n)))], folder)
+    return vocabulary(folder)
+
+
+class School:
+    """Lessons as batches of turns: of about one length, so that little is padding, and with slots dealt out anew."""
+
+    def __init__(self, lessons: Sequence[Lesson], vocabulary: Vocabulary, seed: int) -> None:
+        self._vocabulary, self._seed = vocabulary, seed
+        lengths = [sum(len(said) for said in words(lesson.dialogue)) for lesson in lessons]
+        self._lessons = [lessons[i] for i in sorted(range(len(lessons)), key=lengths.__getitem__)]
+
+    def turn(self, place: int, step: int) -> Taught:
+        """One lesson, its slots as this step deals them."""
+        slots = torch.randperm(SLOTS, generator=generator(self._seed, step, place)).tolist()
+        return taught(self._lessons[place], self._vocabulary, slots)
+
+    def batch(self, step: int, size: int = SIZE) -> Batch:
+        """Neighbours in length, somewhere among four batches of them."""
+        rng = generator(self._seed, step)
+        near = min(4 * size, len(self._lessons))
+        first = int(torch.randint(len(self._lessons) - near + 1, (1,), generator=rng))
+        chosen = torch.randperm(near, generator=rng)[:size].tolist()
+        return batch([self.turn(first + place, step) for place in chosen])
+
+
+def network(vocabulary: Vocabulary, space: int, seed: int = 3) -> Planner:
+    """A Llama with new weights, and its heads for embeddings of `space` numbers."""
+    torch.manual_seed(seed)
+    return Planner(small(vocabulary.size, WIDTH, LAYERS), Heads(WIDTH, space, INNER))
+
+
+def lessons_of(net: Planner, school: School, steps: int = STEPS) -> Recipe:
+    """The recipe "planner" over a school's batches."""
+    return recipe(net, school.batch, steps, rate=RATE)
+
+
+def export(net: Planner, tokenizer: Path, where: Path, card: Card) -> None:
+    """The planner's folder: LLM and heads in half precision, tokenizer, card."""
+    where.mkdir(parents=True, exist_ok=True)
+    half: dict[str, Tensor] = {name: value.half() for name, value in net.llm.state_dict().items()}
+    write(where / "model.safetensors", half)
+    net.llm.config.save_pretrained(where)
+    write(where / HEADS, {name: value.half() for name, value in net.heads.state_dict().items()})
+    (where / "tokenizer.json").write_text(tokenizer.read_text("utf-8"), encoding="utf-8")
+    (where / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
