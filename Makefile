@@ -8,9 +8,14 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # Megabytes, from tests/house/downloads.txt, which `python -m tests.house.downloads` renews.
 MB := 3100
 MB_CPU := 500
+# llama.cpp is built once, for any processor of the last ten years, and kept for other checkouts.
+LLAMA := $(shell grep '^llama_cpp_python==' constraints.txt)
+LLAMA_FLAGS := -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF
+WHEELS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pentimento/wheels
+COMPILER := $(shell command -v cc >/dev/null && command -v c++ >/dev/null && echo found)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run demo check test reliability bench train
+.PHONY: setup run demo llama check test reliability bench train
 
 setup: .venv/ready
 	@echo 'Ready. To have the command on your PATH: export PATH="$(CURDIR)/$(BIN):$$PATH"'
@@ -32,14 +37,24 @@ run: .venv/ready
 demo: .venv/ready
 	$(BIN)/python -m ui.demo
 
+# Planners from GGUF files. Needs a compiler (apt-get install g++), and five minutes the first time.
+llama: .venv/ready-llama
+
+.venv/ready-llama: .venv/ready
+	@ls $(WHEELS)/$(subst ==,-,$(LLAMA))-*$$(uname -m).whl >/dev/null 2>&1 || { \
+	  echo 'Building llama.cpp, which takes some minutes.'; \
+	  CMAKE_ARGS='$(LLAMA_FLAGS)' $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps -w $(WHEELS) $(LLAMA); }
+	$(PIP) --find-links $(WHEELS) --only-binary llama_cpp_python -e '.[llama]'
+	@touch $@
+
 check: .venv/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/house
 
-# All but what `check` has run and the slow proofs of `reliability`.
-test: .venv/ready-test
+# All but what `check` has run and the slow proofs of `reliability`; where there is a compiler, with llama.cpp.
+test: .venv/ready-test $(if $(COMPILER),.venv/ready-llama)
 	$(BIN)/pytest -m 'not reliability' -n auto --dist loadfile --ignore=tests/house
 
 reliability: .venv/ready-test

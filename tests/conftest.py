@@ -30,6 +30,14 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last lines of a run say what this machine lacked, so that it was not tested, once each."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", ()) if reporter else ()
+    for reason in dict.fromkeys(report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)):
+        reporter.write_line(f"Not tested: {reason.removeprefix('Skipped: ')}")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def settled() -> None:
     """What is there when a file's tests begin mostly stays: no collection of garbage searches it again."""

@@ -1,7 +1,7 @@
 """What the planner asks of a language model: tokens and spliced embeddings in, hidden states and logits out.
 
-Two implementations: `torch_llama` (transformers) and `llama_cpp` (GGUF); equal to 1e-4 on equal float32 weights. Knows no
-tokenizer, prompt or grammar, and imports no network library.
+Two implementations: `torch_llama` (transformers) and `llama_cpp` (GGUF), equal to 1e-4 on equal float32 weights. Knows
+no tokenizer, prompt or grammar, and imports no network library.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,8 +48,11 @@ LAYER = {
 def export(folder: Path, target: Path, kind: Kind = "F16") -> None:
     """Write the Llama in a folder (weights, config.json, tokenizer.json) as one GGUF file, replacing it whole.
 
-    Vectors stay F32 whatever the `kind`. BadWeights for what GGUF has no place for, StorageFull where the disk refuses.
+    Vectors stay F32 whatever the `kind`. BadWeights for what GGUF has no place for, StorageFull where the disk refuses,
+    MissingWeights where a file of the folder is not there, or the package that writes GGUF.
     """
+    if find_spec("gguf") is None:
+        raise MissingWeights("Writing a GGUF file needs the package gguf.", "pip install 'pentimento[llama]'")
     sizes = checkpoint.sizes(folder)
     found = {name: tensor for shard in checkpoint.shards(folder) for name, tensor in shard.items()}
     names = _names(sizes)
@@ -61,7 +65,8 @@ def export(folder: Path, target: Path, kind: Kind = "F16") -> None:
         _write(part, described, {ours: (found[name], _heads(name, sizes)) for name, ours in names.items()}, kind)
         part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise StorageFull(f"The disk refused {target}: {error}.", "Free some space, and try again.") from error
 
 

@@ -98,7 +98,7 @@ def _written(made: Tokenizer, folder: Path) -> Tokenizer:
 
 
 def released(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a Llama of that folder under the names of InstructAny2Pix's checkpoints, all that is beside them."""
+    """The tensors of that folder's Llama, with all that InstructAny2Pix's checkpoints have beside them."""
     found = load_file(folder / "model.safetensors")
     extra = [
         f"model.vae_{part}_{kind}.{layer}"
