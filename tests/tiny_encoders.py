@@ -99,7 +99,7 @@ def clap_model(folder: Path) -> None:
     model = scatter(ClapModel(config))
     config.save_pretrained(folder)
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    heard = ClapFeatureExtractor(feature_size=16, truncation="rand_trunc", frequency_min=50, max_length_s=10)
+    heard = ClapFeatureExtractor(feature_size=16, truncation="rand_trunc", frequency_min=50, hop_length=1920)
     heard.save_pretrained(folder)
 
 

@@ -22,9 +22,11 @@ ALLOWED = {
 CATCH_ALL = {
     "sessions/decode_worker.py",
     "agent/stepping.py",
+    "agent/tokens.py",
     "tools/chat_models.py",
     "tools/registry.py",
     "tools/weights.py",
+    "tools/encoders/imagebind.py",
 }
 """Where `except Exception` may stand besides `ui`: the borders to code and data that are not ours."""
 

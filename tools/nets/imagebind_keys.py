@@ -6,7 +6,7 @@ Tensors of other modalities are passed over, unread. BadWeights names what is mi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sessions.errors import BadWeights
 from tools import weights
+from tools.nets.filling import fill
 from tools.nets.imagebind import MODALITIES, ImageBind, ImageBindConfig, Modality, Trunk
 
 PARTS = ("modality_preprocessors", "modality_trunks", "modality_heads", "modality_postprocessors")
@@ -84,11 +85,9 @@ def load(
 ) -> ImageBind:
     """The branches asked for, with the tensors of a .pth, .bin or .safetensors file."""
     found = weights.tensors(file) if file.suffix == weights.SUFFIX else weights.pickled(file)
-    taken = {name: found[stored] for name, stored in names(found, modalities).items()}
-    network = filled(config, taken, modalities)
-    for name, tensor in taken.items():
-        if not name.endswith(".mask") and not tensor.abs().amax().isfinite():
-            raise BadWeights(f"{file.name}: {name} has infinite or undefined numbers.", AGAIN)
+    with torch.device("meta"):
+        network = ImageBind(config, modalities)
+    fill(network, {name: found[stored] for name, stored in names(found, modalities).items()}, "ImageBind", AGAIN)
     return network.to(device, dtype).eval().requires_grad_(False)
 
 
@@ -97,20 +96,3 @@ def names(stored: Iterable[str], modalities: Sequence[Modality] = MODALITIES) ->
     beginnings = tuple(f"{part}.{modality}." for part in PARTS for modality in modalities)
     plain = {name.removeprefix(PREFIX): name for name in stored}
     return {name: stored for name, stored in plain.items() if name.startswith(beginnings)}
-
-
-def filled(config: ImageBindConfig, taken: Mapping[str, torch.Tensor], modalities: Sequence[Modality]) -> ImageBind:
-    """A network with these tensors; BadWeights names the first that is missing, foreign or of another size."""
-    with torch.device("meta"):
-        network = ImageBind(config, modalities)
-    wanted = network.state_dict()
-    if missing := [name for name in wanted if name not in taken]:
-        raise BadWeights(f"These weights lack {len(missing)} tensors of ImageBind, the first {missing[0]}.", AGAIN)
-    if foreign := [name for name in taken if name not in wanted]:
-        raise BadWeights(f"These weights have {len(foreign)} tensors more, the first {foreign[0]}.", AGAIN)
-    for name, meant in wanted.items():
-        if taken[name].shape != meant.shape:
-            found, needed = list(taken[name].shape), list(meant.shape)
-            raise BadWeights(f"In these weights {name} is {found}, and {needed} is meant.", AGAIN)
-    network.load_state_dict(dict(taken), assign=True)
-    return network
