@@ -39,6 +39,8 @@ class Heads(nn.Module):
     `width`: H, of the LLM. `space`: D, of the encoder. `inner`: d.
     """
 
+    temperature: Tensor
+
     def __init__(self, width: int, space: int, inner: int = 64) -> None:
         super().__init__()
         self.width, self.space, self.inner = width, space, inner

@@ -15,7 +15,7 @@ from sessions.errors import EditError, PlanError
 from sessions.store import Store
 from tools.base import Tool
 
-PLANNERS = ("cascade", "rules", "chat:<provider:model>")
+PLANNERS = ("cascade", "rules", "token_heads", "token_heads:llama.cpp", "chat:<provider:model>")
 """What `PENTIMENTO_PLANNER` may say; nothing is `cascade`."""
 
 
@@ -35,7 +35,8 @@ def open_assistant(settings: Settings | None = None) -> Assistant:
 def planner_of(settings: Settings, store: Store) -> Planner:
     """Who understands messages: `rules` alone, or the `cascade`, behind whose rules another planner may be named.
 
-    `chat:<provider:model>`: a LangChain chat model. PlanError where there is no planner of that name.
+    `token_heads`: the planner on the shelf, on torch or llama.cpp. `chat:<provider:model>`: a LangChain chat model.
+    PlanError where there is no planner of that name.
     """
     name = settings.planner.strip()
     if name == "rules":
@@ -51,6 +52,11 @@ def _second(name: str, store: Store) -> Planner:
         from agent.sight import Sight
 
         return ChatPlanner(which, Sight(store).picture)
+    if name in ("token_heads", "token_heads:llama.cpp"):
+        from agent.planners.shelved import Shelved
+        from agent.sight import Sight
+
+        return Shelved(store.home, Sight(store), "llama.cpp" if which else "torch")
     raise PlanError(f"There is no planner called {name!r}.", f"PENTIMENTO_PLANNER is one of: {', '.join(PLANNERS)}.")
 
 

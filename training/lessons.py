@@ -6,7 +6,7 @@ One safetensors file beside the dialogues' numbers; the dialogues themselves com
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +78,13 @@ def embeddings(encoder: Encoder, items: list[Item]) -> Tensor:
         sounds = [Sound(np.asarray(samples(items[place]), np.float32), RATE) for place in heard]
         made[heard] = torch.from_numpy(encoder.sounds(sounds))
     return made
+
+
+def looked_at(encoder: Encoder, numbers: Sequence[int], held_out: bool = False) -> list[Lesson]:
+    """The lessons of these dialogues, made now and kept nowhere."""
+    dialogues = [dialogue(number, held_out) for number in numbers]
+    pairs = zip(dialogues, _looked(encoder, dialogues), strict=True)
+    return [Lesson(one, seen, results) for one, (seen, results) in pairs]
 
 
 def read(where: Path, held_out: bool = False) -> list[Lesson]:

@@ -1,27 +1,40 @@
 """The starter's planner: its tokenizer, its lessons, its training and its folder. Millions of parameters, not billions.
 
-Needs the starter's encoder, by whose embeddings it learns what pictures and sounds are. Evaluates nothing
-(`benchmarks.planner`).
+    python -m training.starter_planner --budget MINUTES [--out DIR]
+
+Needs the starter's encoder, by whose embeddings it learns what pictures and sounds are. Goes on where it was stopped.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import logging
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from agent.grammar import Grammar
 from agent.heads import Heads
+from agent.llm.torch_llama import TorchLlama
 from agent.planners.checkpoint import CARD, HEADS, Card
+from agent.pointer import sure_from
 from agent.tokens import SLOTS, Vocabulary, vocabulary
+from tools import encoders
+from tools.encoders import Encoder
+from tools.registry import registered
+from tools.shelf import Shelf
 from tools.weights import write
 from toybox.dialogues import Dialogue, dialogue
-from training import planner_tokens
+from training import lessons, planner_tokens
 from training.dialogue_turns import items, taught
+from training.examining import Candidate, answer, picked
 from training.lessons import Lesson
-from training.loop import Recipe, generator
+from training.loop import Recipe, Trainer, generator
 from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
@@ -30,6 +43,8 @@ STEPS, SIZE, RATE = 3000, 32, 2e-3
 TOLD = 2000
 """Dialogues whose words the tokenizer is learnt from."""
 NAME = "starter@1"
+LESSONS, CALIBRATING, UNSEEN = 4000, 200, 1_000_000
+"""Dialogues that are learnt; that δ is found on; and the number from which on none is learnt."""
 
 
 def words(one: Dialogue) -> Iterator[str]:
@@ -55,10 +70,10 @@ def tokenizer(folder: Path) -> Vocabulary:
 class School:
     """Lessons as batches of turns: of about one length, so that little is padding, and with slots dealt out anew."""
 
-    def __init__(self, lessons: Sequence[Lesson], vocabulary: Vocabulary, seed: int) -> None:
+    def __init__(self, learnt: Sequence[Lesson], vocabulary: Vocabulary, seed: int) -> None:
         self._vocabulary, self._seed = vocabulary, seed
-        lengths = [sum(len(said) for said in words(lesson.dialogue)) for lesson in lessons]
-        self._lessons = [lessons[i] for i in sorted(range(len(lessons)), key=lengths.__getitem__)]
+        lengths = [sum(len(said) for said in words(lesson.dialogue)) for lesson in learnt]
+        self._lessons = [learnt[i] for i in sorted(range(len(learnt)), key=lengths.__getitem__)]
 
     def turn(self, place: int, step: int) -> Taught:
         """One lesson, its slots as this step deals them."""
@@ -94,3 +109,52 @@ def export(net: Planner, tokenizer: Path, where: Path, card: Card) -> None:
     write(where / HEADS, {name: value.half() for name, value in net.heads.state_dict().items()})
     (where / "tokenizer.json").write_text(tokenizer.read_text("utf-8"), encoding="utf-8")
     (where / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def encoder() -> Encoder:
+    """The starter's."""
+    with tempfile.TemporaryDirectory() as home:
+        there = Shelf(Path(home))
+        (entry,) = (e for e in there.entries() if e.role == encoders.ROLE and e.pack == "starter")
+        return encoders.load(there.checked(entry), torch.device("cpu"))
+
+
+def sure(who: Candidate, unseen: Sequence[Lesson]) -> float:
+    """δ on lessons that it has not learnt from: from there on 95 of 100 picks are right."""
+    return sure_from(*picked([answer(who, one) for one in unseen]))
+
+
+def train(out: Path, minutes: float, count: int, steps: int) -> None:
+    """Lessons for a third of the time at most, then the planner; then its folder, with the δ that fits it."""
+    deadline = time.monotonic() + 60 * minutes
+    eyes = encoder()
+    words_of = tokenizer(out)
+    lessons.make(out, eyes, count, time.monotonic() + 20 * minutes)
+    school = School(lessons.read(out), words_of, seed=5)
+    net = network(words_of, eyes.width)
+    trainer = Trainer(lessons_of(net, school, steps), out)
+    trainer.run(deadline)
+    trainer.settle()
+    net.eval().requires_grad_(False)
+    who = Candidate(TorchLlama(net.llm, NAME), net.heads, Grammar(words_of, tuple(registered().values())))
+    delta = sure(who, lessons.looked_at(eyes, range(UNSEEN, UNSEEN + CALIBRATING)))
+    export(
+        net, out / "tokenizer.json", out / "planner", Card(name=NAME, template="brief", sure=delta, encoder=eyes.digest)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.starter_planner", description=__doc__)
+    parser.add_argument("--budget", type=float, required=True, help="minutes")
+    parser.add_argument("--out", type=Path, default=Path("build/planner"))
+    parser.add_argument("--lessons", type=int, default=LESSONS)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    handlers = [logging.StreamHandler(), logging.FileHandler(args.out / "training.log")]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    train(args.out, args.budget, args.lessons, args.steps)
+
+
+if __name__ == "__main__":
+    main()

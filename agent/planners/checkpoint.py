@@ -32,7 +32,7 @@ TEMPLATES = {"vicuna": Template(), "brief": BRIEF}
 class Card(BaseModel):
     """`sure`: δ, below which a reference is asked about. `tools`: those that it has learnt to call; all where empty.
 
-    `encoder`: the name of the encoder whose embeddings it was taught with; of another they would mean nothing.
+    `encoder`: the digest of the encoder whose embeddings it was taught with; another's would mean nothing to it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,10 +60,9 @@ def load(folder: Path, perception: Perception, backend: Backend = "torch") -> To
     for another width, or it was taught with another encoder than `perception`'s.
     """
     says = card(folder)
-    if says.encoder and says.encoder != perception.encoder.name:
+    if says.encoder and says.encoder != perception.encoder.digest:
         raise BadWeights(
-            f"{says.name} was taught with the encoder {says.encoder}, and here is {perception.encoder.name}.",
-            "pentimento models list",
+            f"{says.name} was taught with another encoder than {perception.encoder.name}.", "pentimento models list"
         )
     llm = _llm(folder, backend)
     vocabulary = tokens.vocabulary(folder, llm.vocabulary)

@@ -1,0 +1,72 @@
+"""The planner with token heads that lies on the shelf, loaded when it is first asked something.
+
+Most commands plan nothing, or nothing that the rules leave to it: they should not wait for weights. Which weights there
+are is the shelf's to say, what they do `token_heads`'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.plan import Context, Plan
+from agent.sight import Sight
+from sessions.errors import MissingWeights
+from tools import encoders, shelf
+from tools.weights import Entry
+
+if TYPE_CHECKING:
+    import torch
+
+    from agent.planners.checkpoint import Backend
+    from agent.planners.token_heads import TokenHeads
+    from tools.encoders import Encoder
+    from tools.shelf import Shelf
+
+ROLE = "planner"
+"""What the shelf calls it."""
+NAME = "token_heads"
+
+
+@dataclass
+class Shelved:
+    """Implements `agent.plan.Planner`. MissingWeights or BadWeights where its weights are not there or damaged."""
+
+    home: Path
+    sight: Sight
+    backend: Backend = "torch"
+
+    @property
+    def name(self) -> str:
+        loaded = self.__dict__.get("planner")
+        return loaded.name if loaded is not None else NAME
+
+    def plan(self, text: str, context: Context) -> Plan:
+        """The plan of one message."""
+        return self.planner.plan(text, context)
+
+    @cached_property
+    def planner(self) -> TokenHeads:
+        """What plans."""
+        there = shelf.at(self.home)
+        return there.part(ROLE, f"{ROLE} on {self.backend}", lambda folder, device: self._loaded(there, folder, device))
+
+    def _loaded(self, there: Shelf, folder: Path, device: torch.device) -> TokenHeads:
+        from agent.perception import Perception
+        from agent.planners import checkpoint
+
+        entry = there.checked(_fitting(there, checkpoint.card(folder / ROLE).encoder))
+        encoder: Encoder = encoders.load(entry, device)
+        return checkpoint.load(folder / ROLE, Perception(encoder, there.cache, self.sight), self.backend)
+
+
+def _fitting(there: Shelf, digest: str) -> Entry:
+    """The encoder with this digest, or the best one where none is said."""
+    found = [entry for entry in there.entries() if entry.role == encoders.ROLE and digest in ("", entry.digest)]
+    if not found:
+        raise MissingWeights(
+            "The encoder that this planner was taught with is not on this machine.", "pentimento models list"
+        )
+    return found[0]

@@ -1,0 +1,155 @@
+"""The trained planner on dialogues it has never seen: which picture, which tool, which plan; and what each part is for.
+
+    python -m benchmarks.dialogues [--count 400] [--json]
+
+Beside it what costs nothing: always the head, always the first picture, chance. Then the planner with a part taken
+away: cosine alone (as published), pictures and sounds unseen (h := 0), and sounds exchanged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from agent import heads
+from agent.grammar import Grammar
+from agent.llm import torch_llama
+from agent.planners.checkpoint import HEADS
+from agent.planners.shelved import ROLE
+from agent.pointer import Mode
+from agent.tokens import vocabulary
+from tools.registry import registered
+from tools.shelf import STARTER
+from toybox.dialogues import Dialogue
+from training.examining import Answer, Candidate, answer
+from training.lessons import Lesson, looked_at
+from training.starter_planner import encoder
+
+Figures = dict[str, float]
+EXAMINED = 2_000_000
+"""The number from which on dialogues are neither learnt nor calibrated on."""
+
+
+def share(hits: Sequence[bool]) -> float:
+    """The mean; NaN of nothing."""
+    return sum(hits) / len(hits) if hits else float("nan")
+
+
+def figures(answers: Sequence[Answer]) -> Figures:
+    """base@1, sub@1 and the plan's parts, over all and by kind."""
+    bases = [a.written.steps[0].base == a.truth.steps[0].base for a in answers if a.truth.steps and a.written.steps]
+    history = [a for a in answers if a.lesson.dialogue.kind == "history"]
+    subjects = [
+        said.subjects == true.subjects
+        for a in answers
+        if a.tools
+        for said, true in zip(a.written.steps, a.truth.steps, strict=True)
+        if true.subjects
+    ]
+    return {
+        "base": share(bases),
+        "base_history": share([_base(a) for a in history]),
+        "sub": share(subjects),
+        "tools": share([a.tools for a in answers if a.truth.steps]),
+        "plan": share([a.written == a.truth for a in answers]),
+        "plan_single": share([a.written == a.truth for a in answers if len(a.truth.steps) == 1]),
+        "plan_steps": share([a.written == a.truth for a in answers if len(a.truth.steps) > 1]),
+        "asks": share([a.written.ask is not None for a in answers if a.truth.ask is not None]),
+        "asks_needlessly": share([a.written.ask is not None for a in answers if a.truth.ask is None]),
+    }
+
+
+def _base(a: Answer) -> bool:
+    return bool(a.written.steps and a.truth.steps) and a.written.steps[0].base == a.truth.steps[0].base
+
+
+def baselines(lessons: Sequence[Lesson]) -> dict[str, float]:
+    """base@1 on history items, of those who look at nothing."""
+    asked = [one.dialogue for one in lessons if one.dialogue.kind == "history" and one.dialogue.written.steps]
+
+    def always(choice: Callable[[Dialogue], int]) -> float:
+        return share([choice(d) == d.written.steps[0].base for d in asked])
+
+    pictures = [[i for i, item in enumerate(d.items) if item.kind == "picture"] for d in asked]
+    return {
+        "always_head": always(lambda d: d.head),
+        "always_first": always(lambda d: 0),
+        "always_latest": always(lambda d: max(i for i in range(len(d.items)) if i not in d.attachments)),
+        "chance": sum(1 / len(one) for one in pictures) / len(pictures),
+    }
+
+
+def blind(one: Lesson) -> Tensor:
+    """Nothing seen, nothing heard."""
+    return torch.zeros_like(one.seen)
+
+
+def exchanged(lessons: Sequence[Lesson]) -> Callable[[Lesson], Tensor]:
+    """Every sound another lesson's."""
+    heard = [h for one in lessons for h, item in zip(one.seen, one.dialogue.items, strict=True) if item.kind == "sound"]
+
+    def other(one: Lesson) -> Tensor:
+        seen = one.seen.clone()
+        for place, item in enumerate(one.dialogue.items):
+            if item.kind == "sound":
+                seen[place] = heard[int(torch.randint(len(heard), (), generator=torch.Generator().manual_seed(place)))]
+        return seen
+
+    return other
+
+
+def examine(who: Candidate, lessons: Sequence[Lesson]) -> dict[str, Figures]:
+    """All figures, of the planner whole and in parts."""
+
+    def of(mode: Mode = "fused", seen: Callable[[Lesson], Tensor | None] = lambda one: None) -> Figures:
+        them = Candidate(who.llm, who.heads, who.grammar, mode)
+        return figures([answer(them, one, seen(one)) for one in lessons])
+
+    sounding = [one for one in lessons if any(item.kind == "sound" for item in one.dialogue.items)]
+    return {
+        "planner": of(),
+        "baselines": baselines(lessons),
+        "cosine": of("cosine"),
+        "blind": of(seen=blind),
+        "sounds": figures([answer(who, one) for one in sounding]),
+        "sounds_unheard": figures([answer(who, one, blind(one)) for one in sounding]),
+        "sounds_exchanged": figures([answer(who, one, exchanged(lessons)(one)) for one in sounding]),
+    }
+
+
+def shown(found: dict[str, Figures]) -> str:
+    """A table, one line per planner."""
+    lines = []
+    for name, row in found.items():
+        lines.append(f"{name:18}" + "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
+    return "\n".join(lines)
+
+
+def candidate(folder: Path) -> Candidate:
+    """The planner of a folder."""
+    llm = torch_llama.load(folder, torch.device("cpu"), torch.float32)
+    words = vocabulary(folder, llm.vocabulary)
+    grammar = Grammar(words, tuple(registered().values()))
+    return Candidate(llm, heads.load(folder / HEADS, llm.width), grammar)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dialogues", description=__doc__)
+    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--planner", type=Path, default=STARTER.parent / ROLE, help="by default the starter's")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    who, eyes = candidate(args.planner), encoder()
+    found = {}
+    for name, first, held_out in (("new", EXAMINED, False), ("held_out", 0, True)):
+        found[name] = examine(who, looked_at(eyes, range(first, first + args.count), held_out))
+    print(json.dumps(found) if args.json else "\n\n".join(f"{name}\n{shown(rows)}" for name, rows in found.items()))
+
+
+if __name__ == "__main__":
+    main()

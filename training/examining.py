@@ -1,0 +1,100 @@
+"""A planner examined on lessons: what it decodes, against the truth; and how sure it may be. Trains nothing.
+
+Everything that is counted comes from plans decoded as users' are: prompt, splices, grammar, pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from agent.decoding import Decoded, Reader
+from agent.grammar import Grammar, Ref, Written, read
+from agent.heads import ROLES, Heads
+from agent.llm import Llm
+from agent.llm.prefix import Prefix
+from agent.pointer import Mode, Pool
+from agent.tokens import SLOTS
+from training.dialogue_turns import items, order, page
+from training.lessons import Lesson
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """Who is examined."""
+
+    llm: Llm
+    heads: Heads
+    grammar: Grammar
+    mode: Mode = "fused"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What was decoded, in places of the dialogue's items instead of slots, and what is true."""
+
+    lesson: Lesson
+    written: Written
+    decoded: Decoded
+
+    @property
+    def truth(self) -> Written:
+        return self.lesson.dialogue.written
+
+    @property
+    def tools(self) -> bool:
+        """Whether it calls the right tools, one after the other."""
+        return [step.tool for step in self.written.steps] == [step.tool for step in self.truth.steps]
+
+    def refs(self) -> Iterator[tuple[Ref, Ref]]:
+        """(said, meant) for each reference of steps that both have."""
+        if self.tools:
+            for step, true in zip(self.written.steps, self.truth.steps, strict=True):
+                yield step.base, true.base
+                yield from zip(step.subjects, true.subjects, strict=False)
+
+
+def answer(who: Candidate, lesson: Lesson, seen: Tensor | None = None) -> Answer:
+    """One message planned. `seen`: other embeddings than its items' own, (n, D), to see what they are good for."""
+    vocabulary, shown = who.grammar.vocabulary, order(lesson.dialogue)
+    asked = page(lesson.dialogue, vocabulary, range(SLOTS))
+    h = (lesson.seen if seen is None else seen)[shown]
+    roles = torch.tensor([ROLES.index(item.role) for item in items(lesson.dialogue)])
+    with torch.inference_mode():
+        into = who.heads.spliced(h, roles).numpy()
+        thread = Prefix(who.llm.open())
+        spliced = {position: into[slot] for position, slot in asked.spliced.items()}
+        states, logits = thread.read(asked.ids, spliced, [asked.marks[slot] for slot in range(len(shown))])
+        pool = Pool(tuple(range(len(shown))), h, torch.from_numpy(states))
+        kinds = {kind: [s for s, item in asked.items.items() if item.kind == kind] for kind in ("picture", "sound")}
+        decoding = who.grammar.start(kinds["picture"], kinds["sound"])
+        decoded = Reader(vocabulary, who.heads, who.mode).decode(thread, logits, pool, decoding)
+    return Answer(lesson, placed(read(who.grammar, decoded.ids), shown), decoded)
+
+
+def placed(written: Written, shown: Sequence[int]) -> Written:
+    """A plan over slots as the plan over the places of items."""
+
+    def place(ref: Ref) -> Ref:
+        return shown[ref] if isinstance(ref, int) else ref
+
+    steps = tuple(
+        replace(step, base=place(step.base), subjects=tuple(place(ref) for ref in step.subjects))
+        for step in written.steps
+    )
+    return replace(written, steps=steps, candidates=tuple(place(ref) for ref in written.candidates))
+
+
+def picked(answers: Sequence[Answer]) -> tuple[list[float], list[bool]]:
+    """The confidence of every pick that a true reference can be held against, and whether it was right."""
+    confidences, right = [], []
+    for one in answers:
+        pairs = list(one.refs())
+        for pick, (said, meant) in zip(one.decoded.picks, pairs, strict=False):
+            if pick is not None and pick.other is not None:
+                confidences.append(pick.confidence)
+                right.append(said == meant)
+    return confidences, right
