@@ -12,11 +12,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from agent.numerals import numbers
 from agent.plan import MAX_STEPS
 from agent.tokens import ASK, BASE, CHAT, EOP, GEN, PREV, SLOTS, STEP, SUB, WHERE, Vocabulary
+from agent.written import dumped
 from sessions.errors import PlanError
 from sessions.values import Json
 from tools.base import Tool
@@ -190,6 +190,8 @@ class Arguments:
     def _list(self, schema: Json) -> Piece:
         every = [self.piece(item) for item in items(schema)]
         least = max(schema.get("minItems", 0), len(schema.get("prefixItems", ())))
+        if least > len(every):
+            raise PlanError(f"{self.tool} wants a longer list than a plan has room for.")
         inner = NOTHING
         for place in reversed(range(len(every))):
             item = row([literal(","), every[place]] if place else [every[0]])
@@ -211,11 +213,6 @@ class Arguments:
         if found is None:
             raise PlanError(f"{self.tool} wants a number that needs more than three decimals: {dumped(schema)}.")
         return regex(*found)
-
-
-def dumped(value: Any) -> str:
-    """JSON without blanks."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _whole(pattern: str) -> str:

@@ -67,14 +67,13 @@ def vocabulary(folder: Path, size: int | None = None) -> Vocabulary:
     """The tokenizer of a model's folder, for an embedding table of `size` rows; BadWeights where it does not do."""
     path = folder / "tokenizer.json"
     try:
-        text = path.read_text("utf-8")
-        return vocabulary_of(Tokenizer.from_str(text), size)
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001  (the library raises nothing more exact)
+        raise BadWeights(f"{path} is no tokenizer: {error}.") from None
+    try:
+        return vocabulary_of(tokenizer, size)
     except BadWeights as error:
         raise BadWeights(f"{path}: {error.message}", error.hint) from None
-    except OSError as error:
-        raise BadWeights(f"{path} cannot be read: {error.strerror}.") from None
-    except Exception as error:  # noqa: BLE001  (what the library raises is nothing better)
-        raise BadWeights(f"{path} is no tokenizer: {error}.") from None
 
 
 def vocabulary_of(tokenizer: Tokenizer, size: int | None = None) -> Vocabulary:
