@@ -46,23 +46,38 @@ LAYER = {
 
 
 def export(folder: Path, target: Path, kind: Kind = "F16") -> None:
-    """Write the Llama in a folder (weights, config.json, tokenizer.json) as one GGUF file, replacing it whole.
+    """Write the Llama in a folder (weights, config.json, tokenizer.json) as one GGUF file, as `write` does.
 
-    Vectors stay F32 whatever the `kind`. BadWeights for what GGUF has no place for, StorageFull where the disk refuses,
-    MissingWeights where a file of the folder is not there, or the package that writes GGUF.
+    MissingWeights where a file is not there, or the package that writes GGUF.
     """
     if find_spec("gguf") is None:
         raise MissingWeights("Writing a GGUF file needs the package gguf.", "pip install 'pentimento[llama]'")
     sizes = checkpoint.sizes(folder)
-    found = {name: tensor for shard in checkpoint.shards(folder) for name, tensor in shard.items()}
+    tensors = {name: tensor for shard in checkpoint.shards(folder) for name, tensor in shard.items()}
+    try:
+        tokenizer = json.loads((folder / "tokenizer.json").read_bytes())
+    except OSError as error:
+        raise MissingWeights(f"{folder} has no tokenizer.json that can be read.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadWeights(f"{folder / 'tokenizer.json'} is no tokenizer.") from error
+    write(target, sizes, tensors, tokenizer, kind)
+
+
+def write(
+    target: Path, sizes: checkpoint.Sizes, tensors: Mapping[str, Tensor], tokenizer: Any, kind: Kind = "F16"
+) -> None:
+    """Write a Llama's tensors, under their names in transformers, and a parsed tokenizer.json; replace the file whole.
+
+    Vectors stay F32 whatever the `kind`. BadWeights for what GGUF has no place for, StorageFull where the disk refuses.
+    """
     names = _names(sizes)
-    if missing := [name for name in names if name not in found]:
-        raise BadWeights(f"{folder.name} is no whole Llama: {missing[0]} is missing.")
-    described = _described(sizes, kind) | _tokenizer(folder, len(found["model.embed_tokens.weight"]))
+    if missing := [name for name in names if name not in tensors]:
+        raise BadWeights(f"This is no whole Llama: {missing[0]} is missing.")
+    described = _described(sizes, kind) | _tokens_and_merges(tokenizer, len(tensors["model.embed_tokens.weight"]))
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write(part, described, {ours: (found[name], _heads(name, sizes)) for name, ours in names.items()}, kind)
+        _write(part, described, {ours: (tensors[name], _heads(name, sizes)) for name, ours in names.items()}, kind)
         part.replace(target)
     except OSError as error:
         with suppress(OSError):
@@ -113,18 +128,15 @@ def _ends(sizes: checkpoint.Sizes) -> dict[str, int]:
     return {f"tokenizer.ggml.{name}_token_id": said for name, said in first.items() if said is not None}
 
 
-def _tokenizer(folder: Path, rows: int) -> dict[str, Any]:
+def _tokens_and_merges(said: Any, rows: int) -> dict[str, Any]:
     """The metadata of the tokenizer: bytes or Unicode pieces, as its model says; a token for each of the `rows`."""
     try:
-        said = json.loads((folder / "tokenizer.json").read_bytes())
         tokens, kinds = _tokens(said, rows)
         merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in said["model"]["merges"]]
         common = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": kinds}
         return common | (_pieces(said, tokens, merges) if said["model"]["byte_fallback"] else _bytes(said, merges))
-    except OSError as error:
-        raise MissingWeights(f"{folder} has no tokenizer.json that can be read.") from error
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise BadWeights(f"The tokenizer of {folder.name} is none that is exported: {error}.") from error
+        raise BadWeights(f"This tokenizer is none that GGUF can hold: {error}.") from error
 
 
 def _tokens(said: Mapping[str, Any], rows: int) -> tuple[list[str], list[int]]:
@@ -212,7 +224,7 @@ def _bytes_of(tensor: Tensor, stored: Any) -> int:
     from gguf import GGML_QUANT_SIZES
 
     block, size = GGML_QUANT_SIZES[stored]
-    return tensor.numel() // block * size
+    return tensor.numel() // int(block) * int(size)
 
 
 def _numbers(tensor: Tensor, heads: int, stored: Kind) -> np.ndarray[Any, Any]:

@@ -103,7 +103,8 @@ def load(folder: Path, device: torch.device | None = None, dtype: torch.dtype | 
     """
     devices.require_torch()
     network, ignored = _assembled(folder, device or devices.best(), dtype)
-    return TorchLlama(network.eval().requires_grad_(False), folder.name, ignored)
+    network.eval()  # type: ignore[no-untyped-call]
+    return TorchLlama(network.requires_grad_(False), folder.name, ignored)
 
 
 def _assembled(

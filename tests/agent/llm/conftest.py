@@ -18,7 +18,11 @@ BACKENDS = ("torch", "llama.cpp")
 
 def need_llama_cpp() -> None:
     """Go on only where llama.cpp is built."""
-    need(find_spec("llama_cpp") is not None, "LLAMA", "planners from GGUF files (make llama; it needs a compiler: apt-get install g++)")
+    need(
+        find_spec("llama_cpp") is not None,
+        "LLAMA",
+        "planners from GGUF files (make llama; it needs a compiler: apt-get install g++)",
+    )
 
 
 @pytest.fixture(scope="session")
