@@ -68,9 +68,8 @@ def load(folder: Path, perception: Perception, backend: Backend = "torch") -> To
     vocabulary = tokens.vocabulary(folder, llm.vocabulary)
     there = heads.load(folder / HEADS, llm.width)
     if there.space != perception.encoder.width:
-        raise BadWeights(
-            f"{says.name} wants embeddings of {there.space} numbers; the encoder's have {perception.encoder.width}."
-        )
+        has = perception.encoder.width
+        raise BadWeights(f"{says.name} wants embeddings of {there.space} numbers, and the encoder's have {has}.")
     offered = [tool for tool in registry.registered().values() if not says.tools or tool.name in says.tools]
     return TokenHeads(
         llm,
