@@ -11,7 +11,7 @@ from agent.plan import Planner
 from agent.planners.cascade import Cascade
 from agent.planners.rules import RulesPlanner
 from agent.settings import Settings
-from sessions.errors import EditError, PlanError
+from sessions.errors import EditError, PentimentoError, PlanError
 from sessions.store import Store
 from tools.base import Tool
 
@@ -45,6 +45,15 @@ def planner_of(settings: Settings, store: Store) -> Planner:
     return Cascade(RulesPlanner(), able(settings.home), second)
 
 
+def planners(settings: Settings, store: Store) -> dict[str, Planner]:
+    """What a page may choose from, by name; the first is what the settings say. They alone name a chat model.
+
+    None of them opens a model before it is asked something.
+    """
+    names = dict.fromkeys((settings.planner.strip() or "cascade", "cascade", "rules"))
+    return {name: planner_of(settings.model_copy(update={"planner": name}), store) for name in names}
+
+
 def _second(name: str, store: Store) -> Planner:
     kind, _, which = name.partition(":")
     if kind == "chat" and which:
@@ -58,6 +67,35 @@ def _second(name: str, store: Store) -> Planner:
 
         return Shelved(store.home, Sight(store), "llama.cpp" if which else "torch")
     raise PlanError(f"There is no planner called {name!r}.", f"PENTIMENTO_PLANNER is one of: {', '.join(PLANNERS)}.")
+
+
+def lacks(name: str, home: Path) -> str:
+    """What a planner of that name lacks on this machine, as a sentence; "" where it can be used."""
+    kind, _, which = name.partition(":")
+    try:
+        if kind == "token_heads":
+            _require(home, which)
+        elif name == PLANNERS[-1]:
+            return "needs the provider and model of a chat model"
+        elif kind == "chat":
+            from tools import chat_models
+
+            chat_models.opened(which)
+    except PentimentoError as error:
+        return str(error)
+    return ""
+
+
+def _require(home: Path, backend: str) -> None:
+    """MissingWeights where there is no planner with token heads, or nothing that runs it."""
+    from agent.planners import shelved
+    from tools import encoders, shelf
+
+    shelf.at(home).require([shelved.ROLE, encoders.ROLE])
+    if backend:
+        from agent.llm import llama_cpp
+
+        llama_cpp.library()
 
 
 def able(home: Path) -> Callable[[Tool], bool]:

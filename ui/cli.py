@@ -17,6 +17,7 @@ from ui import (
     cli_models,
     cli_names,
     cli_page,
+    cli_planner,
     cli_recipes,
     cli_subjects,
     cli_tools,
@@ -25,7 +26,7 @@ from ui.shell import app
 
 VERBS = (
     *(cli_conversation, cli_tools, cli_history, cli_merge, cli_names, cli_recipes, cli_export, cli_models),
-    *(cli_subjects, cli_page),
+    *(cli_subjects, cli_planner, cli_page),
 )
 """Importing them has registered their commands, in the order of the help."""
 
