@@ -43,7 +43,7 @@ def _stand(here: place.Place) -> None:
         return
     view = look(store, worker, here)
     frame.settle(view)
-    frame.header(store, view)
+    frame.header(worker, view)
     left, right = st.columns([5, 8], gap="medium")
     with right, st.container(key="picture-side"):
         canvas.show(worker, view)

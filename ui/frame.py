@@ -48,7 +48,7 @@ def begin(worker: Worker, view: View, text: str, files: Sequence[Upload] = (), p
     focus = Focus(at, region(mark))
     mine = any(live.call.request_id == here.request and live.call.branch == view.branch for live in view.going)
     held, after = bool(here.review) and plan is None, here.request if mine else ""
-    call = worker.start(Call(here.session, text, files, view.branch, focus, plan, held, after)).call
+    call = worker.start(Call(here.session, text, files, view.branch, focus, plan, held, after, here.planner)).call
     worker.wait(call.request_id, QUICK_SECONDS)
     place.move(request=call.request_id, branch=view.branch, beside="", mode="", mark="" if plan is None else here.mark)
 
@@ -106,8 +106,9 @@ def settle(view: View) -> None:
         place.go(at="")
 
 
-def header(store: Store, view: View) -> None:
+def header(worker: Worker, view: View) -> None:
     """Pentimento · session ▾ · branch ▾ · settings."""
+    store = worker.assistant.store
     with st.container(key="header", horizontal=True, vertical_alignment="center"):
         st.html("<h1 class='wordmark'>Pentimento</h1>")
         with st.popover(plain(view.graph.session.name or view.place.session[:8]), help="Your sessions"):
@@ -115,7 +116,7 @@ def header(store: Store, view: View) -> None:
         with st.popover(f"branch {plain(view.branch)}", help="The branches of this session"):
             _branches(view)
         with st.popover("", icon=":material/settings:", help="Settings"):
-            _settings(store, view)
+            _settings(worker, view)
 
 
 def _sessions(store: Store, view: View) -> None:
@@ -135,15 +136,35 @@ def _branches(view: View) -> None:
             place.go(branch=name, at="", beside="", request="", mark="", mode="")
 
 
-def _settings(store: Store, view: View) -> None:
+def _settings(worker: Worker, view: View) -> None:
     review = st.toggle(
         "Show me each plan before it runs", bool(view.place.review), help="Change amounts, drop or reorder steps first."
     )
     if review != bool(view.place.review):
         place.go(review="1" if review else "")
+    _planner(list(worker.planners), view)
     st.caption("Light or dark: the menu at the top right, Settings.")
-    st.caption("Everything here works without a model, a GPU or the network. Your data stays in one folder:")
-    st.code(str(store.home), language=None)
+    st.caption("Everything else here works without a model, a GPU or the network. Your data stays in one folder:")
+    st.code(str(worker.assistant.store.home), language=None)
+
+
+def _planner(names: list[str], view: View) -> None:
+    """Who understands messages, of those that this place offers; the first is the usual one."""
+    if not names:
+        return
+    here = names.index(view.place.planner) if view.place.planner in names else 0
+    chosen = st.selectbox("Who understands messages", names, here, format_func=_called)
+    if chosen.startswith("chat:"):
+        st.caption(f"What the rules leave goes to {plain(chosen[5:])}: your words, and small copies of the pictures.")
+    if chosen != names[here]:
+        place.go(planner="" if chosen == names[0] else chosen)
+
+
+def _called(planner: str) -> str:
+    """A planner's name for people."""
+    kind, _, which = planner.partition(":")
+    said = {"cascade": "The rules, and tools called by name", "rules": "The rules alone"}
+    return said.get(planner, f"The rules, then {plain(which or kind)}")
 
 
 def failed(failure: PentimentoError) -> None:

@@ -20,7 +20,7 @@ class Place:
     """`at`: the revision looked at, where that is not the branch's head; `beside`: the one it is compared with.
 
     `request`: the turn this tab waits for. `mark`: what was drawn on the picture, for the next message. `review`: plans
-    wait for approval. `mode`: what the canvas shows.
+    wait for approval. `planner`: who understands messages. `mode`: what the canvas shows.
     """
 
     session: str = ""
@@ -30,6 +30,7 @@ class Place:
     request: str = ""
     mark: str = ""
     review: str = ""
+    planner: str = ""
     mode: str = ""
 
 
@@ -41,6 +42,7 @@ _NAMES = {
     "request": "turn",
     "mark": "mark",
     "review": "review",
+    "planner": "planner",
 }
 
 

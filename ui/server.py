@@ -24,8 +24,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from agent.assistant import Assistant
 from agent.engine import Engine
-from agent.runtime import open_assistant
+from agent.runtime import open_store, planners
 from agent.settings import Settings
 from sessions.database import SCHEMA
 from sessions.errors import NotFound, PentimentoError, StorageError
@@ -56,9 +57,11 @@ class Desk:
 @cache
 def desk() -> Desk:
     """Opened once in the life of the server, from the settings, before anybody can ask for it."""
-    assistant = open_assistant()
-    pictures = Gallery(assistant.store)
-    return Desk(Worker(assistant, pictures.keep), pictures)
+    settings = Settings()
+    store = open_store(settings)
+    pictures, offered = Gallery(store), planners(settings, store)
+    usual = next(iter(offered.values()))
+    return Desk(Worker(Assistant(store, usual), pictures.keep, offered), pictures)
 
 
 def serve(host: str = "127.0.0.1", port: int = PORT, opened: Callable[[str], None] = print) -> None:

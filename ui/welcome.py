@@ -71,7 +71,7 @@ def begin(worker: Worker, photo: Upload, sentence: str = "") -> None:
         return
     request = ""
     if sentence:
-        request = worker.start(Call(session.id, sentence, branch="main")).call.request_id
+        request = worker.start(Call(session.id, sentence, branch="main", planner=place.here().planner)).call.request_id
     place.go(session=session.id, branch="main", at="", beside="", request=request, mark="", mode="")
 
 

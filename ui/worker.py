@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from agent.assistant import EVERYTHING, Assistant, Upload, abandoned
 from agent.events import Asked, Committed, Event, Exported, Finished, Planned, Queued, Refused, Working
-from agent.plan import Plan
+from agent.plan import Plan, Planner
 from agent.planners.given import Given
 from agent.planning import Focus
 from sessions import turns
@@ -41,7 +42,8 @@ CLOSING = "The page is being stopped."
 
 @dataclass(frozen=True)
 class Call:
-    """A message as the page sends it. `plan`: what was clicked, where nothing is to be understood.
+    """A message as the page sends it. `plan`: what was clicked, where nothing is to be understood; `planner`: by whom
+    the others are understood, where it is not the usual one.
 
     `hold`: its plan waits for approval. `after`: the request_id of the turn that ran in the same tab when this was
     said, so that it begins where that one ends.
@@ -55,6 +57,7 @@ class Call:
     plan: Plan | None = None
     hold: bool = False
     after: str = ""
+    planner: str = ""
     request_id: str = field(default_factory=new_id)
     said_at: str = field(default_factory=now)
 
@@ -93,10 +96,19 @@ class Live:
 
 
 class Worker:
-    """The turns of one owner. One for all tabs. `asked` is told of each question, with its session and its turn."""
+    """The turns of one owner. One for all tabs. `asked` is told of each question, with its session and its turn.
 
-    def __init__(self, assistant: Assistant, asked: Callable[[str, str, Asked], None] = lambda *_: None) -> None:
+    `planners`: those that a tab may choose from, by name; any other name is the assistant's own.
+    """
+
+    def __init__(
+        self,
+        assistant: Assistant,
+        asked: Callable[[str, str, Asked], None] = lambda *_: None,
+        planners: Mapping[str, Planner] = MappingProxyType({}),
+    ) -> None:
         self.assistant = assistant
+        self.planners = planners
         self._asked = asked
         self._lives: OrderedDict[str, Live] = OrderedDict()
         self._lines: dict[str, deque[str]] = {}
@@ -258,7 +270,7 @@ class Worker:
             self._set(call.request_id, error=broken)
 
     def _turn(self, call: Call) -> None:
-        assistant = self.assistant if call.plan is None else Assistant(self.assistant.store, Given(call.plan))
+        assistant = self._assistant(call)
         message = (call.session, call.text, call.files, call.request_id, call.branch, call.focus)
         if call.hold and _to_approve(turn := assistant.propose(*message)):
             with self._lock:
@@ -274,6 +286,10 @@ class Worker:
             if isinstance(event, Planned) and self._lives[call.request_id].cancelled:
                 self._close(call, turns.get(assistant.store, call.session, event.request_id))
                 return
+
+    def _assistant(self, call: Call) -> Assistant:
+        planner = Given(call.plan) if call.plan is not None else self.planners.get(call.planner)
+        return self.assistant if planner is None else Assistant(self.assistant.store, planner)
 
     def _close(self, call: Call, turn: Turn) -> None:
         """End a turn that was cancelled before there was a row to say so."""

@@ -182,3 +182,31 @@ def test_who_goes_back_and_is_asked_is_asked_where_they_then_are(store, session,
     assert end.state == "waiting" and end.branch != "main"
     app = page(s=session, b=end.branch)
     assert any("use it" in one for one in labels(app)) and "Tinted" in words(app)
+
+
+# Who understands it
+
+
+def test_a_tab_chooses_who_understands_it_from_what_is_offered(worker, store, session):
+    worker.assistant.planner = Told(Plan(steps=(flip(),)))
+    worker.planners = {"usual": worker.assistant.planner, "rules": Told(Plan(steps=(sepia(),)))}
+    app = page(s=session, b="main")
+    [choice] = [one for one in app.selectbox if one.label == "Who understands messages"]
+    assert choice.options == ["The rules, then usual", "The rules alone"]
+    choice.set_value("rules")
+    app = run(app)
+    assert app.query_params["planner"] == "rules"
+    app.chat_input(key="say").set_value("do it")
+    settled(run(app))
+    assert history.graph(store, session).head.tool == "monochrome"
+
+
+def test_an_address_names_no_planner_that_is_not_offered(worker, store, session):
+    worker.assistant.planner = Told(Plan(steps=(flip(),)))
+    worker.planners = {"chat:a:b": worker.assistant.planner}
+    app = page(s=session, b="main", planner="chat:evil:model")
+    assert "chat:a:b" in [one.value for one in app.selectbox]
+    assert any("What the rules leave goes to" in one.value for one in app.caption)
+    app.chat_input(key="say").set_value("do it")
+    settled(run(app))
+    assert history.graph(store, session).head.tool == "flip"
