@@ -1,7 +1,7 @@
 """Weights of one's own: a folder in the layout of diffusers, or a single file, is looked at and registered for a role.
 
-A folder is not copied: its files stay where they are, and are refused when they change. A file is unfolded into the
-data folder. Fetches nothing.
+A folder is not copied: its files stay where they are, and are refused when they change; so does an encoder in one file.
+Another file is unfolded into the data folder. Fetches nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sessions.errors import BadWeights, MissingWeights, StorageFull
-from tools import devices, weights
+from tools import devices, encoders, weights
 from tools.shelf import NETWORKS, Shelf
-from tools.weights import SUFFIX, Entry, File
+from tools.weights import PICKLED, SUFFIX, Entry, File
 
 TEXT = (".json", ".txt")
 INDEX = "model_index.json"
@@ -33,6 +33,8 @@ SINGLE = ("text-to-image", "instruct-pix2pix", "inpainting")
 """Roles whose weights are also passed on as one file."""
 VOCABULARY = "tokenizer/vocab.json"
 CLIP = "hf download openai/clip-vit-large-patch14 vocab.json merges.txt"
+ENCODERS = (encoders.IMAGEBIND, "tokenizer", "clap", "clip")
+"""The folders that an encoder may have."""
 PARTS = {"blip-diffusion": ("qformer",), "blip-diffusion-controlnet": ("qformer", "controlnet")}
 """What a role needs besides these."""
 
@@ -40,11 +42,16 @@ PARTS = {"blip-diffusion": ("qformer",), "blip-diffusion-controlnet": ("qformer"
 def add(shelf: Shelf, path: Path, role: str, name: str = "", licence: str = "") -> Entry:
     """Hash and register a folder or file; MissingWeights where there is none, BadWeights where it does not fit."""
     parts_of(role)
-    folder = unfolded(shelf, path, role) if path.is_file() else path
-    if not folder.is_dir():
-        raise MissingWeights(f"There is no folder {folder}.", "Name the folder that model_index.json lies in.")
+    if not path.exists():
+        raise MissingWeights(f"There is no folder {path}.", "Name the folder that model_index.json lies in.")
     name = name or (path.stem if path.is_file() else path.name)
-    entry = Entry(role=role, name=name, pack="own", licence=licence, files=listed(folder, role))
+    if path.is_file() and role == encoders.ROLE:
+        files = _in_one_file(shelf, path)
+    else:
+        files = listed(unfolded(shelf, path, role) if path.is_file() else path, role)
+    if any(place.startswith(f"{encoders.IMAGEBIND}/") for place in files):
+        licence = licence or "CC BY-NC-SA 4.0 where it is Meta's: non-commercial use only"
+    entry = Entry(role=role, name=name, pack="own", licence=licence, files=files)
     fits(entry)
     shelf.add(entry)
     return shelf.entry(role)
@@ -75,6 +82,21 @@ def unfolded(shelf: Shelf, path: Path, role: str) -> Path:
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _in_one_file(shelf: Shelf, path: Path) -> dict[str, File]:
+    """ImageBind as it was released, with CLIP's words where there are any here."""
+    if path.suffix not in (SUFFIX, *PICKLED):
+        raise BadWeights(f"{path.name} is no weight file.", f"They end in {', '.join((SUFFIX, *PICKLED))}.")
+    devices.require_torch()
+    from tools.nets import imagebind_keys
+
+    files = {f"{encoders.IMAGEBIND}/{path.name}": described(path)}
+    try:
+        folder = _tokenizer(shelf, path, imagebind_keys.words(weights.shapes(path)))
+    except MissingWeights:  # it still sees and hears
+        return files
+    return files | {f"tokenizer/{name}": described(folder / name) for name in ("vocab.json", "merges.txt")}
 
 
 def _tokenizer(shelf: Shelf, path: Path, words: int) -> Path:
@@ -120,6 +142,8 @@ def placed(names: Iterable[str], role: str) -> dict[str, str]:
     """
     parts = parts_of(role)
     found: dict[str, str] = {}
+    if role == encoders.ROLE:
+        return _of_encoder(names)
     for name in sorted(names, key=lambda name: (HALF in name, name)):
         folder, _, file = name.rpartition("/")
         plain = file.replace(HALF, "") if file.endswith(SUFFIX) else file
@@ -131,17 +155,43 @@ def placed(names: Iterable[str], role: str) -> dict[str, str]:
     return found
 
 
+def _of_encoder(names: Iterable[str]) -> dict[str, str]:
+    """Of the names in a folder those of an encoder: in folders of their own, or all of ImageBind beside each other.
+
+    Weights as torch wrote them only where a folder has none as safetensors.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: (not name.endswith(SUFFIX), name)):
+        folder, _, file = name.rpartition("/")
+        weighs = file.endswith((SUFFIX, *PICKLED))
+        if folder in ENCODERS and (weighs or file.endswith(TEXT)):
+            found[name] = name
+        elif not folder and (weighs or file == "config.json"):
+            found[f"{encoders.IMAGEBIND}/{file}"] = name
+    safe = {place.partition("/")[0] for place in found if place.endswith(SUFFIX)}
+    return {
+        place: name
+        for place, name in found.items()
+        if not (place.endswith(PICKLED) and place.partition("/")[0] in safe)
+    }
+
+
 def parts_of(role: str) -> tuple[str, ...]:
     """The folders that a role needs; none where it takes whatever there is."""
     if role.startswith("hub:"):
         return ()
+    if role == encoders.ROLE:
+        return ENCODERS
     if role not in CHANNELS:
-        raise BadWeights(f"There is no role {role!r}.", f"Roles: {', '.join(CHANNELS)}, hub:OWNER/NAME.")
+        known = ", ".join((*CHANNELS, encoders.ROLE))
+        raise BadWeights(f"There is no role {role!r}.", f"Roles: {known}, hub:OWNER/NAME.")
     return (*NETWORKS, "tokenizer", "scheduler", *PARTS.get(role, ()))
 
 
 def complete(name: str, places: Iterable[str], role: str) -> None:
-    """BadWeights where a part that a role needs has no safetensors."""
+    """BadWeights where a part that a role needs has no safetensors; an encoder's may be what torch wrote."""
+    if role == encoders.ROLE:
+        return _complete_encoder(name, places)
     there = {place.partition("/")[0] for place in places if place.endswith(SUFFIX)}
     needed = () if role.startswith("hub:") else (*NETWORKS, *PARTS.get(role, ()))
     for part in needed:
@@ -151,13 +201,40 @@ def complete(name: str, places: Iterable[str], role: str) -> None:
         raise BadWeights(f"{name} has no safetensors.", "Other kinds of files are never opened.")
 
 
+def _complete_encoder(name: str, places: Iterable[str]) -> None:
+    there = {place.partition("/")[0] for place in places if place.endswith((SUFFIX, *PICKLED))}
+    if encoders.IMAGEBIND not in there and not there.issuperset(("clap", "clip")):
+        raise BadWeights(
+            f"{name} is no encoder: it has neither ImageBind's weights nor both of clap/ and clip/.",
+            "Name imagebind_huge.pth, a folder with it, or a folder with clap/ and clip/ in it.",
+        )
+
+
 def fits(entry: Entry) -> None:
     """BadWeights where an entry is not what its role needs, as far as names and headers tell."""
     complete(entry.name, entry.files, entry.role)
+    if entry.role == encoders.ROLE:
+        return _encoder_fits(entry)
     for name, file in entry.files.items():
         first = weights.header(Path(file.source)).get("conv_in.weight") if name.endswith(SUFFIX) else None
         if first and name.startswith("unet/") and entry.role in CHANNELS:
             _takes(first.shape[1:2], entry.name, entry.role)
+
+
+def _encoder_fits(entry: Entry) -> None:
+    devices.require_torch()
+    from tools.nets import imagebind_keys
+    from tools.nets.imagebind import ImageBindConfig
+
+    sizes = {place: weights.shapes(Path(file.source), place) for place, file in entry.files.items()}
+    mine = [place for place in sizes if sizes[place] and place.startswith(f"{encoders.IMAGEBIND}/")]
+    if len(mine) > 1:
+        raise BadWeights(f"{entry.name} has {len(mine)} weight files for ImageBind.", "Leave one of them there.")
+    for place in mine:
+        told = entry.files.get(f"{encoders.IMAGEBIND}/config.json")
+        config = imagebind_keys.config_of(Path(told.source)) if told else ImageBindConfig()
+        reads = any(name.startswith("tokenizer/") for name in entry.files)
+        imagebind_keys.fits(sizes[place], config, ("vision", "text", "audio") if reads else ("vision", "audio"))
 
 
 def _takes(shape: tuple[int, ...], name: str, role: str) -> None:

@@ -18,7 +18,7 @@ from sessions.errors import BadWeights, MissingWeights, StorageFull
 from tools import adding, devices, weights
 from tools.packs import Extra, Source
 from tools.shelf import Shelf
-from tools.weights import SUFFIX, Entry, File, Pack
+from tools.weights import PICKLED, SUFFIX, Entry, File, Pack
 
 SPARE = 1_000_000_000
 """Bytes of the disk that a pull leaves free."""
@@ -51,12 +51,18 @@ def listing(source: Source) -> Listing:
         devices.require_torch()
     with hub_errors(source):
         commit, found = _asked(source)
-    placed = adding.placed(found, source.role)
+    placed = source.files or adding.placed(found, source.role)
+    if absent := [name for name in placed.values() if name not in found]:
+        raise BadWeights(
+            f"{source.repository} has no {absent[0]}.", "It has been laid out anew since it was named here."
+        )
     files = {place: found[name] for place, name in placed.items()}
-    adding.complete(source.repository, files, source.role)
-    return Listing(
-        source, commit, files, sum(file.bytes for file in files.values() if not _cached(source, commit, file))
-    )
+    extras = [Remote(extra.file, extra.bytes, extra.sha256) for extra in source.extra]
+    adding.complete(source.repository, [*files, *(extra.place for extra in source.extra)], source.role)
+    missing = [file.bytes for file in files.values() if not _cached(source.repository, commit, file)]
+    for extra, file in zip(source.extra, extras, strict=True):
+        missing += [file.bytes] if not _cached(extra.repository, extra.revision, file) else []
+    return Listing(source, commit, files, sum(missing))
 
 
 def _asked(source: Source) -> tuple[str, dict[str, Remote]]:
@@ -69,7 +75,7 @@ def _asked(source: Source) -> tuple[str, dict[str, Remote]]:
     except OfflineModeIsEnabled:
         folder = _kept(source)
         found = [path.relative_to(folder) for path in folder.glob("**/*") if path.is_file()]
-        if not any(path.suffix == SUFFIX for path in found):
+        if not any(path.suffix in (SUFFIX, *PICKLED) for path in found):
             raise
         return folder.name, {str(path): Remote(str(path), (folder / path).stat().st_size, "") for path in found}
     listed = [
@@ -80,22 +86,22 @@ def _asked(source: Source) -> tuple[str, dict[str, Remote]]:
 
 def _kept(source: Source) -> Path:
     """Where huggingface_hub keeps this revision on this machine, whether it has it or not."""
-    storage = _storage(source)
+    storage = _storage(source.repository)
     named = storage / "refs" / (source.revision or "main")
     return storage / "snapshots" / (named.read_text(encoding="utf-8") if named.is_file() else source.revision)
 
 
-def _storage(source: Source) -> Path:
+def _storage(repository: str) -> Path:
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.file_download import repo_folder_name
 
-    return Path(HF_HUB_CACHE) / repo_folder_name(repo_id=source.repository, repo_type="model")
+    return Path(HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model")
 
 
-def _cached(source: Source, commit: str, file: Remote) -> bool:
+def _cached(repository: str, commit: str, file: Remote) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(source.repository, file.name, revision=commit), str)
+    return isinstance(try_to_load_from_cache(repository, file.name, revision=commit), str)
 
 
 def pull(shelf: Shelf, listed: Listing, pack: Pack) -> Entry:
@@ -139,25 +145,25 @@ def _fetched(listed: Listing) -> Path:
 
     for file in listed.files.values():
         if file.sha256:
-            _resumed(listed, file)
+            _resumed(listed.source.repository, listed.commit, file)
     names = [file.name for file in listed.files.values()]
     return Path(snapshot_download(listed.source.repository, revision=listed.commit, allow_patterns=names))
 
 
-def _resumed(listed: Listing, file: Remote) -> None:
+def _resumed(repository: str, commit: str, file: Remote) -> None:
     """A large file into huggingface_hub's cache, from where an earlier pull stopped; by itself it begins anew."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils._headers import build_hf_headers
 
-    blob = _storage(listed.source) / "blobs" / file.sha256
+    blob = _storage(repository) / "blobs" / file.sha256
     if blob.exists():
         return
     blob.parent.mkdir(parents=True, exist_ok=True)
     part = blob.with_name(f"{file.sha256}.part")
     part.touch()
-    url = hf_hub_url(listed.source.repository, file.name, revision=listed.commit)
+    url = hf_hub_url(repository, file.name, revision=commit)
     try:
         with part.open("r+b") as arriving:
             there = arriving.seek(0, os.SEEK_END)
@@ -174,6 +180,8 @@ def _resumed(listed: Listing, file: Remote) -> None:
 def _extra(extra: Extra) -> File:
     from huggingface_hub import hf_hub_download
 
+    if extra.bytes and extra.sha256:
+        _resumed(extra.repository, extra.revision, Remote(extra.file, extra.bytes, extra.sha256))
     path = Path(hf_hub_download(extra.repository, extra.file, revision=extra.revision))
     file = adding.described(path)
     if extra.sha256 and file.sha256 != extra.sha256:
@@ -201,7 +209,7 @@ def hub_errors(source: Source) -> Iterator[None]:
     from httpx2 import HTTPError  # the client of huggingface_hub
     from huggingface_hub import errors
 
-    again = f"pentimento models pull {source.role}"
+    again = f"pentimento models pull {source.word}"
     try:
         yield
     except errors.GatedRepoError as error:

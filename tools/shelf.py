@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from sessions.errors import BadWeights, MissingWeights, NotFound
-from tools import devices, weights
+from tools import devices, packs, weights
 from tools.residency import Residents
 from tools.weights import Entry
 
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
     from tools.caches import Cache
     from tools.diffusion.model import LatentDiffusion
+    from tools.encoders import Encoder
 
 T = TypeVar("T")
 
 NETWORKS = ("unet", "vae", "text_encoder")
 """The folders of a latent diffusion model that hold weights."""
-ORDER = ("own", "sd15", "starter")
-"""Whose weights come first where several are there for a role."""
+LAST, FIRST = "starter", "own"
+"""Whose weights come last and first where several are there for a role; what was pulled is between."""
 STARTER = Path(__file__).parent / "packs/starter/register.json"
 HUB = "hub:"
 """What the role of a repository of the Hub begins with; alone, whichever is there."""
@@ -82,7 +83,7 @@ class Shelf:
     def entries(self) -> tuple[Entry, ...]:
         """All that is registered, the best of each role first."""
         found = reversed(weights.read_register(STARTER) + weights.read_register(self.register))
-        return tuple(sorted(found, key=lambda entry: ORDER.index(entry.pack)))
+        return tuple(sorted(found, key=lambda entry: (entry.pack == LAST) - (entry.pack == FIRST)))
 
     def add(self, entry: Entry) -> None:
         """Register weights; an entry of the same role, pack and name is replaced."""
@@ -197,6 +198,13 @@ class Shelf:
         needed = self._needed(entry, folders)
         return self._residents.get((entry.digest, name), needed, lambda: load(entry.folder, self.device))
 
+    def encoder(self) -> Encoder:
+        """The best encoder of pictures and sounds, loaded at its first use."""
+        from tools import encoders
+
+        entry = self.entry(encoders.ROLE)
+        return self.part(encoders.ROLE, encoders.ROLE, lambda folder, device: encoders.load(entry, device))
+
     def _needed(self, entry: Entry, folders: Sequence[str]) -> int:
         """Bytes of memory that the weights in some folders of an entry take here."""
         dtype = devices.precision(self.device, entry.bytes)
@@ -220,4 +228,6 @@ def missing(role: str) -> MissingWeights:
         return MissingWeights("No editor of the Hub is on this machine.", "pentimento models pull hub:OWNER/NAME")
     if role.startswith(HUB):
         return MissingWeights(f"The weights of {role[4:]} are not on this machine.", f"pentimento models pull {role}")
-    return MissingWeights(f"There are no weights for {role} on this machine.", f"pentimento models pull {role}")
+    words = [source.word for pack in packs.packs().values() for source in pack if source.role == role] or [role]
+    pull = " or ".join(f"pentimento models pull {word}" for word in words)
+    return MissingWeights(f"There are no weights for {role} on this machine.", pull)

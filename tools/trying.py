@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools import devices
+from tools import devices, encoders
 from tools.shelf import Shelf
 from tools.weights import Entry
 
@@ -11,7 +11,9 @@ def once(shelf: Shelf, entry: Entry) -> None:
     """Hash and load an entry; MissingWeights, BadWeights or OutOfMemory says what is wrong."""
     whole = shelf.checked(entry, anew=True)
     devices.require_torch()
-    if not entry.role.startswith("hub:"):
+    if entry.role == encoders.ROLE:
+        encoders.load(whole, shelf.device)
+    elif not entry.role.startswith("hub:"):
         shelf.load(whole)
     if entry.role.startswith("blip-diffusion"):
         from tools.nets import blip_keys

@@ -265,11 +265,15 @@ def numbers(entry: Entry, part: str) -> int:
     return sum(math.prod(shape) for path in files for shape in shapes(path).values())
 
 
-def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The tensors' names and sizes; of a safetensors file only its header is read. None where it is no weight file."""
-    if path.suffix in PICKLED:
+def shapes(path: Path, place: str = "") -> dict[str, tuple[int, ...]]:
+    """The tensors' names and sizes; of a safetensors file only its header is read. None where it is no weight file.
+
+    `place`: in an entry, where the path itself does not say what it is.
+    """
+    ending = Path(place or path.name).suffix
+    if ending in PICKLED:
         return {name: tuple(tensor.shape) for name, tensor in pickled(path).items()}
-    return {name: shape.shape for name, shape in header(path).items()} if path.suffix == SUFFIX else {}
+    return {name: shape.shape for name, shape in header(path).items()} if ending == SUFFIX else {}
 
 
 def tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:

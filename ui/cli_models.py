@@ -21,7 +21,9 @@ models = typer.Typer(help="The weights that tools need: list, pull, add, remove,
 app.add_typer(models, name="models", rich_help_panel=None)
 command = verbs_of(models)
 
-RoleOption = Annotated[str, typer.Option("--as", help="text-to-image, instruct-pix2pix, inpainting, hub:OWNER/NAME, …")]
+RoleOption = Annotated[
+    str, typer.Option("--as", help="text-to-image, instruct-pix2pix, inpainting, encoder, hub:OWNER/NAME, …")
+]
 
 
 def _shelf() -> Shelf:
@@ -56,9 +58,13 @@ def list_(json_: JsonOption = False) -> None:
         terminal.out(f"{source.role:<26} {'absent':<8} {_gigabytes(source.bytes):>8}   {source.repository}{named}")
     if not all(source.pinned for source in absent):
         terminal.log("* a name, which the Hub may move: files are held to the hashes it gives at the first pull.")
-    if absent:
-        size = _gigabytes(sum({source.repository: source.bytes for source in absent}.values()))
+    single = [source for source in absent if source.word == source.role]
+    if single:
+        size = _gigabytes(sum({source.repository: source.bytes for source in single}.values()))
         terminal.log(f"pentimento models pull sd15 fetches all that is absent ({size}); pull ROLE fetches one.")
+    for source in absent:
+        if source not in single:
+            terminal.log(f"pentimento models pull {source.word} fetches one {source.role}: {source.licence}.")
 
 
 def _told(entry: Entry) -> dict[str, Any]:
@@ -68,7 +74,7 @@ def _told(entry: Entry) -> dict[str, Any]:
 
 @command
 def pull(
-    what: Annotated[str, typer.Argument(help="A pack (sd15), one of its roles, or hub:OWNER/NAME.")],
+    what: Annotated[str, typer.Argument(help="A pack (sd15, imagebind, clap_clip), a role, or hub:OWNER/NAME.")],
     yes: Annotated[
         bool, typer.Option("--yes", "-y", envvar="PENTIMENTO_ACCEPT_LICENCES", help="Accept the licences shown.")
     ] = False,
@@ -92,13 +98,13 @@ def pull(
 
 def _pulled(shelf: Shelf, source: Source, yes: bool) -> Entry:
     """The weights of one role, fetched once their licence is accepted."""
-    from tools import packs, pulling
+    from tools import pulling
     from ui import terminal
 
     listed = pulling.listing(source)
     _accepted(listed, shelf, yes)
     terminal.log(f"{source.role}: {source.repository}, {_gigabytes(listed.missing)} to fetch")
-    entry = pulling.pull(shelf, listed, "own" if source.role.startswith(packs.HUB) else "sd15")
+    entry = pulling.pull(shelf, listed, source.pack)
     terminal.log(f"{source.role}: ready")
     return entry
 
@@ -108,20 +114,25 @@ def _accepted(listed: Listing, shelf: Shelf, yes: bool) -> None:
     from ui import terminal
 
     source = listed.source
+    if source.warning:
+        terminal.log(source.warning)
     if source.licence in {entry.licence for entry in shelf.entries()}:
         return
     terminal.log(f"{source.repository}: licence {source.licence}{source.terms and f' ({source.terms})'}.")
     if yes or (sys.stdin.isatty() and typer.confirm("Do you accept it?", err=True)):
         return
     raise BadArguments(
-        "Nothing was fetched: its licence is not accepted.", f"pentimento models pull {source.role} --yes"
+        "Nothing was fetched: its licence is not accepted.", f"pentimento models pull {source.word} --yes"
     )
 
 
 @command
 def add(
     path: Annotated[
-        Path, typer.Argument(help="A folder in the layout of diffusers, or a Stable Diffusion 1.x .safetensors file.")
+        Path,
+        typer.Argument(
+            help="A folder in the layout of diffusers, a Stable Diffusion 1.x .safetensors file, or imagebind_huge.pth."
+        ),
     ],
     role: RoleOption,
     name: Annotated[str, typer.Option(help="What it is called in lists; default: as the folder.")] = "",
@@ -133,6 +144,8 @@ def add(
 
     terminal.log(f"Reading and hashing {path}.")
     entry = adding.add(_shelf(), path, role, name)
+    if entry.licence:
+        terminal.log(f"Licence: {entry.licence}.")
     if json_:
         terminal.out_json(_told(entry))
         return

@@ -79,7 +79,7 @@ def load(folder: Path, device: torch.device | str, dtype: torch.dtype, digest: s
     files = [path for path in sorted((folder / IMAGEBIND).iterdir()) if path.suffix in (SUFFIX, *PICKLED)]
     if len(files) != 1:
         raise BadWeights(f"{folder / IMAGEBIND} has {len(files)} weight files, and one is meant.", imagebind_keys.AGAIN)
-    config = imagebind_keys.config_of(folder / IMAGEBIND)
+    config = imagebind_keys.config_of(folder / IMAGEBIND / "config.json")
     words = _words(folder / TOKENIZER, config.words) if (folder / TOKENIZER).is_dir() else None
     network = imagebind_keys.load(
         files[0], config, device, dtype, ("vision", "text", "audio") if words else ("vision", "audio")

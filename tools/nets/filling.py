@@ -15,16 +15,21 @@ def fill(network: nn.Module, taken: Mapping[str, torch.Tensor], whose: str, hint
 
     `whose`: what the network is called. A mask may be infinite: that is what it is for.
     """
-    wanted = network.state_dict()
-    if missing := [name for name in wanted if name not in taken]:
-        raise BadWeights(f"These weights lack {len(missing)} tensors of {whose}, the first {missing[0]}.", hint)
-    if foreign := [name for name in taken if name not in wanted]:
-        raise BadWeights(f"{whose} has no {foreign[0]}, which these weights have ({len(foreign)} in all).", hint)
-    for name, place in wanted.items():
-        tensor = taken[name]
-        if tensor.shape != place.shape:
-            found, meant = list(tensor.shape), list(place.shape)
-            raise BadWeights(f"In these weights {name} is {found}, and {meant} is meant.", hint)
+    fits(network, {name: tuple(tensor.shape) for name, tensor in taken.items()}, whose, hint)
+    for name, tensor in taken.items():
         if not name.endswith(".mask") and not tensor.abs().amax().isfinite():
             raise BadWeights(f"In these weights {name} has infinite or undefined numbers.", hint)
     network.load_state_dict(dict(taken), assign=True)
+
+
+def fits(network: nn.Module, sizes: Mapping[str, tuple[int, ...]], whose: str, hint: str) -> None:
+    """As `fill`, as far as the sizes of tensors tell."""
+    wanted = network.state_dict()
+    if missing := [name for name in wanted if name not in sizes]:
+        raise BadWeights(f"These weights lack {len(missing)} tensors of {whose}, the first {missing[0]}.", hint)
+    if foreign := [name for name in sizes if name not in wanted]:
+        raise BadWeights(f"{whose} has no {foreign[0]}, which these weights have ({len(foreign)} in all).", hint)
+    for name, place in wanted.items():
+        if sizes[name] != tuple(place.shape):
+            found, meant = list(sizes[name]), list(place.shape)
+            raise BadWeights(f"In these weights {name} is {found}, and {meant} is meant.", hint)

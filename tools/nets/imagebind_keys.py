@@ -6,7 +6,7 @@ Tensors of other modalities are passed over, unread. BadWeights names what is mi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sessions.errors import BadWeights
 from tools import weights
-from tools.nets.filling import fill
+from tools.nets import filling
 from tools.nets.imagebind import MODALITIES, ImageBind, ImageBindConfig, Modality, Trunk
 
 PARTS = ("modality_preprocessors", "modality_trunks", "modality_heads", "modality_postprocessors")
@@ -65,15 +65,14 @@ class Sizes(BaseModel):
         )
 
 
-def config_of(folder: Path) -> ImageBindConfig:
-    """What the folder's `config.json` says; the released sizes where it says nothing, or is not there."""
+def config_of(file: Path) -> ImageBindConfig:
+    """What a `config.json` says; the released sizes where it says nothing, or is not there."""
     try:
-        told = (folder / "config.json").read_bytes()
-        return Sizes.model_validate_json(told).config()
+        return Sizes.model_validate_json(file.read_bytes()).config()
     except FileNotFoundError:
         return ImageBindConfig()
     except (OSError, ValidationError) as error:
-        raise BadWeights(f"{folder / 'config.json'} does not say the sizes of an ImageBind.", AGAIN) from error
+        raise BadWeights(f"{file} does not say the sizes of an ImageBind.", AGAIN) from error
 
 
 def load(
@@ -87,7 +86,9 @@ def load(
     found = weights.tensors(file) if file.suffix == weights.SUFFIX else weights.pickled(file)
     with torch.device("meta"):
         network = ImageBind(config, modalities)
-    fill(network, {name: found[stored] for name, stored in names(found, modalities).items()}, "ImageBind", AGAIN)
+    filling.fill(
+        network, {name: found[stored] for name, stored in names(found, modalities).items()}, "ImageBind", AGAIN
+    )
     return network.to(device, dtype).eval().requires_grad_(False)
 
 
@@ -96,3 +97,17 @@ def names(stored: Iterable[str], modalities: Sequence[Modality] = MODALITIES) ->
     beginnings = tuple(f"{part}.{modality}." for part in PARTS for modality in modalities)
     plain = {name.removeprefix(PREFIX): name for name in stored}
     return {name: stored for name, stored in plain.items() if name.startswith(beginnings)}
+
+
+def fits(sizes: Mapping[str, tuple[int, ...]], config: ImageBindConfig, modalities: Sequence[Modality]) -> None:
+    """BadWeights where tensors of these sizes do not make the branches asked for."""
+    with torch.device("meta"):
+        network = ImageBind(config, modalities)
+    taken = {name: sizes[stored] for name, stored in names(sizes, modalities).items()}
+    filling.fits(network, taken, "ImageBind", AGAIN)
+
+
+def words(sizes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many tokens the text branch knows; 0 where there is none."""
+    stored = names(sizes, ["text"]).get("modality_preprocessors.text.token_embedding.weight")
+    return sizes[stored][0] if stored else 0

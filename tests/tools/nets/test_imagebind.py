@@ -192,13 +192,13 @@ def test_half_the_precision_gives_the_same_directions(tmp_path):
 
 
 def test_the_released_sizes_are_the_defaults_and_a_config_says_others(tmp_path):
-    assert imagebind_keys.config_of(tmp_path) == ImageBindConfig()
+    assert imagebind_keys.config_of(tmp_path / "config.json") == ImageBindConfig()
     (tmp_path / "config.json").write_text('{"vision_embed_dim": 64, "vision_num_heads": 4, "imu_drop_path": 0.7}')
-    assert imagebind_keys.config_of(tmp_path) == ImageBindConfig(vision=Trunk(64, 32, 4))
+    assert imagebind_keys.config_of(tmp_path / "config.json") == ImageBindConfig(vision=Trunk(64, 32, 4))
     for told in ("[]", '{"out_embed_dim": 0}', "{", '{"text_num_blocks": "many"}'):
         (tmp_path / "config.json").write_text(told)
         with pytest.raises(BadWeights, match="does not say the sizes"):
-            imagebind_keys.config_of(tmp_path)
+            imagebind_keys.config_of(tmp_path / "config.json")
 
 
 def tensors_of(network) -> dict[str, torch.Tensor]:
