@@ -84,8 +84,11 @@ class TorchThread:
 
     def _states(self, inputs: torch.Tensor) -> torch.Tensor:  # (n, width), as `inputs`
         """Last hidden states. The cache is away meanwhile: a feed that is broken off leaves an empty thread."""
+        from tools.diffusion.steps import guarded_device
+
         cache, self._cache = self._cache, type(self._cache)(config=self._llm.network.config)
-        fed = self._llm.network.model(inputs_embeds=inputs[None], past_key_values=cache, use_cache=True)
+        with guarded_device():
+            fed = self._llm.network.model(inputs_embeds=inputs[None], past_key_values=cache, use_cache=True)
         self._cache = cache
         states: torch.Tensor = fed.last_hidden_state[0]
         return states

@@ -11,7 +11,8 @@ import torch
 from transformers import LlamaForCausalLM
 
 from agent.llm import llama_cpp, torch_llama
-from sessions.errors import NotFinite, TooLarge
+from agent.llm.prefix import Prefix
+from sessions.errors import NotFinite, OutOfMemory, TooLarge
 from tests.agent.llm import models
 from tests.agent.llm.models import apart, some
 
@@ -155,6 +156,23 @@ def test_numbers_that_are_none_are_refused(llm):
     broken = np.full(llm.width, np.nan, np.float32)
     with pytest.raises(NotFinite):
         llm.open().feed([1, 2, 3], {1: broken})
+
+
+def test_a_device_without_memory_is_said_and_the_prefix_makes_up_for_what_is_gone(folders, monkeypatch):
+    llm, ids = torch_llama.load(folders["plain"], torch.device("cpu"), torch.float32), some(20)
+    thread = llm.open()
+    prefix = Prefix(thread)
+    before, _ = prefix.read(ids, {}, [3])
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(llm.network.model.layers[1], "forward", full)
+        with pytest.raises(OutOfMemory):
+            prefix.read([*ids[:15], 1, 2], {}, [3])
+    assert thread.length == 0, "a part of the layers had taken it in"
+    assert apart(prefix.read(ids, {}, [3])[0], before) < CLOSE
 
 
 def test_threads_and_models_give_their_memory_back(backend, folders, loaded):
