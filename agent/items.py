@@ -17,6 +17,7 @@ from sessions.values import Asset, Revision
 RECENT = 24
 """So many of the newest always have a slot."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
+_NUMBER = re.compile(r"#(\d{1,7})")
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,16 @@ def items(context: Context, text: str) -> tuple[Item, ...]:
 
 
 def _chosen(shown: Sequence[Item], context: Context, text: str, room: int) -> list[Item]:
-    """Heads, roots and the newest, then what was made with words of the message, then what is left from the end."""
+    """The head and what is named by its number, heads, roots and the newest, what was made with words of the message,
+    then what is left from the end."""
     if len(shown) <= room:
         return list(shown)
     heads, said = {context.head, *context.branches.values()}, _words(text)
+    named = {int(number) for number in _NUMBER.findall(text)}
 
     def rank(place: int) -> tuple[int, int]:
         item, age = shown[place], len(shown) - place
-        if item.name == context.head:
+        if item.name == context.head or item.number in named:
             return 0, age
         if item.name in heads or item.role == "upload" or age <= RECENT:
             return 1, age

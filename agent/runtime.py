@@ -50,7 +50,8 @@ def planners(settings: Settings, store: Store) -> dict[str, Planner]:
 
     None of them opens a model before it is asked something.
     """
-    names = dict.fromkeys((settings.planner.strip() or "cascade", "cascade", "rules"))
+    shelved = ("token_heads",) if _has_planner(settings.home) else ()
+    names = dict.fromkeys((settings.planner.strip() or "cascade", *shelved, "cascade", "rules"))
     return {name: planner_of(settings.model_copy(update={"planner": name}), store) for name in names}
 
 
@@ -96,6 +97,16 @@ def _require(home: Path, backend: str) -> None:
         from agent.llm import llama_cpp
 
         llama_cpp.library()
+
+
+def _has_planner(home: Path) -> bool:
+    from agent.planners.shelved import ROLE
+    from tools import shelf
+
+    try:
+        return any(entry.role == ROLE for entry in shelf.at(home).entries())
+    except EditError:
+        return False
 
 
 def able(home: Path) -> Callable[[Tool], bool]:

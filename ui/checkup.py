@@ -72,7 +72,7 @@ def _planner(name: str) -> tuple[bool, str]:
     kind, _, model = name.partition(":")
     if kind == "chat" and model:
         return _chat(model)
-    known = name in ("", "cascade", "rules")
+    known = name in ("", *PLANNERS)
     return known, (name or "cascade") if known else f"{name}; PENTIMENTO_PLANNER is one of: {', '.join(PLANNERS)}"
 
 

@@ -302,14 +302,22 @@ def test_three_hundred_revisions_make_a_bounded_prompt():
     context = standing(300, branches=39)
     look = lambda session, content: shown.append(content) or np.zeros((SIDE, SIDE, 3), np.uint8)  # noqa: E731
     tools = registry.registered()
-    _, told = conversation("like #17, #18, " + ", ".join(f"#{n}" for n in range(20, 90)), context, tools, look)
+    _, told = conversation("like #17, #18, " + ", ".join(f"#{n}" for n in range(20, 60)), context, tools, look)
     lines = [json.loads(line) for line in told.content[0]["text"].splitlines()[1:]]
     listed = [line["picture"] for line in lines if "picture" in line]
     assert lines[0] == {"older": "236 pictures are not listed; they can be named by their numbers"}
-    assert len(listed) == 64 and {"#1", "#300"} <= set(listed) and listed == sorted(listed, key=lambda n: int(n[1:]))
+    assert len(listed) == 64 and {"#17", "#59", "#300"} <= set(listed)
+    assert listed == sorted(listed, key=lambda name: int(name[1:]))
     assert len(next(line for line in lines if "branches" in line)["branches"]) == BRANCHES
+    few = [one["picture"] for one in listed_lines("like #17", context) if "picture" in one]
+    assert len(few) == 64 and {"#1", "#17", "#300"} <= set(few)
     assert len(shown) == PICTURES and shown[0] == context.revisions[-1].image
     assert len(told.content[0]["text"]) < 64 * (2 * SAID + 200) + BRANCHES * 60 + 500
+
+
+def listed_lines(text: str, context: Context) -> list[dict]:
+    _, told = conversation(text, context, registry.registered(), None)
+    return [json.loads(line) for line in told.content[0]["text"].splitlines()[1:]]
 
 
 def test_pictures_are_small_and_come_after_their_names(store, session, ask):
