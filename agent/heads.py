@@ -7,6 +7,7 @@ apart which look alike.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,35 @@ def load(path: Path, width: int) -> Heads:
     if missing:
         raise BadWeights(f"{path.name} lacks {', '.join(missing)}.")
     heads.load_state_dict({name: found[name].float() for name in heads.state_dict()})
+    return heads.eval().requires_grad_(False)
+
+
+def released(tensors_of: Iterable[Mapping[str, Tensor]], width: int) -> Heads:
+    """The projectors of a released checkpoint, whose shards these are; it has nothing of what is ours.
+
+    BadWeights naming the projector that is missing.
+    """
+    found: dict[str, Tensor] = {}
+    for shard in tensors_of:
+        for theirs, ours in RELEASED.items():
+            for kind in ("weight", "bias"):
+                if (value := shard.get(f"model.{theirs}.{kind}")) is not None:
+                    found[f"{ours}.{kind}"] = value.float()
+    missing = [
+        f"model.{theirs}.{kind}"
+        for theirs, ours in RELEASED.items()
+        for kind in ("weight", "bias")
+        if f"{ours}.{kind}" not in found
+    ]
+    if missing:
+        raise BadWeights(f"This is no InstructAny2Pix checkpoint: its projector {missing[0]} is missing.")
+    heads = Heads(width, found["enter.0.weight"].shape[1])
+    ours = heads.state_dict()
+    wrong = [name for name, value in found.items() if value.shape != ours[name].shape]
+    if wrong:
+        raise BadWeights(f"The projector {wrong[0]} is for an LLM of another width than {width}.")
+    heads.load_state_dict(ours | found)
+    nn.init.zeros_(heads.role.weight)
     return heads.eval().requires_grad_(False)
 
 

@@ -7,7 +7,7 @@ written, and every id stands for certain bytes. A kind that can write only some 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class Vocabulary:
         return b"".join(self.pieces[i] for i in ids).decode("utf-8", "replace")
 
 
-def vocabulary(folder: Path, size: int | None = None) -> Vocabulary:
+def vocabulary(folder: Path, size: int | None = None, specials: Sequence[str] = SPECIALS) -> Vocabulary:
     """The tokenizer of a model's folder, for an embedding table of `size` rows; BadWeights where it does not do."""
     path = folder / "tokenizer.json"
     try:
@@ -71,17 +71,17 @@ def vocabulary(folder: Path, size: int | None = None) -> Vocabulary:
     except Exception as error:  # noqa: BLE001  (the library raises nothing more exact)
         raise BadWeights(f"{path} is no tokenizer: {error}.") from None
     try:
-        return vocabulary_of(tokenizer, size)
+        return vocabulary_of(tokenizer, size, specials)
     except BadWeights as error:
         raise BadWeights(f"{path}: {error.message}", error.hint) from None
 
 
-def vocabulary_of(tokenizer: Tokenizer, size: int | None = None) -> Vocabulary:
+def vocabulary_of(tokenizer: Tokenizer, size: int | None = None, specials: Sequence[str] = SPECIALS) -> Vocabulary:
     """The same for a tokenizer in memory."""
     spec: Json = json.loads(tokenizer.to_str())
     words: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
-    added = {token["content"] for token in spec["added_tokens"]} | set(SPECIALS)
-    missing = [token for token in SPECIALS if token not in words]
+    added = {token["content"] for token in spec["added_tokens"]} | set(specials)
+    missing = [token for token in specials if token not in words]
     if missing:
         raise BadWeights(
             f"The tokenizer lacks the special tokens {_listed(missing)}.", "Add them, and train the model."
@@ -93,7 +93,7 @@ def vocabulary_of(tokenizer: Tokenizer, size: int | None = None) -> Vocabulary:
     if size is not None and size < rows:
         raise BadWeights(f"The model has {size} rows for a tokenizer of {rows} tokens.")
     special = frozenset(words[token] for token in added if token in words) | {ends[0]}
-    ids = {token: words[token] for token in SPECIALS}
+    ids = {token: words[token] for token in specials}
     pieces = _pieces(spec, words, special, size or rows)
     return Vocabulary(tokenizer, size or rows, ids, ends[0], special, _plain(spec, added), pieces)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from agent.planners.checkpoint import Backend
+    from agent.planners.released import Released
     from agent.planners.token_heads import TokenHeads
     from tools.encoders import Encoder
     from tools.shelf import Shelf
@@ -48,18 +49,22 @@ class Shelved:
         return self.planner.plan(text, context)
 
     @cached_property
-    def planner(self) -> TokenHeads:
+    def planner(self) -> TokenHeads | Released:
         """What plans."""
         there = shelf.at(self.home)
         return there.part(ROLE, f"{ROLE} on {self.backend}", lambda folder, device: self._loaded(there, folder, device))
 
-    def _loaded(self, there: Shelf, folder: Path, device: torch.device) -> TokenHeads:
+    def _loaded(self, there: Shelf, folder: Path, device: torch.device) -> TokenHeads | Released:
         from agent.perception import Perception
-        from agent.planners import checkpoint
+        from agent.planners import checkpoint, released
 
-        entry = there.checked(_fitting(there, checkpoint.card(folder / ROLE).encoder))
-        encoder: Encoder = encoders.load(entry, device)
-        return checkpoint.load(folder / ROLE, Perception(encoder, there.cache, self.sight), self.backend)
+        ours = (folder / ROLE / checkpoint.CARD).exists()
+        wanted = checkpoint.card(folder / ROLE).encoder if ours else ""
+        encoder: Encoder = encoders.load(there.checked(_fitting(there, wanted)), device)
+        seen = Perception(encoder, there.cache, self.sight)
+        if ours:
+            return checkpoint.load(folder / ROLE, seen, self.backend)
+        return released.load(folder / ROLE, seen, device)
 
 
 def _fitting(there: Shelf, digest: str) -> Entry:
