@@ -13,7 +13,16 @@ from agent.plan import Ask, Candidate, Context, Plan, Planner
 from agent.planners.given import Given
 from sessions import history
 from sessions import turns as stored
-from sessions.errors import Ambiguous, ChatModelError, NotFound, NothingToUndo, PentimentoError, PlanError
+from sessions.errors import (
+    Ambiguous,
+    ChatModelError,
+    EditError,
+    NotFound,
+    NothingToUndo,
+    PentimentoError,
+    PlanError,
+    Refused,
+)
 from sessions.history import Graph
 from sessions.store import Store
 from sessions.values import Asset, Json, Region, Turn
@@ -99,7 +108,10 @@ def checked(store: Store, plan: Plan, graph: Graph, context: Context) -> Plan:
 
 
 def understand(store: Store, planner: Planner, wish: Wish, graph: Graph, context: Context) -> Plan:
-    """The planner's plan, checked; one that does not fit this session becomes a refusal that says why."""
+    """The planner's plan, checked; one that does not fit this session becomes a refusal that says why.
+
+    So does whatever keeps a planner from its work: no weights, no network, more words than it reads.
+    """
     if not wish.text:
         return _added(planner, context)
     try:
@@ -109,7 +121,7 @@ def understand(store: Store, planner: Planner, wish: Wish, graph: Graph, context
         if not isinstance(planner, Given):  # told plans are done as told
             plan = restating.restated(plan, context, graph)
         return checked(store, plan, graph, context)
-    except (PlanError, ChatModelError, NotFound, Ambiguous, NothingToUndo) as error:
+    except (PlanError, ChatModelError, EditError, Refused, NotFound, Ambiguous, NothingToUndo) as error:
         return Plan(chat=str(error), refused=error.code, planner=planner.name)
 
 

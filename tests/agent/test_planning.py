@@ -1,10 +1,13 @@
 """Messages while a question waits: which of them answer it, which question an answer is for, and what came with it."""
 
+import pytest
+
 from agent.assistant import Assistant
 from agent.events import Asked, Committed
 from agent.plan import Plan, PlanStep
 from agent.planners.given import Given
 from sessions import history, turns
+from sessions.errors import ChatModelError, MissingWeights, TooLarge
 from tests.agent.conftest import end
 
 ASK = {
@@ -60,3 +63,32 @@ def test_photos_are_still_there_for_the_answer_after_a_long_talk(say, assistant,
         turns.say(store, session, "main", f"{number}")
     events = list(assistant.turn(session, "cup.png"))
     assert (end(events).state, end(events).branch) == ("done", "cup")
+
+
+@pytest.mark.parametrize(
+    "why", [MissingWeights("No weights.", "pull"), TooLarge("Too long."), ChatModelError("No key.")]
+)
+def test_what_keeps_a_planner_from_its_work_is_a_sentence(store, session, why):
+    class Kept:
+        name = "kept@1"
+
+        def plan(self, text, context):
+            raise why
+
+    events = list(Assistant(store, Kept()).turn(session, "crop it"))
+    assert (end(events).state, end(events).reply) == ("refused", str(why))
+
+
+def test_a_question_without_a_place_in_the_plan_is_answered_by_a_new_plan(store, session, say):
+    say(ask={"question": "Which?", "candidates": [{"label": "left"}, {"label": "right"}]})
+    seen = []
+
+    class Noting:
+        name = "noting@1"
+
+        def plan(self, text, context):
+            seen.append((text, context.asked[1].question))
+            return Plan(steps=(PlanStep(tool="blur", args={"amount": 0.2}),))
+
+    assert [r.tool for r in made(list(Assistant(store, Noting()).turn(session, "left")))] == ["blur"]
+    assert seen == [("left", "Which?")]
