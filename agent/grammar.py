@@ -116,7 +116,7 @@ class Decoding:
         self._note(token)
 
     def _takes(self, token: int) -> bool:
-        return 0 <= token < self.grammar.vocabulary.size and self._matcher.consume_token(token)
+        return 0 <= token < self.grammar.vocabulary.size and self._matcher.try_consume_tokens([token]) == 1
 
     def _note(self, token: int) -> None:
         ids = self.grammar.vocabulary.ids
@@ -149,10 +149,10 @@ def read(grammar: Grammar, ids: Sequence[int]) -> Written:
     size = grammar.vocabulary.size
     if len(ids) > grammar.budget:
         raise PlanError(f"A plan has at most {grammar.budget} tokens, and this has {len(ids)}.")
-    matcher = grammar.matcher()
-    for place, token in enumerate(ids):
-        if not 0 <= token < size or not matcher.consume_token(token):
-            raise PlanError(f"This is no plan: its token {place} does not go on what was before it.")
+    known = next((place for place, token in enumerate(ids) if not 0 <= token < size), len(ids))
+    place = grammar.matcher().try_consume_tokens(list(ids[:known]))
+    if place < len(ids):
+        raise PlanError(f"This is no plan: its token {place} does not go on what was before it.")
     if not ids or ids[-1] != grammar.vocabulary.ids[EOP]:
         raise PlanError("This is no plan: it breaks off.")
     return parsed(grammar.vocabulary, ids)

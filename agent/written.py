@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from agent.tokens import ASK, BASE, CHAT, EOP, GEN, PREV, SLOTS, STEP, SUB, WHER
 from sessions.errors import PlanError
 from sessions.values import Json
 from tools import registry
+from tools.base import Tool
 
 Ref = int | Literal["prev"]
 """A slot's number, or the result of the step before."""
@@ -62,7 +64,7 @@ def said(vocabulary: Vocabulary, written: Written) -> list[int]:
 
 
 def _said(vocabulary: Vocabulary, step: WrittenStep) -> list[int]:
-    ids, order = vocabulary.ids, list(registry.get(step.tool).schema().get("properties", {}))
+    ids, order = vocabulary.ids, _order(registry.get(step.tool))
     strange = sorted(step.args.keys() - set(order))
     if strange:
         raise PlanError(f"{step.tool} has no argument {strange[0]}.")
@@ -71,6 +73,12 @@ def _said(vocabulary: Vocabulary, step: WrittenStep) -> list[int]:
     head = [ids[STEP], *vocabulary.encode(step.tool), ids[BASE], _id(vocabulary, step.base)]
     subjects = [token for ref in step.subjects for token in (ids[SUB], _id(vocabulary, ref))]
     return [*head, *subjects, *([ids[WHERE]] if place else []), *vocabulary.encode(place + args), ids[GEN]]
+
+
+@cache
+def _order(tool: Tool) -> tuple[str, ...]:
+    """A tool's arguments as its schema has them. Asking pydantic takes a millisecond, and training asks often."""
+    return tuple(tool.schema().get("properties", {}))
 
 
 def _id(vocabulary: Vocabulary, ref: Ref) -> int:

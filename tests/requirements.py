@@ -59,8 +59,8 @@ PROMISES: dict[str, Held] = {
         ("tests/reliability/hostile/test_memory.py", "tests/reliability/hostile/test_page_health.py"),
     ),
     "R19": Held(("tests/ui/test_pictures.py",)),
-    "R20": Held((), ("agent/grammar.py",)),
-    "R21": Held((), ("agent/perception.py",)),
+    "R20": Held(("tests/reliability/hostile/test_plans.py", "tests/agent/test_grammar.py")),
+    "R21": Held(("tests/reliability/hostile/test_injection.py",)),
     "R22": Held(
         (
             "tests/house/test_house.py::test_weights_are_opened_in_one_place",
