@@ -7,11 +7,13 @@ Holds the names, the order of the rotary pairs and the tokenizer as llama.cpp ex
 from __future__ import annotations
 
 import json
+import os
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -26,6 +28,11 @@ BLOCK = 32
 """Numbers that share a scale in Q8_0."""
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """Kinds of tokens, as GGUF numbers them."""
+TEXT, ARRAY = 8, 9
+NUMBERS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+"""Kinds of metadata, as GGUF numbers them: text, arrays, and numbers with their bytes."""
+ALIGNMENT = 32
+"""Tensors begin at a multiple of it, where a file says nothing else."""
 OUTER = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -241,12 +248,64 @@ def _numbers(tensor: Tensor, heads: int, stored: Kind) -> np.ndarray[Any, Any]:
 
 def embeddings(path: Path) -> Callable[[Sequence[int]], Floats]:
     """The table of input embeddings in a file that llama.cpp has loaded: rows by id, as llama.cpp computes them."""
-    from gguf import GGUFReader, quants
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
 
-    [table] = [tensor for tensor in GGUFReader(path).tensors if tensor.name == "token_embd.weight"]
+    try:
+        with path.open("rb") as file:
+            (width, rows), number, offset = _place(file, "token_embd.weight")
+        stored = GGMLQuantizationType(number)
+        block, size = GGML_QUANT_SIZES[stored]
+        table = np.memmap(path, np.uint8, "r", offset, (rows, width // block * size))
+        quants.dequantize(table[:1], stored)
+    except (OSError, ValueError, KeyError, ArithmeticError, NotImplementedError, struct.error) as error:
+        raise BadWeights(f"{path.name} has no table of embeddings that can be read: {error}.") from error
 
-    def rows(ids: Sequence[int]) -> Floats:
-        found: Floats = quants.dequantize(table.data[list(ids)], table.tensor_type)
-        return found
+    def found(ids: Sequence[int]) -> Floats:
+        if not len(ids):
+            return np.zeros((0, width), np.float32)
+        numbers: Floats = quants.dequantize(table[list(ids)], stored)
+        return numbers
 
-    return rows
+    return found
+
+
+def _place(file: BinaryIO, name: str) -> tuple[list[int], int, int]:
+    """Where a tensor lies: its shape, the number of its kind, its offset. The header is walked through, not kept.
+
+    (gguf's own reader makes an object of every token: seconds for a vocabulary of 32 000.)
+    """
+    _, _, tensors, entries = struct.unpack("<4sIQQ", file.read(24))
+    alignment = ALIGNMENT
+    for _ in range(entries):
+        key, (kind,) = _text(file), struct.unpack("<I", file.read(4))
+        if key == b"general.alignment":
+            [alignment] = struct.unpack("<I", file.read(4))
+        else:
+            _skip(file, kind)
+    places = {}
+    for _ in range(tensors):
+        at, (dimensions,) = _text(file), struct.unpack("<I", file.read(4))
+        *shape, number, offset = struct.unpack(f"<{dimensions}QIQ", file.read(8 * dimensions + 12))
+        places[at] = shape, number, offset
+    shape, number, offset = places[name.encode()]
+    return shape, number, offset + -(-file.tell() // alignment) * alignment
+
+
+def _text(file: BinaryIO) -> bytes:
+    [length] = struct.unpack("<Q", file.read(8))
+    return file.read(length)
+
+
+def _skip(file: BinaryIO, kind: int) -> None:
+    """Go past a value: an array, a text, or a number of so many bytes."""
+    if kind == TEXT:
+        _text(file)
+    elif kind == ARRAY:
+        inner, count = struct.unpack("<IQ", file.read(12))
+        if inner in NUMBERS:
+            file.seek(count * NUMBERS[inner], os.SEEK_CUR)
+        else:
+            for _ in range(count):
+                _skip(file, inner)
+    else:
+        file.seek(NUMBERS[kind], os.SEEK_CUR)

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from gguf import GGUFReader
+from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, quants
 from tokenizers import AddedToken, Tokenizer, pre_tokenizers
 
 from agent.llm import gguf, llama_cpp, torch_llama
@@ -75,6 +75,37 @@ def test_weights_keep_their_numbers(folder, tmp_path, kind, close):
     stored = {tensor.name: tensor.tensor_type.name for tensor in GGUFReader(tmp_path / "model.gguf").tensors}
     assert stored["output_norm.weight"] == stored["blk.1.ffn_norm.weight"] == "F32"
     assert stored["blk.0.attn_q.weight"] == kind and len(stored) == 3 + 2 * 9
+
+
+def test_the_table_is_found_in_files_of_others_too(tmp_path):
+    writer, table = GGUFWriter(tmp_path / "other.gguf", "qwen2"), np.random.default_rng(0).normal(size=(7, 32))
+    writer.add_custom_alignment(256)
+    writer.add_uint8("byte", 1)
+    writer.add_bool("yes", True)
+    writer.add_int64("long", -3)
+    writer.add_float64("double", 2.5)
+    writer.add_string("text", "Straße")
+    for number, values in enumerate(([1, 2, 3], [0.5, 1.5], ["a", "", "ä"], [True, False])):
+        writer.add_array(f"array.{number}", values)
+    writer.add_tensor("before", np.ones((3, 5), np.float32))
+    writer.add_tensor(
+        "token_embd.weight",
+        quants.quantize(table.astype(np.float32), GGMLQuantizationType.Q4_0),
+        raw_dtype=GGMLQuantizationType.Q4_0,
+    )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    rows = gguf.embeddings(tmp_path / "other.gguf")
+    assert apart(rows([6, 0]), table[[6, 0]]) < 0.3 and rows([]).shape == (0, 32)
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF" + bytes(20), b"GGUF\3\0\0\0" + b"\xff" * 40])
+def test_a_header_that_is_none_is_bad_weights(tmp_path, content):
+    (tmp_path / "model.gguf").write_bytes(content)
+    with pytest.raises(BadWeights):
+        gguf.embeddings(tmp_path / "model.gguf")
 
 
 @pytest.mark.parametrize(("kind", "close"), [("F16", 0.05), ("Q8_0", 0.3)])
