@@ -112,26 +112,19 @@ def released(tensors_of: Iterable[Mapping[str, Tensor]], width: int) -> Heads:
 
     BadWeights naming the projector that is missing.
     """
-    found: dict[str, Tensor] = {}
-    for shard in tensors_of:
-        for theirs, ours in RELEASED.items():
-            for kind in ("weight", "bias"):
-                if (value := shard.get(f"model.{theirs}.{kind}")) is not None:
-                    found[f"{ours}.{kind}"] = value.float()
-    missing = [
-        f"model.{theirs}.{kind}"
-        for theirs, ours in RELEASED.items()
-        for kind in ("weight", "bias")
-        if f"{ours}.{kind}" not in found
-    ]
+    names = {
+        f"model.{theirs}.{kind}": f"{ours}.{kind}" for theirs, ours in RELEASED.items() for kind in ("weight", "bias")
+    }
+    found = {names[name]: value.float() for shard in tensors_of for name, value in shard.items() if name in names}
+    missing = [theirs for theirs, ours in names.items() if ours not in found]
     if missing:
         raise BadWeights(f"This is no InstructAny2Pix checkpoint: its projector {missing[0]} is missing.")
     heads = Heads(width, found["enter.0.weight"].shape[1])
-    ours = heads.state_dict()
-    wrong = [name for name, value in found.items() if value.shape != ours[name].shape]
+    state = heads.state_dict()
+    wrong = [name for name, value in found.items() if value.shape != state[name].shape]
     if wrong:
         raise BadWeights(f"The projector {wrong[0]} is for an LLM of another width than {width}.")
-    heads.load_state_dict(ours | found)
+    heads.load_state_dict(state | found)
     nn.init.zeros_(heads.role.weight)
     return heads.eval().requires_grad_(False)
 

@@ -39,6 +39,7 @@ class PlanStep(Wire):
     `region`: None, {"words": …}, {"box": [x0, y0, x1, y1]} or {"mask": asset}. `confirmed`: the person has seen the
     mask of an unsure region and accepted it. `seed`: a recorded one, where a step is done again; None: a new one.
     `replaces`: the revision of a step in the base's picture that this one is done instead of, from what was before it.
+    `expected`: what the planner thinks the result will look like, as `agent.selfcheck.Expected` has it.
     """
 
     tool: str
@@ -49,6 +50,7 @@ class PlanStep(Wire):
     confirmed: bool = False
     seed: int | None = None
     replaces: str | None = None
+    expected: Json | None = None
 
     @field_validator("region")
     @classmethod

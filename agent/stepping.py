@@ -69,6 +69,7 @@ class Result:
     edit: EditResult
     facts: Json
     made_with: Json
+    seed: int
 
 
 def work(index: int, job: Job) -> Generator[Working, None, Result]:
@@ -86,7 +87,7 @@ def work(index: int, job: Job) -> Generator[Working, None, Result]:
         edit = finished(base, (yield from _run(index, job, tool, context, args)), mask)
     yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
     facts = facts | edit.facts | {"seconds": round(time.perf_counter() - began, 3)}
-    return Result(step, args | edit.args, region, tool, edit, facts, using)
+    return Result(step, args | edit.args, region, tool, edit, facts, using, job.seed)
 
 
 def _ground(index: int, job: Job, region: Region | None) -> Generator[Working, None, tuple[Pixels | None, Json]]:

@@ -192,18 +192,26 @@ class Shelf:
         `folders`: those of the entry whose weights it holds, by default all.
         """
         devices.require_torch()
-        entry = self.entry(role)
+        return self._part(self.entry(role), name, load, folders)
+
+    def _part(
+        self, entry: Entry, name: str, load: Callable[[Path, torch.device], T], folders: Sequence[str] | None = None
+    ) -> T:
         if folders is None:
             folders = sorted({place.partition("/")[0] for place in entry.files})
         needed = self._needed(entry, folders)
         return self._residents.get((entry.digest, name), needed, lambda: load(entry.folder, self.device))
 
-    def encoder(self) -> Encoder:
-        """The best encoder of pictures and sounds, loaded at its first use."""
+    def encoder(self, digest: str = "") -> Encoder:
+        """The best encoder of pictures and sounds, or the one with these weights, loaded at its first use."""
         from tools import encoders
 
-        entry = self.entry(encoders.ROLE)
-        return self.part(encoders.ROLE, encoders.ROLE, lambda folder, device: encoders.load(entry, device))
+        devices.require_torch()
+        of_it = [e for e in self.entries() if e.role == encoders.ROLE and e.digest == digest]
+        if digest and not of_it:
+            raise MissingWeights("The encoder that this needs is not on this machine.", "pentimento models list")
+        entry = self.checked(of_it[0]) if of_it else self.entry(encoders.ROLE)
+        return self._part(entry, encoders.ROLE, lambda folder, device: encoders.load(entry, device))
 
     def _needed(self, entry: Entry, folders: Sequence[str]) -> int:
         """Bytes of memory that the weights in some folders of an entry take here."""

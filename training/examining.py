@@ -98,3 +98,14 @@ def picked(answers: Sequence[Answer]) -> tuple[list[float], list[bool]]:
                 confidences.append(pick.confidence)
                 right.append(said == meant)
     return confidences, right
+
+
+def likeness(answers: Sequence[Answer]) -> list[float]:
+    """cos(expected, true result) of every step whose result the world knows, where the tools were right."""
+    return [
+        float(torch.nn.functional.cosine_similarity(e, h, dim=0))
+        for one in answers
+        if one.tools
+        for e, h in zip(one.decoded.gen, one.lesson.results, strict=True)
+        if not h.isnan().any()
+    ]

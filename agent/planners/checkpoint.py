@@ -30,9 +30,10 @@ TEMPLATES = {"vicuna": Template(), "brief": BRIEF}
 
 
 class Card(BaseModel):
-    """`sure`: δ, below which a reference is asked about. `tools`: those that it has learnt to call; all where empty.
+    """What goes with the weights. `sure`, `like`: as `agent.planners.token_heads.Pinned` has them.
 
-    `encoder`: the digest of the encoder whose embeddings it was taught with; another's would mean nothing to it.
+    `tools`: those that it has learnt to call; all where empty. `encoder`: the digest of the encoder whose embeddings it
+    was taught with; another's would mean nothing to it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +42,7 @@ class Card(BaseModel):
     template: Literal["vicuna", "brief"] = "vicuna"
     mode: Mode = "fused"
     sure: float = Field(default=0.0, ge=0, le=1)
+    like: float | None = Field(default=None, ge=-1, le=1)
     encoder: str = ""
     tools: tuple[str, ...] = ()
 
@@ -77,7 +79,7 @@ def load(folder: Path, perception: Perception, backend: Backend = "torch") -> To
         compiled(vocabulary, tuple(offered)),
         offered,
         perception,
-        Pinned(says.name, TEMPLATES[says.template], says.sure),
+        Pinned(says.name, TEMPLATES[says.template], says.sure, says.like),
     )
 
 

@@ -78,7 +78,8 @@ class Released:
         """A step for each clause that asks for an edit; the model's own words where it only talks."""
         shown = meant(text, items(context, text), context.head)
         h = torch.from_numpy(self.perception.embeddings(context.session, shown)).float()
-        steps, talk = [], ""
+        steps: list[PlanStep] = []
+        talk = ""
         for clause in clauses(text):
             reply = self.reply(clause, h, [item.number for item in shown])
             if reply.gen is None:

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent.plan import Context, Plan
 from agent.sight import Sight
-from sessions.errors import MissingWeights
-from tools import encoders, shelf
-from tools.weights import Entry
+from tools import shelf
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from agent.planners.checkpoint import Backend
     from agent.planners.released import Released
     from agent.planners.token_heads import TokenHeads
-    from tools.encoders import Encoder
     from tools.shelf import Shelf
 
 ROLE = "planner"
@@ -60,18 +57,7 @@ class Shelved:
 
         ours = (folder / ROLE / checkpoint.CARD).exists()
         wanted = checkpoint.card(folder / ROLE).encoder if ours else ""
-        encoder: Encoder = encoders.load(there.checked(_fitting(there, wanted)), device)
-        seen = Perception(encoder, there.cache, self.sight)
+        seen = Perception(there.encoder(wanted), there.cache, self.sight)
         if ours:
             return checkpoint.load(folder / ROLE, seen, self.backend)
         return released.load(folder / ROLE, seen, device)
-
-
-def _fitting(there: Shelf, digest: str) -> Entry:
-    """The encoder with this digest, or the best one where none is said."""
-    found = [entry for entry in there.entries() if entry.role == encoders.ROLE and digest in ("", entry.digest)]
-    if not found:
-        raise MissingWeights(
-            "The encoder that this planner was taught with is not on this machine.", "pentimento models list"
-        )
-    return found[0]

@@ -24,7 +24,9 @@ from agent.perception import Perception
 from agent.plan import PREV, Ask, Candidate, Context, Plan, PlanStep
 from agent.pointer import Pick, Pool
 from agent.prompt import Prompt, Standing, Template, prompt
+from agent.selfcheck import Expected
 from sessions.values import Json
+from tools import registry
 from tools.base import Tool
 
 CONVERSATIONS = 2
@@ -33,11 +35,15 @@ CONVERSATIONS = 2
 
 @dataclass(frozen=True)
 class Pinned:
-    """What a checkpoint brings besides weights. `sure`: δ, the least confidence of a pick that is not asked about."""
+    """What a checkpoint brings besides weights. `sure`: δ, the least confidence of a pick that is not asked about.
+
+    `like`: the least cosine between what it expects of a tool with weights and a result that is as it should be.
+    """
 
     name: str
     template: Template
     sure: float = 0.0
+    like: float | None = None
 
 
 @dataclass(eq=False)
@@ -115,8 +121,9 @@ class TokenHeads:
                 base=_name(step.base, page),
                 subjects=tuple(_name(ref, page) for ref in step.subjects),
                 region={"words": step.where} if step.where is not None else None,
+                expected=self._expected(step.tool, decoded, place),
             )
-            for step in written.steps
+            for place, step in enumerate(written.steps)
         )
         places = _places(written)
         doubt = self._doubt(decoded.picks, places, page)
@@ -124,6 +131,13 @@ class TokenHeads:
         sure = min((pick.confidence for pick in chosen), default=1.0)
         notes = tuple(_why(place, pick, page) for place, pick in zip(places, decoded.picks, strict=True) if pick)
         return Plan(steps=steps, ask=doubt, planner=self.name, confidence=sure, notes=notes)
+
+    def _expected(self, tool: str, decoded: Decoded, place: int) -> Json | None:
+        """What the result of a step with weights should look like, where the planner knows how sure it is of that."""
+        if self.pinned.like is None or place >= len(decoded.gen) or not registry.get(tool).weights:
+            return None
+        encoder = self.perception.encoder
+        return Expected.of(decoded.gen[place].numpy(), self.pinned.like, encoder.digest).model_dump()
 
     def _doubt(self, picks: Sequence[Pick | None], places: Sequence[str], page: Prompt) -> Ask | None:
         """The question for the first reference that two items fit about as well."""
