@@ -125,6 +125,13 @@ def test_imagebind_reads_words(loaded):
     assert ids[0].argmax() == 4 and ids[1].argmax() == 76, "the end is there, however long the text"
 
 
+def test_words_of_a_text_never_end_it(loaded):
+    encoder = loaded["imagebind"]
+    ids = encoder._ids(["a <|endoftext|> cat <|startoftext|>"])[0]
+    assert (ids == SMALL.words - 1).sum() == 1 and (ids == SMALL.words - 2).sum() == 1
+    assert ids.argmax() == (ids != 0).sum() - 1
+
+
 def test_imagebind_without_words_has_no_text_branch(folders, tmp_path):
     shutil.copytree(folders["imagebind"] / "imagebind", tmp_path / "imagebind")
     encoder = imagebind.load(tmp_path, CPU, torch.float32, "")

@@ -89,7 +89,7 @@ def load(folder: Path, device: torch.device | str, dtype: torch.dtype, digest: s
 
 def _words(folder: Path, count: int) -> CLIPTokenizer:
     try:
-        words: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        words: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True, split_special_tokens=True)
     except Exception as error:  # foreign code: of files that are no words it raises whatever it falls over
         raise BadWeights(f"{folder} is not CLIP's tokenizer: {error}", imagebind_keys.AGAIN) from error
     if len(words) != count:

@@ -11,13 +11,15 @@ from sessions.errors import BadWeights
 
 
 def fill(network: nn.Module, taken: Mapping[str, torch.Tensor], whose: str, hint: str) -> None:
-    """BadWeights names the first tensor that is missing, foreign, of another size or not finite.
+    """BadWeights names the first tensor that is missing, foreign, of another size or kind, or not finite.
 
     `whose`: what the network is called. A mask may be infinite: that is what it is for.
     """
     fits(network, {name: tuple(tensor.shape) for name, tensor in taken.items()}, whose, hint)
-    for name, tensor in taken.items():
-        if not name.endswith(".mask") and not tensor.abs().amax().isfinite():
+    for name, place in network.state_dict().items():
+        if taken[name].is_floating_point() != place.is_floating_point():
+            raise BadWeights(f"In these weights {name} is {taken[name].dtype}, and {place.dtype} is meant.", hint)
+        if not name.endswith(".mask") and not taken[name].abs().amax().isfinite():
             raise BadWeights(f"In these weights {name} has infinite or undefined numbers.", hint)
     network.load_state_dict(dict(taken), assign=True)
 

@@ -221,6 +221,7 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path):
         {"modality_heads.text.extra": torch.ones(1)},
     )
     refused(rf"{first} is \[1, 1, 3\], and \[1, 1, 24\] is meant", {first: torch.ones(1, 1, 3)})
+    refused(f"{first} is torch.int64, and torch.float32 is meant", {first: torch.ones(1, 1, 24, dtype=torch.int64)})
     refused(f"{first} has infinite or undefined numbers", {first: torch.full((1, 1, 24), math.nan)})
     audio = {name: tensor for name, tensor in state.items() if ".audio." in name}
     weights.write(path, audio)
