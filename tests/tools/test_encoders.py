@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import ClapFeatureExtractor, ClapModel, CLIPModel
+from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, CLIPConfig, CLIPModel
 
 from sessions.errors import BadWeights, MissingWeights, NotFinite
 from tests import tiny_encoders
 from tests.tiny_encoders import SMALL
 from tests.tools.waves import rising
-from tools import encoders, weights
+from tools import encoders, packs, weights
 from tools.encoders import batches, clap_clip, imagebind
 from tools.nets.clip_vision import MEAN, STD
 from tools.sounds import Sound, clips, imagebind_features, resampled
@@ -167,6 +167,22 @@ def test_a_sound_is_likened_to_no_picture_where_there_are_two_spaces(loaded):
     assert encoder.width == 16 + 12 and float(seen[0] @ heard[0]) == 0
     one = loaded["imagebind"]
     assert abs(float(one.pictures([picture(60, 60)])[0] @ one.sounds([sound(2)])[0])) > 1e-4
+
+
+def test_the_pulled_files_weigh_what_their_classes_weigh():
+    """Bytes as public listings have them; over the tensors only tables of contents."""
+    vision = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+    text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
+    sizes = {"vision_config": vision | {"patch_size": 14, "projection_dim": 768}, "text_config": text}
+    with torch.device("meta"):
+        built = {
+            614_525_833: ClapModel(ClapConfig()),
+            1_710_540_580: CLIPModel(CLIPConfig(**sizes, projection_dim=768)),
+        }
+    for listed, network in built.items():
+        assert 0 < listed - sum(tensor.nbytes for tensor in network.state_dict().values()) < 200_000
+    [source] = packs.sources("clap_clip")
+    assert 0 < source.bytes - sum(built) < 1_000_000
 
 
 def broken(folder, tmp_path, change) -> None:
