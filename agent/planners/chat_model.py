@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agent.plan import Ask, Context, Plan
+from agent.plan_schema import plan_schema
 from agent.planners.chat_prompt import Look, conversation
 from agent.planners.chat_reply import LONGEST_REPLY, understood
 from sessions.errors import ChatModelError, PlanError
@@ -86,13 +87,10 @@ class ChatPlanner:
     def _structured(self) -> Runnable[Any, Any] | None:
         """The model bound to the schema of a plan; None where it can only talk."""
         try:
-            return self._model.with_structured_output(_schema(), include_raw=True)
+            schema = plan_schema(registry.registered().values())
+            return self._model.with_structured_output(schema, include_raw=True)
         except NotImplementedError:
             return None
-
-
-def _schema() -> Json:
-    return Plan.model_json_schema() | {"title": "plan", "description": "What is to be done with the photos."}
 
 
 def _once_more(reply: str | Json, why: str) -> list[BaseMessage]:

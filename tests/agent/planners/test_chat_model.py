@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from skimage import data
 
 from agent.assistant import Assistant
 from agent.events import Asked, Committed, Refused
 from agent.plan import Ask, Context, Plan
+from agent.plan_schema import plan_schema
 from agent.planners.cascade import Cascade
 from agent.planners.chat_model import ChatPlanner
 from agent.planners.chat_prompt import BRANCHES, PICTURES, SAID, conversation
@@ -177,7 +179,8 @@ def test_a_refusal_is_a_sentence_and_changes_nothing(ask, store, session):
 
 
 def test_a_kind_word_beside_the_steps_does_not_stop_them(ask):
-    events, _ = ask("crop", {"steps": [CROP], "chat": "Sure!", "ask": None, "command": None})
+    step = {**CROP, "base": None, "region": None, "subjects": None}
+    events, _ = ask("crop", {"steps": [step], "chat": "Sure!", "ask": None, "command": None})
     assert [r.tool for r in made(events)] == ["crop"]
 
 
@@ -265,7 +268,8 @@ def test_structured_output_is_asked_for_and_used(store, session):
     events = list(Assistant(store, planner(model, store)).turn(session, "square"))
     assert [r.tool for r in made(events)] == ["crop"]
     [schema] = model.bound
-    assert schema["title"] == "plan" and "steps" in schema["properties"]
+    assert schema == plan_schema(registry.registered().values()) and schema["title"] == "plan"
+    assert convert_to_openai_tool(schema)["function"]["parameters"]["properties"]["steps"]
 
 
 def test_a_model_that_answers_in_words_all_the_same_is_understood(store, session):
