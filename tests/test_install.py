@@ -66,6 +66,26 @@ def test_setup_run_demo_and_tests_bring_the_networks():
     assert re.search(r"make setup TORCH_INDEX=https://\S+/whl/cpu", (ROOT / "README.md").read_text("utf-8"))
 
 
+def planned(folder: Path, *words: str) -> str:
+    """What make would run in a fresh checkout."""
+    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+        (folder / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "-n", *words]
+    return subprocess.run(command, check=True, env=environment, capture_output=True, text=True, cwd=folder).stdout
+
+
+def test_llama_cpp_is_built_for_tests_where_a_compiler_is_found_and_never_to_run(tmp_path):
+    wheel = f"llama_cpp_python=={PINS['llama_cpp_python']}"
+    assert (
+        f"pip wheel --quiet --disable-pip-version-check --no-deps -w {tmp_path}/pentimento/wheels {wheel}"
+        in planned(tmp_path, "test", "COMPILER=found", f"XDG_CACHE_HOME={tmp_path}")
+    )
+    assert "-DGGML_NATIVE=OFF" in planned(tmp_path, "llama")
+    for words in (["test", "COMPILER="], ["run"], ["setup"], ["check"]):
+        assert wheel not in planned(tmp_path, *words)
+
+
 @pytest.fixture
 def photo(tmp_path) -> Path:
     path = tmp_path / "cat.png"

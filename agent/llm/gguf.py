@@ -141,7 +141,7 @@ def _tokens_and_merges(said: Any, rows: int) -> dict[str, Any]:
         tokens, kinds = _tokens(said, rows)
         merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in said["model"]["merges"]]
         common = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": kinds}
-        return common | (_pieces(said, tokens, merges) if said["model"]["byte_fallback"] else _bytes(said, merges))
+        return common | (_pieces(said, tokens, merges) if said["model"].get("byte_fallback") else _bytes(said, merges))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadWeights(f"This tokenizer is none that GGUF can hold: {error}.") from error
 
