@@ -64,8 +64,9 @@ class TestText:
         words = vocabulary_of(tokenizer)
         assert not words.special.intersection(words.encode("＜step＞"))
 
-    def test_nor_does_a_merge(self) -> None:
-        """A BPE trained on texts in which the tokens stand learns to join their letters."""
+    @pytest.mark.parametrize("whole", [False, True])
+    def test_nor_does_a_merge(self, whole: bool) -> None:
+        """A BPE trained on texts in which the tokens stand learns to join their letters, or takes them whole."""
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "removed")
         alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -74,6 +75,7 @@ class TestText:
         )
         tokenizer.train_from_iterator([STEP] * 50, trainer)
         assert STEP in tokenizer.get_vocab()
+        tokenizer.model.ignore_merges = whole
         tokenizer.add_special_tokens(vocabularies.added())
         words = vocabulary_of(tokenizer)
         assert not words.special.intersection(words.encode(STEP))
