@@ -61,7 +61,7 @@ def unfolded(shelf: Shelf, path: Path, role: str) -> Path:
     """A folder in the data folder with what a single file holds, made at the first time; whole or not at all."""
     if path.suffix != SUFFIX:
         raise BadWeights(
-            f"{path.name} is no safetensors file, and no other kind is ever opened.",
+            f"{path.name} is no safetensors file, and no other kind is opened for this role.",
             "Its publisher may have it as .safetensors; converting a .ckpt runs whatever is hidden in it.",
         )
     if role not in SINGLE:
@@ -196,9 +196,9 @@ def complete(name: str, places: Iterable[str], role: str) -> None:
     needed = () if role.startswith("hub:") else (*NETWORKS, *PARTS.get(role, ()))
     for part in needed:
         if part not in there:
-            raise BadWeights(f"{name} has no safetensors in {part}/.", "Other kinds of files are never opened.")
+            raise BadWeights(f"{name} has no safetensors in {part}/.", "Other kinds of files are not opened for this role.")
     if not there:
-        raise BadWeights(f"{name} has no safetensors.", "Other kinds of files are never opened.")
+        raise BadWeights(f"{name} has no safetensors.", "Other kinds of files are not opened for this role.")
 
 
 def _complete_encoder(name: str, places: Iterable[str]) -> None:

@@ -269,7 +269,7 @@ def test_whole_parts_that_are_missing(home, tmp_path, parts):
 def test_other_kinds_of_files_are_never_opened(home, tmp_path, monkeypatch):
     (tmp_path / "sd-v1-4.ckpt").write_bytes(b"\x80\x04K\x01.")
     monkeypatch.setattr(weights, "header", lambda path: pytest.fail("opened"))
-    with pytest.raises(BadWeights, match="no other kind is ever opened"):
+    with pytest.raises(BadWeights, match="no other kind is opened for this role"):
         adding.add(home, tmp_path / "sd-v1-4.ckpt", "text-to-image")
     with pytest.raises(BadWeights, match="One file cannot hold all that blip-diffusion needs"):
         adding.add(home, saved(tmp_path / "x.safetensors", {"x": torch.zeros(1)}), "blip-diffusion")
