@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 400
 """Characters of what a provider says of its failure."""
+NONE_NEEDED = "PENTIMENTO_PLANNER=rules needs no chat model."
 
 
 def opened(name: str) -> BaseChatModel:
@@ -34,6 +35,8 @@ def opened(name: str) -> BaseChatModel:
         ) from error
     try:
         return init_chat_model(name)
+    except ImportError as error:  # the provider's package, which LangChain names with the command
+        raise ChatModelError(f"{name} cannot be used: {reason(error)}", NONE_NEEDED) from error
     except Exception as error:
         raise ChatModelError(f"{name} cannot be used: {reason(error)}", _next(name)) from error
 
@@ -53,12 +56,13 @@ def picture(pixels: Pixels, kind: str = "png") -> Json:
 
 
 def reason(error: Exception) -> str:
-    """What an exception says, on one line."""
-    said = " ".join(str(error).split()) or type(error).__name__
-    return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
+    """What an exception says in its first paragraph, on one line, as a sentence."""
+    said = " ".join(str(error).strip().partition("\n\n")[0].split()) or type(error).__name__
+    said = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
 
 
 def _next(name: str) -> str:
-    provider = name.partition(":")[0]
-    key = f"Its key is expected in the environment, mostly as {provider.upper()}_API_KEY; " if ":" in name else ""
-    return f"{key}PENTIMENTO_PLANNER=rules needs no chat model." if name else ""
+    """Where the key of a model's provider is looked for, mostly."""
+    provider, named, _ = name.partition(":")
+    return f"Is {provider.upper()}_API_KEY set, and the network there? {NONE_NEEDED}" if named else ""

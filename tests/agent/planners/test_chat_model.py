@@ -32,7 +32,7 @@ from sessions.errors import ChatModelError, PlanError
 from sessions.store import Store
 from sessions.values import IDENTITY, Asset, Revision, Step
 from tests.agent.conftest import end, png
-from tools import registry
+from tools import chat_models, registry
 
 WHICH = "nobody:fake"
 
@@ -441,6 +441,13 @@ def test_without_langchain_the_rules_work_and_the_rest_says_what_to_install(stor
     assert made(list(assistant.turn(session, "crop it square")))
     events = list(assistant.turn(session, "give it the look of an old dream"))
     assert "pip install 'pentimento[neural]'" in end(events).reply
+
+
+def test_a_provider_whose_package_is_missing_is_named_with_its_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "langchain_openai", None)
+    with pytest.raises(ChatModelError, match="pip install langchain-openai") as caught:
+        chat_models.opened("openai:gpt-5")
+    assert "API_KEY" not in caught.value.hint
 
 
 def test_structured_output_that_fails_falls_back_to_words(store, session):
