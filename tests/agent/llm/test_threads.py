@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,3 +193,18 @@ def test_threads_and_models_give_their_memory_back(backend, folders, loaded):
     del thread
     gc.collect()
     assert sorted(gone) == ["llm", "thread"]
+
+
+def resident() -> float:
+    """Memory of this process, in MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_llama_cpp_frees_what_a_conversation_took(loaded):
+    llm = loaded("plain", "llama.cpp")
+
+    llm.open().feed(some(3), {}, [0])
+    before = resident()
+    for _ in range(40):
+        llm.open().feed(some(3), {}, [0])
+    assert resident() - before < 20, "kept, they take some 85 MB"
