@@ -8,10 +8,10 @@ may be null is left out instead. Compiles nothing: `agent.grammar` does.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from agent.numerals import numbers
 from agent.plan import MAX_STEPS
@@ -44,7 +44,7 @@ class Piece:
 
 
 def literal(text: str) -> Piece:
-    return Piece(json.dumps(text), len(text.encode()))
+    return Piece(dumped(text), len(text.encode()))
 
 
 def regex(pattern: str, longest: int) -> Piece:
@@ -93,17 +93,17 @@ def language(vocabulary: Vocabulary, tools: Sequence[Tool], room: int) -> tuple[
 
 def _call(tool: Tool, mark: Mapping[str, str], number: int) -> tuple[list[str], int]:
     """The rules of a step between <step> and <gen>, and the tokens of the longest one: a byte takes one at most."""
-    schema, (low, high), where = tool.schema(), tool.subjects, tool.region != "none"
+    schema, (low, high), where = inlined(tool.schema(), tool.schema(), tool.name), tool.subjects, tool.region != "none"
     text = min(TEXT, STEP_TEXT // max(1, WIDEST * (texts(schema, schema) + where)))
     arguments = Arguments(tool.name, schema, text, f"T{number}")
     args = arguments.piece(schema)
     subjects = f"({mark[SUB]} ref){{{low},{high}}}" if high else ""
     place = f"{mark[WHERE]} WHERE{number}"
     place = {"none": "", "optional": f"({place})?", "required": place}[tool.region]
-    rules = [f"call{number}: {json.dumps(tool.name)} {mark[BASE]} ref {subjects} {place} ARGS{number}"]
+    rules = [f"call{number}: {dumped(tool.name)} {mark[BASE]} ref {subjects} {place} ARGS{number}"]
     rules += [*arguments.rules, f"ARGS{number}: {args.lark}", f"WHERE{number}: {string(text).lark}"]
-    size = len(f"{tool.name}".encode()) + args.longest + (1 + string(text).longest if where else 0)
-    return rules, size + 4 + 2 * high
+    size = len(tool.name.encode()) + args.longest + (1 + string(text).longest if where else 0)
+    return rules, 4 + 2 * high + size
 
 
 def string(most: int, least: int = 0) -> Piece:
@@ -113,15 +113,25 @@ def string(most: int, least: int = 0) -> Piece:
 
 def texts(schema: Json, root: Json) -> int:
     """How many free strings a value of this schema may hold at most."""
-    schema = resolved(schema, root)
+    return _texts(inlined(schema, root, "a tool"))
+
+
+def _texts(schema: Json) -> int:
     if "enum" in schema or "const" in schema:
         return 0
-    branches = schema.get("anyOf", schema.get("oneOf"))
+    branches = _branches(schema)
     if branches:
-        return max(texts(branch, root) for branch in branches)
+        return max(_texts(branch) for branch in branches)
     if schema.get("type") == "array":
-        return sum(texts(item, root) for item in items(schema))
-    return int(schema.get("type") == "string") + sum(texts(v, root) for v in schema.get("properties", {}).values())
+        return sum(_texts(item) for item in items(schema))
+    return int(schema.get("type") == "string") + sum(_texts(value) for value in schema.get("properties", {}).values())
+
+
+def _branches(schema: Json) -> list[Json]:
+    """What a value may be one of, null left out; empty where there is no choice."""
+    if isinstance(schema.get("type"), list):
+        return [schema | {"type": kind} for kind in schema["type"] if kind != "null"]
+    return [branch for branch in schema.get("anyOf", schema.get("oneOf", ())) if branch.get("type") != "null"]
 
 
 def items(schema: Json) -> list[Json]:
@@ -132,11 +142,18 @@ def items(schema: Json) -> list[Json]:
     return first + [rest] * (most - len(first)) if isinstance(rest, dict) else first
 
 
-def resolved(schema: Json, root: Json) -> Json:
-    """The schema that a reference into `$defs` means."""
-    while "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].removeprefix("#/$defs/")]
-    return schema
+def inlined(value: Any, root: Json, tool: str, within: tuple[str, ...] = ()) -> Any:
+    """The schema with what it refers to in place; PlanError where something holds itself, and so has no end."""
+    if isinstance(value, list):
+        return [inlined(one, root, tool, within) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("$ref"), str):
+        name = value["$ref"].removeprefix("#/$defs/")
+        if name in within or name not in root.get("$defs", {}):
+            raise PlanError(f"{tool} takes an argument that no plan can hold: {name}.")
+        return inlined(root["$defs"][name], root, tool, (*within, name))
+    return {name: inlined(one, root, tool, within) for name, one in value.items() if name != "$defs"}
 
 
 @dataclass(frozen=True)
@@ -159,17 +176,19 @@ class Arguments:
 
     def piece(self, schema: Json) -> Piece:
         """The JSON texts of a schema; PlanError for one that is not understood."""
-        schema = resolved(schema, self.root)
+        return self._piece(inlined(schema, self.root, self.tool))
+
+    def _piece(self, schema: Json) -> Piece:
         if "const" in schema or "enum" in schema:
             return choice(literal(dumped(value)) for value in schema.get("enum", [schema.get("const")]))
-        branches = schema.get("anyOf", schema.get("oneOf"))
+        branches = _branches(schema)
         if branches:
-            return choice(self.piece(branch) for branch in branches if branch.get("type") != "null")
+            return choice(self._piece(branch) for branch in branches)
         kinds: dict[str, Callable[[Json], Piece]] = {
             "object": self._object, "array": self._list, "string": self._string, "boolean": _boolean,
             "integer": self._number, "number": self._number,
         }  # fmt: skip
-        kind = schema.get("type")
+        kind = str(schema.get("type"))
         if kind not in kinds:
             raise PlanError(f"{self.tool} takes an argument of a kind that no plan can hold: {dumped(schema)}.")
         return kinds[kind](schema)
@@ -177,7 +196,7 @@ class Arguments:
     def _object(self, schema: Json) -> Piece:
         """The properties in their order, each behind a comma where one came before it."""
         pairs = [
-            (self._named(row([literal(f"{dumped(name)}:"), self.piece(value)])), name in schema.get("required", ()))
+            (self._named(row([literal(f"{dumped(name)}:"), self._piece(value)])), name in schema.get("required", ()))
             for name, value in schema.get("properties", {}).items()
         ]
         first, later = NOTHING, NOTHING
@@ -188,7 +207,7 @@ class Arguments:
         return row([literal("{"), first, literal("}")])
 
     def _list(self, schema: Json) -> Piece:
-        every = [self.piece(item) for item in items(schema)]
+        every = [self._piece(item) for item in items(schema)]
         least = max(schema.get("minItems", 0), len(schema.get("prefixItems", ())))
         if least > len(every):
             raise PlanError(f"{self.tool} wants a longer list than a plan has room for.")

@@ -37,8 +37,8 @@ from training.encoder_scenes import families, scene_for, true_of
 from training.loop import Recipe, Trainer, generator
 
 log = logging.getLogger("training")
-BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 1300, 160, 1.5e-3
-KEPT, WHOLE = 28, 0.87
+BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 1000, 160, 1.5e-3
+KEPT, WHOLE = 28, 0.9
 """Patches that are looked at of a picture, until so much of the first recipe is done; then all of them."""
 CELLS = 4
 """A patch is asked about in so many parts a side."""

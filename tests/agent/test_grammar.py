@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from agent.grammar import Grammar, Written, WrittenStep, compiled, read, said
 from agent.numerals import numbers
@@ -314,12 +314,21 @@ def spelled(plans: Grammar, text: str) -> list[int]:
     return list(plans.vocabulary.tokenizer.encode(text, add_special_tokens=False).ids)
 
 
+class Corner(BaseModel):
+    """Somewhere."""
+
+    x: float = Field(ge=0, le=1)
+    y: float = Field(default=0.5, ge=0, le=1)
+
+
 class Wide(ToolArgs):
     """Kinds of arguments that the tools of this house do not have."""
 
     parts: list[Annotated[int, Field(ge=-3, le=12)]] = Field(default=[], max_length=3)
     mood: Literal["calm", 3, True] | None = None
     weight: float = 0
+    corner: Corner | None = None
+    either: int | str | None = None
 
 
 class Endless(ToolArgs):
@@ -345,6 +354,18 @@ class Odd(ToolArgs):
     anything: object = None
 
 
+class Node(BaseModel):
+    """Something in which there is more of it."""
+
+    inner: Node | None = None
+
+
+class Nested(ToolArgs):
+    """Arguments without end."""
+
+    tree: Node
+
+
 def foreign(args: type[ToolArgs]) -> Tool:
     @tool("foreign", args=args, region="optional", subjects=(0, 2))
     def run(ctx: EditContext, args: ToolArgs) -> Edit:
@@ -365,10 +386,11 @@ class TestForeignTools:
                 assert abs(checked.weight) <= 999_999
         start = '<step>foreign<base><r_0><sub><r_1><sub><r_2><where>"here"'
         read(plans, spelled(plans, start + '{"parts":[-3,12,0],"mood":true,"weight":-999999}<gen><eop>'))
+        read(plans, spelled(plans, start + '{"mood":3,"corner":{"x":0.125,"y":1},"either":"é"}<gen><eop>'))
         with pytest.raises(PlanError):
             read(plans, spelled(plans, start + '{"parts":[1,2,3,4]}<gen><eop>'))
 
-    @pytest.mark.parametrize("args", [Endless, Wordy, Vast, Odd])
+    @pytest.mark.parametrize("args", [Endless, Wordy, Vast, Odd, Nested])
     def test_what_no_plan_can_hold_is_refused_by_name(self, args: type[ToolArgs]) -> None:
         with pytest.raises(PlanError, match="foreign"):
             Grammar(vocabularies.vocabulary("byte level"), [foreign(args)])
