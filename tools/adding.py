@@ -196,7 +196,9 @@ def complete(name: str, places: Iterable[str], role: str) -> None:
     needed = () if role.startswith("hub:") else (*NETWORKS, *PARTS.get(role, ()))
     for part in needed:
         if part not in there:
-            raise BadWeights(f"{name} has no safetensors in {part}/.", "Other kinds of files are not opened for this role.")
+            raise BadWeights(
+                f"{name} has no safetensors in {part}/.", "Other kinds of files are not opened for this role."
+            )
     if not there:
         raise BadWeights(f"{name} has no safetensors.", "Other kinds of files are not opened for this role.")
 
