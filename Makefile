@@ -66,7 +66,7 @@ OUT ?= build/training
 train: .venv/ready-test
 	OMP_NUM_THREADS=$$(nproc) $(BIN)/python -m training --budget $(BUDGET) --out $(OUT)
 
-bench: .venv/ready-test
+bench: .venv/ready-test $(if $(COMPILER),.venv/ready-llama)
 	$(BIN)/python -m benchmarks.sessions
 	$(BIN)/python -m benchmarks.darkroom
 	$(BIN)/python -m benchmarks.regions
@@ -80,3 +80,4 @@ bench: .venv/ready-test
 	$(BIN)/python -m benchmarks.world
 	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.tools
+	$(if $(COMPILER),$(BIN)/python -m benchmarks.llm)

@@ -14,7 +14,6 @@ is from the lowest to the highest.
 from __future__ import annotations
 
 import ctypes
-import os
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -176,10 +175,10 @@ def _spread(values: list[float]) -> str:
 
 def figures() -> dict[str, Any]:
     """All of them."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("XDG_CACHE_HOME")) as folder:
-        llm = llama_cpp.load(model(Path(folder, "random.gguf")))
-        size = Path(folder, "random.gguf").stat().st_size
-        return {"bytes": size, "threads": llm.threads, **decoding(llm), **first_tokens(llm)}
+    with tempfile.TemporaryDirectory() as folder:
+        file = model(Path(folder, "random.gguf"))
+        llm = llama_cpp.load(file)
+        return {"bytes": file.stat().st_size, "threads": llm.threads, **decoding(llm), **first_tokens(llm)}
 
 
 if __name__ == "__main__":
