@@ -131,7 +131,7 @@ def _branches(schema: Json) -> list[Json]:
     """What a value may be one of, null left out; empty where there is no choice."""
     if isinstance(schema.get("type"), list):
         return [schema | {"type": kind} for kind in schema["type"] if kind != "null"]
-    return [branch for branch in schema.get("anyOf", schema.get("oneOf", ())) if branch.get("type") != "null"]
+    return [branch for branch in schema.get("anyOf") or schema.get("oneOf") or () if branch.get("type") != "null"]
 
 
 def items(schema: Json) -> list[Json]:

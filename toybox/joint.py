@@ -14,7 +14,7 @@ from toybox.edits import Add, Background, Edit, Light, Recolour, Remove, propose
 from toybox.history import Session, happened_once
 from toybox.phrases import Voice
 from toybox.scenes import COLOURS, CORNERS, HELD_OUT, Scene, Thing, random_scene
-from toybox.wishes import Wish, lasting, of_edit, of_part, worldly
+from toybox.wishes import Wish, called, lasting, of_edit, of_part, seen, worldly
 from toybox.words import caption
 
 BOUND = {(meaning.kind, meaning.value): name for name, meaning in sounds.MEANINGS.items()}
@@ -100,11 +100,11 @@ def matched(session: Session, other: Meant) -> Spoken:
 
 def inserted(session: Session, other: Meant) -> Spoken | None:
     """One of its things, perhaps at a place."""
-    voice, things = session.voice, session.scene(other.index).things
-    if not things:
+    voice, there = session.voice, session.scene(other.index)
+    if not there.things or there.tone != "colour":
         return None
-    shape = _one(voice, things).shape
-    said, args = voice.say("insert", shape=shape, ref=other.said), {"subject": f"the {shape}"}
+    thing = _one(voice, there.things)
+    said, args = voice.say("insert", thing=called(voice, thing), ref=other.said), {"subject": seen(thing)}
     if voice.chance(0.4):
         slot = voice.pick(CORNERS)
         said, args = f"{said} at the {slot}", args | {"at": slot}
@@ -188,9 +188,9 @@ def carried(session: Session) -> Spoken | None:
     wish = worldly(voice, session.scene(ref.index), Recolour)
     if wish is None:
         return None
-    shape = wish.event.split()[1]
-    said = voice.say("carry", ref=ref.said, said=wish.said, shape=shape).replace("{it}", voice.say("head"))
-    put = WrittenStep("insert_subject", session.head, ("prev",), None, {"subject": f"the {shape}"})
+    (thing,) = set(wish.scene.things) - set(session.scene(ref.index).things)
+    said = voice.say("carry", ref=ref.said, said=wish.said, shape=thing.shape).replace("{it}", voice.say("head"))
+    put = WrittenStep("insert_subject", session.head, ("prev",), None, {"subject": seen(thing)})
     return Spoken(said, Written(steps=(step(wish, ref.index), put)), (wish.scene, None))
 
 
@@ -222,7 +222,7 @@ def _thing(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
     name, shape = BOUND["shape", thing.shape], thing.shape
     r = voice.rng.random()
     if r < 0.3:
-        return name, of_part(voice, scene, f"the {shape}", voice.say("heard part"))
+        return (name, of_part(voice, scene, seen(thing), voice.say("heard part"))) if scene.tone == "colour" else None
     if r < 0.5:
         return name, of_edit(Remove(shape), scene, voice.say("heard remove"))
     colour = voice.pick([colour for colour in COLOURS if colour != thing.colour])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from sessions.values import Json
 from toybox.edits import Add, Background, Edit, Light, Recolour, Remove, Reshape, Tone, propose
 from toybox.phrases import FRAMES, PLACES, TEXTS, Voice, canonical
-from toybox.scenes import HELD_OUT, Scene
+from toybox.scenes import HELD_OUT, Scene, Thing
 
 EDITOR = "instruct_pix2pix"
 WORLD: tuple[type[Edit], ...] = (Recolour, Recolour, Recolour, Background, Light, Light, Remove, Reshape, Add)
@@ -153,19 +153,29 @@ def _degree(voice: Voice, name: str, said: str) -> tuple[str, Json]:
 
 
 def partial(voice: Voice, scene: Scene) -> Wish | None:
-    """Darkroom work on a part that is named: one of the things, or the background; None where there is no thing."""
-    if not scene.things:
+    """Darkroom work on a part that is named: one of the things, or the background; None where no thing is in colour."""
+    if voice.chance(0.25):
+        return of_part(voice, scene, "the background", "the background")
+    if not scene.things or scene.tone != "colour":
         return None
     thing = scene.things[voice.number(len(scene.things))]
-    whole = scene.tone == "colour" and voice.chance(0.4)
-    named = f"the {thing.colour} {thing.shape}" if whole else f"the {thing.shape}"
-    return of_part(voice, scene, "the background" if voice.chance(0.25) else named)
+    return of_part(voice, scene, seen(thing), called(voice, thing))
 
 
-def of_part(voice: Voice, scene: Scene, where: str, called: str = "") -> Wish:
+def seen(thing: Thing) -> str:
+    """A thing as a plan has it: with its colour, by which tools find it, whether or not it was said."""
+    return f"the {thing.colour} {thing.shape}"
+
+
+def called(voice: Voice, thing: Thing) -> str:
+    """A thing as a message has it."""
+    return seen(thing) if voice.chance(0.5) else f"the {thing.shape}"
+
+
+def of_part(voice: Voice, scene: Scene, where: str, said_as: str) -> Wish:
     """Darkroom work on the part `where` that the message calls so, or otherwise."""
     name = voice.pick(PARTS)
-    said, args = _degree(voice, name, voice.say(name, it=called or where))
+    said, args = _degree(voice, name, voice.say(name, it=said_as))
     return Wish(said, EFFECTS[name].tool, args, scene, "", where, darkroom=True)
 
 

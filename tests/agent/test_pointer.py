@@ -27,7 +27,9 @@ def test_by_cosine_the_nearest_embedding_is_meant(heads, pool):
         z = torch.randn(H)
         e = heads.leave(z)
         pool.h[i] = e * 3 + 0.01 * torch.randn(D)
-        pick = pointer.choose(heads, pool, z, torch.full((4,), -1.0), "cosine")
+        log_p = torch.full((4,), -30.0)
+        log_p[(i + 1) % 4] = 0.0
+        pick = pointer.choose(heads, pool, z, log_p, "cosine")
         assert pick.slot == pool.slots[i] and pick.because == "by what it shows"
         pool.h[i] = torch.randn(D)
 
