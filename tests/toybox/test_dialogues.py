@@ -177,6 +177,22 @@ def test_names_fit_the_picture_that_is_meant_and_no_other(many):
     assert min(counts[name] for name in ("content", "ordinal", "original", "before")) >= 3, counts
 
 
+def test_what_a_plan_calls_a_thing_is_there_and_in_colour(many, held):
+    """Tools find things by their colour, so a plan names it, also where the message does not."""
+    counts = Counter()
+    for one in [*many, *held]:
+        if not one.written.steps:
+            continue
+        step = one.written.steps[0]
+        pairs = ((step.where, step.base), (step.args.get("subject"), *step.subjects))
+        for named, ref in (pair for pair in pairs if pair[0] and pair[0] != "the background"):
+            _, colour, shape = named.split()
+            scene = one.items[ref].scene
+            assert scene.thing(shape).colour == colour and scene.tone == "colour"
+            counts[named in one.message] += 1
+    assert min(counts[True], counts[False]) > 10
+
+
 def test_a_sound_decides_where_words_do_not():
     """The same words with another sound have another plan; and the plan says what the sound stands for."""
     plans = defaultdict(set)
