@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 256
 """Positions that are decoded at once."""
-WARNING = 2
+WARNING = 3
 """The level from which on llama.cpp's own words are kept in our log."""
 
 
