@@ -35,13 +35,18 @@ SLICES = [f"{LETTER}{{1,3}}", f"{LETTER}{{1,10}}", f"{LETTER}{{1,30}}", f"{LETTE
 
 
 class Grammar:
-    """The plans over some tools in one vocabulary, compiled. Immutable: every decode begins with a copy."""
+    """The plans over some tools in one vocabulary, compiled. Immutable: every decode begins with a copy.
+
+    `tools`: those that a plan can call, by name. `left_out`: the others, of strangers mostly, and why. `longest_step`,
+    `budget`: in tokens.
+    """
 
     def __init__(self, vocabulary: Vocabulary, tools: Sequence[Tool], budget: int = BUDGET) -> None:
         self.vocabulary, self.budget = vocabulary, budget
-        self.tools = {tool.name: tool for tool in tools}
-        lark, self.longest_step = language(vocabulary, tools, budget - 1)
-        self._matcher = matcher_of(vocabulary, lark)
+        known = language(vocabulary, tools, budget - 1)
+        self.longest_step, self.left_out = known.longest_step, known.left_out
+        self.tools = {tool.name: tool for tool in tools if tool.name not in known.left_out}
+        self._matcher = matcher_of(vocabulary, known.lark)
 
     def start(self, pictures: Collection[int], sounds: Collection[int] = ()) -> Decoding:
         """A plan not begun. `pictures`, `sounds`: the slots in which there is one; a base takes pictures only."""

@@ -70,28 +70,39 @@ def maybe(piece: Piece) -> Piece:
 NOTHING = Piece('""', 0)
 
 
-def language(vocabulary: Vocabulary, tools: Sequence[Tool], room: int) -> tuple[str, int]:
-    """The grammar, and the tokens of the longest step; PlanError for a tool whose longest step does not fit `room`."""
+@dataclass(frozen=True)
+class Language:
+    """`lark`: the grammar. `longest_step`: in tokens. `left_out`: tools that no plan can call, and why."""
+
+    lark: str
+    longest_step: int
+    left_out: Mapping[str, str]
+
+
+def language(vocabulary: Vocabulary, tools: Sequence[Tool], room: int) -> Language:
+    """The plans over these tools, but those whose arguments cannot be written, or take more than `room` tokens."""
     ids = vocabulary.ids
     mark = {name: f"<[{number}]>" for name, number in ids.items()}
     slots = ",".join(str(vocabulary.slot(number)) for number in range(SLOTS))
     plans = [f"{mark[ASK]} TEXT ({mark[BASE]} slot){{0,{CANDIDATES}}} {mark[EOP]}", f"{mark[CHAT]} TEXT {mark[EOP]}"]
     rules = ['%llguidance {"no_forcing": true}', f"TEXT: {string(TEXT).lark}"]
     rules += [f"slot: <[{slots}]>", f"ref: <[{ids[PREV]},{slots}]>"]
-    longest = 0
+    sizes: dict[int, int] = {}
+    left_out: dict[str, str] = {}
     for number, tool in enumerate(tools):
-        call, size = _call(tool, mark, number)
-        if size > room:
-            raise PlanError(f"{tool.name} has so many arguments that no plan has room for a call of it.")
-        rules, longest = rules + call, max(longest, size)
-    if tools:
-        calls = " | ".join(f"call{number}" for number in range(len(tools)))
-        rules.append(f"step: {mark[STEP]} ({calls}) {mark[GEN]}")
+        try:
+            call, sizes[number] = _call(tool, mark, number, room)
+            rules += call
+        except PlanError as error:
+            left_out[tool.name] = error.message
+    if sizes:
+        rules.append(f"step: {mark[STEP]} ({' | '.join(f'call{number}' for number in sizes)}) {mark[GEN]}")
         plans.append(f"step{{1,{MAX_STEPS}}} {mark[EOP]}")
-    return "\n".join([*rules, f"start: {' | '.join(plans)}", ""]), longest
+    lark = "\n".join([*rules, f"start: {' | '.join(plans)}", ""])
+    return Language(lark, max(sizes.values(), default=0), left_out)
 
 
-def _call(tool: Tool, mark: Mapping[str, str], number: int) -> tuple[list[str], int]:
+def _call(tool: Tool, mark: Mapping[str, str], number: int, room: int) -> tuple[list[str], int]:
     """The rules of a step between <step> and <gen>, and the tokens of the longest one: a byte takes one at most."""
     schema, (low, high), where = inlined(tool.schema(), tool.schema(), tool.name), tool.subjects, tool.region != "none"
     text = min(TEXT, STEP_TEXT // max(1, WIDEST * (texts(schema, schema) + where)))
@@ -102,8 +113,10 @@ def _call(tool: Tool, mark: Mapping[str, str], number: int) -> tuple[list[str], 
     place = {"none": "", "optional": f"({place})?", "required": place}[tool.region]
     rules = [f"call{number}: {dumped(tool.name)} {mark[BASE]} ref {subjects} {place} ARGS{number}"]
     rules += [*arguments.rules, f"ARGS{number}: {args.lark}", f"WHERE{number}: {string(text).lark}"]
-    size = len(tool.name.encode()) + args.longest + (1 + string(text).longest if where else 0)
-    return rules, 4 + 2 * high + size
+    size = 4 + len(tool.name.encode()) + 2 * high + args.longest + (1 + string(text).longest if where else 0)
+    if size > room:
+        raise PlanError(f"{tool.name} has so many arguments that no plan has room for a call of it.")
+    return rules, size
 
 
 def string(most: int, least: int = 0) -> Piece:

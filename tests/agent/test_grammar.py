@@ -391,9 +391,11 @@ class TestForeignTools:
             read(plans, spelled(plans, start + '{"parts":[1,2,3,4]}<gen><eop>'))
 
     @pytest.mark.parametrize("args", [Endless, Wordy, Vast, Odd, Nested])
-    def test_what_no_plan_can_hold_is_refused_by_name(self, args: type[ToolArgs]) -> None:
-        with pytest.raises(PlanError, match="foreign"):
-            Grammar(vocabularies.vocabulary("byte level"), [foreign(args)])
+    def test_what_no_plan_can_hold_is_left_out(self, args: type[ToolArgs]) -> None:
+        plans = Grammar(vocabularies.vocabulary("byte level"), [foreign(args), registered()["flip"]])
+        assert "foreign" in plans.left_out["foreign"]
+        assert list(plans.tools) == ["flip"]
+        read(plans, spelled(plans, "<step>flip<base><r_0>{}<gen><eop>"))
 
     def test_without_tools_one_can_still_talk(self) -> None:
         plans = Grammar(vocabularies.vocabulary("byte level"), [])
