@@ -105,6 +105,8 @@ class TestDecoding:
         ids = [token for part in re.split("(<[a-z_0-9]+>)", text) for token in bytewise(plans, part)]
         assert read(plans, ids).steps == (step,)
         assert plans.longest_step - 16 < len(ids) - 1 <= plans.longest_step
+        with pytest.raises(PlanError, match="at most 2000 tokens"):
+            read(plans, ids[:-1] * 2 + ids[-1:])
         with pytest.raises(PlanError):
             read(plans, said(plans.vocabulary, Written((replace(step, where="😀" * 61),))))
 
