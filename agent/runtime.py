@@ -89,10 +89,9 @@ def lacks(name: str, home: Path) -> str:
 
 def _require(home: Path, backend: str) -> None:
     """MissingWeights where there is no planner with token heads, or nothing that runs it."""
-    from agent.planners import shelved
     from tools import encoders, shelf
 
-    shelf.at(home).require([shelved.ROLE, encoders.ROLE])
+    shelf.at(home).require([shelf.PLANNER, encoders.ROLE])
     if backend:
         from agent.llm import llama_cpp
 
@@ -100,11 +99,10 @@ def _require(home: Path, backend: str) -> None:
 
 
 def _has_planner(home: Path) -> bool:
-    from agent.planners.shelved import ROLE
     from tools import shelf
 
     try:
-        return any(entry.role == ROLE for entry in shelf.at(home).entries())
+        return any(entry.role == shelf.PLANNER for entry in shelf.at(home).entries())
     except EditError:
         return False
 

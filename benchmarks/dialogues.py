@@ -20,11 +20,10 @@ from agent import heads
 from agent.grammar import Grammar
 from agent.llm import torch_llama
 from agent.planners.checkpoint import HEADS
-from agent.planners.shelved import ROLE
 from agent.pointer import Mode
 from agent.tokens import vocabulary
 from tools.registry import registered
-from tools.shelf import STARTER
+from tools.shelf import PLANNER, STARTER
 from toybox.dialogues import Dialogue
 from training.examining import Answer, Candidate, answer
 from training.lessons import Lesson, looked_at
@@ -141,7 +140,7 @@ def candidate(folder: Path) -> Candidate:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dialogues", description=__doc__)
     parser.add_argument("--count", type=int, default=400)
-    parser.add_argument("--planner", type=Path, default=STARTER.parent / ROLE, help="by default the starter's")
+    parser.add_argument("--planner", type=Path, default=STARTER.parent / PLANNER, help="by default the starter's")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     who, eyes = candidate(args.planner), encoder()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sessions.errors import BadWeights, MissingWeights, StorageFull
 from tools import devices, encoders, weights
-from tools.shelf import NETWORKS, Shelf
-from tools.weights import PICKLED, SUFFIX, Entry, File
+from tools.shelf import NETWORKS, PLANNER, Shelf
+from tools.weights import GGUF, PICKLED, SUFFIX, Entry, File
 
 TEXT = (".json", ".txt")
 INDEX = "model_index.json"
@@ -144,6 +144,8 @@ def placed(names: Iterable[str], role: str) -> dict[str, str]:
     found: dict[str, str] = {}
     if role == encoders.ROLE:
         return _of_encoder(names)
+    if role == PLANNER:
+        return _of_planner(names)
     for name in sorted(names, key=lambda name: (HALF in name, name)):
         folder, _, file = name.rpartition("/")
         plain = file.replace(HALF, "") if file.endswith(SUFFIX) else file
@@ -176,14 +178,23 @@ def _of_encoder(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+def _of_planner(names: Iterable[str]) -> dict[str, str]:
+    """Of the names in a folder those of a language model: its weights, what describes it, and its tokenizer."""
+    kinds = (SUFFIX, GGUF, *PICKLED, *TEXT)
+    mine = [name for name in names if name.endswith(kinds) and name.rpartition("/")[0] in ("", "tokenizer")]
+    return {f"{PLANNER}/{name}": name for name in sorted(mine)}
+
+
 def parts_of(role: str) -> tuple[str, ...]:
     """The folders that a role needs; none where it takes whatever there is."""
     if role.startswith("hub:"):
         return ()
     if role == encoders.ROLE:
         return ENCODERS
+    if role == PLANNER:
+        return (PLANNER,)
     if role not in CHANNELS:
-        known = ", ".join((*CHANNELS, encoders.ROLE))
+        known = ", ".join((*CHANNELS, encoders.ROLE, PLANNER))
         raise BadWeights(f"There is no role {role!r}.", f"Roles: {known}, hub:OWNER/NAME.")
     return (*NETWORKS, "tokenizer", "scheduler", *PARTS.get(role, ()))
 
@@ -192,6 +203,8 @@ def complete(name: str, places: Iterable[str], role: str) -> None:
     """BadWeights where a part that a role needs has no safetensors; an encoder's may be what torch wrote."""
     if role == encoders.ROLE:
         return _complete_encoder(name, places)
+    if role == PLANNER:
+        return _complete_planner(name, places)
     there = {place.partition("/")[0] for place in places if place.endswith(SUFFIX)}
     needed = () if role.startswith("hub:") else (*NETWORKS, *PARTS.get(role, ()))
     for part in needed:
@@ -209,6 +222,16 @@ def _complete_encoder(name: str, places: Iterable[str]) -> None:
         raise BadWeights(
             f"{name} is no encoder: it has neither ImageBind's weights nor both of clap/ and clip/.",
             "Name imagebind_huge.pth, a folder with it, or a folder with clap/ and clip/ in it.",
+        )
+
+
+def _complete_planner(name: str, places: Iterable[str]) -> None:
+    there = set(places)
+    weighs = any(place.endswith((SUFFIX, *PICKLED)) for place in there) and f"{PLANNER}/config.json" in there
+    if not weighs and not any(place.endswith(GGUF) for place in there):
+        raise BadWeights(
+            f"{name} is no planner: it has neither config.json with weights nor a .gguf file.",
+            "Name the folder of a language model, or what pentimento planner export --gguf has written.",
         )
 
 

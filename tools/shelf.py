@@ -35,6 +35,8 @@ NETWORKS = ("unet", "vae", "text_encoder")
 LAST, FIRST = "starter", "own"
 """Whose weights come last and first where several are there for a role; what was pulled is between."""
 STARTER = Path(__file__).parent / "packs/starter/register.json"
+PLANNER = "planner"
+"""The role of a language model that plans (`agent.planners`)."""
 HUB = "hub:"
 """What the role of a repository of the Hub begins with; alone, whichever is there."""
 CACHE_LIMIT = 4_000_000_000

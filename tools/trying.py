@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tools import devices, encoders
-from tools.shelf import Shelf
+from tools.shelf import PLANNER, Shelf
 from tools.weights import Entry
 
 
@@ -13,7 +13,7 @@ def once(shelf: Shelf, entry: Entry) -> None:
     devices.require_torch()
     if entry.role == encoders.ROLE:
         encoders.load(whole, shelf.device)
-    elif not entry.role.startswith("hub:"):
+    elif entry.role != PLANNER and not entry.role.startswith("hub:"):
         shelf.load(whole)
     if entry.role.startswith("blip-diffusion"):
         from tools.nets import blip_keys

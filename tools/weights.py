@@ -31,6 +31,7 @@ Pack = Literal["own", "sd15", "imagebind", "clap_clip", "starter"]
 
 SUFFIX = ".safetensors"
 PICKLED = (".pth", ".bin")
+GGUF = ".gguf"
 """How checkpoints of older days end: tensors that torch has written."""
 FLAT = "Only flat tables of tensors are read; its publisher may have it as safetensors."
 HEADER_LIMIT = 25_000_000
@@ -90,7 +91,7 @@ class Entry(Record):
     @property
     def bytes(self) -> int:
         """The size of its weights on disk."""
-        return sum(file.bytes for name, file in self.files.items() if name.endswith((SUFFIX, *PICKLED)))
+        return sum(file.bytes for name, file in self.files.items() if name.endswith((SUFFIX, *PICKLED, GGUF)))
 
 
 class Register(Record):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent.plan import Context, Plan
 from agent.sight import Sight
 from tools import shelf
+from tools.shelf import PLANNER
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from agent.planners.token_heads import TokenHeads
     from tools.shelf import Shelf
 
-ROLE = "planner"
-"""What the shelf calls it."""
 NAME = "token_heads"
 
 
@@ -49,15 +48,17 @@ class Shelved:
     def planner(self) -> TokenHeads | Released:
         """What plans."""
         there = shelf.at(self.home)
-        return there.part(ROLE, f"{ROLE} on {self.backend}", lambda folder, device: self._loaded(there, folder, device))
+        return there.part(
+            PLANNER, f"{PLANNER} on {self.backend}", lambda folder, device: self._loaded(there, folder, device)
+        )
 
     def _loaded(self, there: Shelf, folder: Path, device: torch.device) -> TokenHeads | Released:
         from agent.perception import Perception
         from agent.planners import checkpoint, released
 
-        ours = (folder / ROLE / checkpoint.CARD).exists()
-        wanted = checkpoint.card(folder / ROLE).encoder if ours else ""
+        ours = (folder / PLANNER / checkpoint.CARD).exists()
+        wanted = checkpoint.card(folder / PLANNER).encoder if ours else ""
         seen = Perception(there.encoder(wanted), there.cache, self.sight)
         if ours:
-            return checkpoint.load(folder / ROLE, seen, self.backend)
-        return released.load(folder / ROLE, seen, device)
+            return checkpoint.load(folder / PLANNER, seen, self.backend)
+        return released.load(folder / PLANNER, seen, device)
