@@ -84,6 +84,12 @@ def test_the_one_tool_that_must_be_called_is():
         assert call["name"] == name
 
 
+def test_a_call_takes_what_it_needs_and_a_text_what_it_may():
+    short = chat(max_tokens=3)
+    assert short.bind_tools([rotate], tool_choice="any").invoke("Now.").usage_metadata["output_tokens"] > 10
+    assert short.invoke("Now.").usage_metadata["output_tokens"] == 3
+
+
 def test_no_tool_is_called_where_none_may_be():
     for model in (chat(max_tokens=20), chat(max_tokens=20).bind_tools([rotate], tool_choice="none")):
         answer = model.invoke("Turn it.")
