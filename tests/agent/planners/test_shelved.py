@@ -1,0 +1,147 @@
+"""A planner added to the shelf, exported for llama.cpp and added again: both back ends make the same plan of a message.
+
+Its weights are random: what it plans means nothing, and is legal all the same.
+"""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.assistant import Assistant
+from agent.items import items
+from agent.plan import Plan
+from agent.planners import exporting
+from agent.planners.checkpoint import Card
+from agent.planners.shelved import Shelved
+from agent.planning import seen
+from agent.runtime import lacks
+from agent.sight import Sight
+from sessions import history
+from sessions.errors import BadWeights, MissingWeights
+from tests import tiny_encoders, tiny_planner
+from tests.agent.llm.conftest import need_llama_cpp
+from tools import adding, shelf
+from tools.shelf import PLANNER
+from ui.cli import app
+
+SAID = ("make it darker", "take the first one and blur it, then make it square", "what is this?", "#1 as it was")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(the encoder's folder, the planner's folder): weights of no meaning."""
+    folder = tmp_path_factory.mktemp("made")
+    eyes = tiny_encoders.imagebind(folder / "encoder")
+    return eyes, tiny_planner.planner(folder / "tiny", Card(name="tiny@1", template="brief"))
+
+
+@pytest.fixture
+def there(made, store):
+    """The store's shelf with both on it."""
+    mine = shelf.at(store.home)
+    adding.add(mine, made[0], "encoder")
+    adding.add(mine, made[1], PLANNER)
+    return mine
+
+
+@pytest.fixture
+def session(store, cat, cup) -> str:
+    assistant = Assistant(store, Plans())
+    session = assistant.new(("cat.png", cat))[0].id
+    for step in ({"tool": "adjust", "args": {"exposure": -0.3}}, {"tool": "blur", "args": {"amount": 0.4}}):
+        list(assistant.turn(session, json.dumps({"steps": [step]})))
+    return session
+
+
+class Plans:
+    """Takes the message for the plan."""
+
+    name = "told@1"
+
+    def plan(self, text, context):
+        return Plan.model_validate_json(text)
+
+
+def planned(store, session, backend: str) -> list[dict]:
+    planner = Shelved(store.home, Sight(store), backend)
+    context = seen(store, history.graph(store, session), None, ())
+    return [planner.plan(text, context).to_json() for text in SAID]
+
+
+def test_whatever_it_says_is_a_plan_that_can_be_stored(store, session, there):
+    assistant = Assistant(store, Shelved(store.home, Sight(store)))
+    for text in SAID:
+        turn = assistant.propose(session, text)
+        plan = Plan.of(turn)
+        assert plan.steps or plan.ask or plan.chat
+        assert plan.planner == "tiny@1"
+        for step in plan.steps:
+            assert step.base in {"prev", *(r.id for r in history.graph(store, session).revisions)}
+
+
+def test_the_same_message_has_the_same_plan_also_from_the_kept_prefix(store, session, there):
+    planner = Shelved(store.home, Sight(store))
+    context = seen(store, history.graph(store, session), None, ())
+    first = [planner.plan(text, context) for text in SAID]
+    assert [planner.plan(text, context) for text in SAID] == first
+    other = Shelved(store.home, Sight(store))
+    assert [other.plan(text, context) for text in reversed(SAID)] == first[::-1]
+
+
+def test_both_back_ends_make_the_same_plans(store, session, there, tmp_path, made):
+    need_llama_cpp()
+    mine = planned(store, session, "torch")
+    adding.add(there, exporting.export(made[1], tmp_path / "gguf", "F32"), PLANNER, "exported")
+    theirs = planned(store, session, "llama.cpp")
+    for one, other in zip(mine, theirs, strict=True):
+        assert one.pop("confidence") == pytest.approx(other.pop("confidence"), abs=1e-3)
+        assert one == other
+
+
+def test_a_session_of_many_pictures_is_shown_bounded(store, session, there):
+    assistant = Assistant(store, Plans())
+    for number in range(70):
+        list(assistant.turn(session, json.dumps({"steps": [{"tool": "adjust", "args": {"tint": number / 1000}}]})))
+    context = seen(store, history.graph(store, session), None, ())
+    assert len(items(context, "make it darker")) == 64
+    plan = Shelved(store.home, Sight(store)).plan("make it darker", context)
+    assert plan.steps or plan.ask or plan.chat
+
+
+def test_an_attachment_has_a_slot(store, session, there, cup):
+    turn = Assistant(store, Shelved(store.home, Sight(store))).propose(session, "use this", [("cup.png", cup)])
+    assert Plan.of(turn).planner == "tiny@1"
+
+
+def test_without_a_planner_the_command_is_named(store):
+    with pytest.raises(MissingWeights, match="no weights for planner"):
+        _ = Shelved(store.home, Sight(store)).planner
+    assert "no weights for planner" in lacks("token_heads", store.home)
+
+
+def test_a_folder_that_is_no_planner(store, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/readme.txt").write_text("nothing")
+    with pytest.raises(BadWeights, match="is no planner"):
+        adding.add(shelf.at(store.home), tmp_path / "empty", PLANNER)
+
+
+def test_a_planner_whose_encoder_is_not_here(store, there, tmp_path):
+    stranger = tiny_planner.planner(tmp_path / "stranger", Card(name="other@1", template="brief", encoder="0" * 64))
+    adding.add(there, stranger, PLANNER)
+    with pytest.raises(MissingWeights, match="The encoder that this needs"):
+        _ = Shelved(store.home, Sight(store)).planner
+
+
+def test_the_verbs(store, there, tmp_path, monkeypatch):
+    monkeypatch.setenv("PENTIMENTO_HOME", str(store.home))
+    told = CliRunner().invoke(app, ["planner", "list", "--json"])
+    found = {one["name"]: one["lacks"] for one in json.loads(told.stdout)["planners"]}
+    assert found["token_heads"] == "" and found["cascade"] == "" and found["chat:<provider:model>"]
+    need_llama_cpp()
+    done = CliRunner().invoke(app, ["planner", "export", "--gguf", str(tmp_path / "out"), "--kind", "F32", "--json"])
+    files = json.loads(done.stdout)["files"]
+    assert set(files) == {"model.gguf", "heads.safetensors", "tokenizer.json", "planner.json"}
+    refused = CliRunner().invoke(app, ["planner", "export", str(tmp_path / "out")])
+    assert refused.exit_code == 1
