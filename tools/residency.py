@@ -68,7 +68,7 @@ class Residents:
 
 
 def _tensors(thing: Any) -> Iterator[Any]:
-    """The tensors of a module, of the fields of a dataclass, of a pipeline's components, of a mapping or a sequence."""
+    """The tensors of a module, of a dataclass, of a pipeline's components, of a wrapped network, of a collection."""
     import torch
 
     if isinstance(thing, torch.Tensor):
@@ -81,6 +81,8 @@ def _tensors(thing: Any) -> Iterator[Any]:
             yield from _tensors(getattr(thing, field.name))
     elif hasattr(thing, "components"):
         yield from _tensors(thing.components)
+    elif hasattr(thing, "network"):
+        yield from _tensors(thing.network)
     elif isinstance(thing, dict | list | tuple):
         for part in thing.values() if isinstance(thing, dict) else thing:
             yield from _tensors(part)

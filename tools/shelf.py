@@ -218,7 +218,8 @@ class Shelf:
     def _needed(self, entry: Entry, folders: Sequence[str]) -> int:
         """Bytes of memory that the weights in some folders of an entry take here."""
         dtype = devices.precision(self.device, entry.bytes)
-        return sum(weights.numbers(entry, folder) for folder in folders) * dtype.itemsize
+        as_they_are = sum(file.bytes for place, file in entry.files.items() if place.endswith(weights.GGUF))
+        return sum(weights.numbers(entry, folder) for folder in folders) * dtype.itemsize + as_they_are
 
     def clear(self) -> None:
         """Let go of everything loaded."""

@@ -99,6 +99,25 @@ def test_both_back_ends_make_the_same_plans(store, session, there, tmp_path, mad
         assert one == other
 
 
+def test_a_gguf_file_that_nobody_registered_or_that_was_changed_is_never_opened(store, there, made, tmp_path):
+    need_llama_cpp()
+    folder = exporting.export(made[1], tmp_path / "gguf")
+    with pytest.raises(MissingWeights):
+        _ = Shelved(store.home, Sight(store), "llama.cpp").planner
+    adding.add(there, folder, PLANNER, "exported")
+    with (folder / "model.gguf").open("r+b") as file:
+        file.seek(200)
+        file.write(b"GGUF")
+    with pytest.raises(BadWeights, match="is not the file that was registered"):
+        _ = Shelved(store.home, Sight(store), "llama.cpp").planner
+
+
+def test_its_memory_counts_while_it_is_loaded(store, there):
+    before = there.held()
+    assert Shelved(store.home, Sight(store)).planner.name == "tiny@1"
+    assert there.held() - before > 200_000
+
+
 def test_a_session_of_many_pictures_is_shown_bounded(store, session, there):
     assistant = Assistant(store, Plans())
     for number in range(70):
