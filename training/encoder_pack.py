@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from tools.nets.imagebind import ImageBind
-from tools.weights import Entry, File, read_register, sha256, write_register
+from training.export import register
 
 ROLE, NAME = "encoder", "toybox-encoder"
 FILES = ("config.json", "model.safetensors")
@@ -50,26 +50,6 @@ def install(folder: Path, pack: Path) -> None:
     (pack / "encoder").mkdir(exist_ok=True)
     for name in FILES:
         shutil.copyfile(folder / name, pack / "encoder" / name)
-    others = [_relative(entry, pack) for entry in read_register(pack / "register.json") if entry.role != ROLE]
-    write_register(pack / "register.json", (*others, entry(pack)))
-
-
-def entry(pack: Path) -> Entry:
-    """The register's line."""
     paths = {f"imagebind/{name}": pack / "encoder" / name for name in FILES}
     paths |= {f"tokenizer/{path.name}": path for path in sorted((pack / "tokenizer").iterdir())}
-    files = {name: _file(path, pack) for name, path in paths.items()}
-    return Entry(role=ROLE, name=NAME, pack="starter", licence="Apache-2.0", world="toybox", files=files)
-
-
-def _file(path: Path, pack: Path) -> File:
-    return File(source=str(path.relative_to(pack)), sha256=sha256(path), bytes=path.stat().st_size)
-
-
-def _relative(entry: Entry, pack: Path) -> Entry:
-    """An entry that was read, its sources as they are written."""
-    files = {
-        name: file.model_copy(update={"source": str(Path(file.source).relative_to(pack))})
-        for name, file in entry.files.items()
-    }
-    return entry.model_copy(update={"files": files})
+    register(pack, ROLE, NAME, paths)

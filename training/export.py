@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tools.weights import Entry, File, sha256, write_register
+from tools.weights import Entry, File, read_register, sha256, write_register
 from training.diffusion import SCHEDULER
 
 ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix"}
@@ -61,3 +61,23 @@ def entry(where: Path, name: str) -> Entry:
         sampling=SAMPLING.get(name, {}),
         files=files,
     )
+
+
+def register(pack: Path, role: str, name: str, paths: Mapping[str, Path]) -> None:
+    """Name weights in a pack's register, in place of those of the same role. `paths`: of files, by place in the entry."""
+    files = {
+        place: File(source=str(path.relative_to(pack)), sha256=sha256(path), bytes=path.stat().st_size)
+        for place, path in sorted(paths.items())
+    }
+    mine = Entry(role=role, name=name, pack="starter", licence="Apache-2.0", world="toybox", files=files)
+    others = [_relative(one, pack) for one in read_register(pack / "register.json") if one.role != role]
+    write_register(pack / "register.json", (*others, mine))
+
+
+def _relative(one: Entry, pack: Path) -> Entry:
+    """An entry that was read, its sources as they are written."""
+    files = {
+        name: file.model_copy(update={"source": str(Path(file.source).relative_to(pack))})
+        for name, file in one.files.items()
+    }
+    return one.model_copy(update={"files": files})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -28,12 +29,13 @@ from agent.tokens import SLOTS, Vocabulary, vocabulary
 from tools import encoders
 from tools.encoders import Encoder
 from tools.registry import registered
-from tools.shelf import Shelf
+from tools.shelf import PLANNER, Shelf
 from tools.weights import write
 from toybox.dialogues import Dialogue, dialogue
 from training import lessons, planner_tokens
 from training.dialogue_turns import items, taught
 from training.examining import Candidate, answer, likeness, picked
+from training.export import register
 from training.lessons import Lesson
 from training.loop import Recipe, Trainer, generator
 from training.planner import Planner, recipe, small
@@ -110,6 +112,12 @@ def export(net: Planner, tokenizer: Path, where: Path, card: Card) -> None:
     write(where / HEADS, {name: value.half() for name, value in net.heads.state_dict().items()})
     (where / "tokenizer.json").write_text(tokenizer.read_text("utf-8"), encoding="utf-8")
     (where / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def install(folder: Path, pack: Path) -> None:
+    """Copy a planner's folder into a pack, and name it in the pack's register."""
+    shutil.copytree(folder, pack / PLANNER, dirs_exist_ok=True)
+    register(pack, PLANNER, "toybox-planner", {f"{PLANNER}/{path.name}": path for path in (pack / PLANNER).iterdir()})
 
 
 def encoder() -> Encoder:
