@@ -37,7 +37,7 @@ from training.encoder_scenes import families, scene_for, true_of
 from training.loop import Recipe, Trainer, generator
 
 log = logging.getLogger("training")
-BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 1000, 160, 1.5e-3
+BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 1900, 160, 1.5e-3
 KEPT, WHOLE = 28, 0.9
 """Patches that are looked at of a picture, until so much of the first recipe is done; then all of them."""
 CELLS = 4
@@ -121,7 +121,10 @@ def contrast(logits: Tensor, fits: Tensor) -> Tensor:
 
 
 class Learning(nn.Module):
-    """The encoder, and the head that says what a patch shows: which of the shapes or none, and where in it."""
+    """The encoder, and the head that says what a patch shows: which of the shapes or none, and where in it.
+
+    It reads what stands before the last block, so that the class token can still gather it there.
+    """
 
     def __init__(self, encoder: ImageBind) -> None:
         super().__init__()
@@ -140,8 +143,11 @@ class Learning(nn.Module):
         stem, trunk, head = (part["vision"] for part in parts)
         tokens = stem(x)
         rows = keep[..., None].expand(-1, -1, tokens.shape[2])
-        states = trunk(torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, rows)], 1))
-        return F.normalize(head(states), dim=-1), self.patches(states[:, 1:])
+        *early, last = trunk.blocks
+        states = trunk.pre_transformer_layer(torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, rows)], 1))
+        for block in early:
+            states = block(states)
+        return F.normalize(head(last(states)), dim=-1), self.patches(states[:, 1:])
 
 
 def patch_truth(drawings: Sequence[Drawing], scenes: Sequence[Scene], patch: int) -> tuple[Tensor, Tensor]:

@@ -64,7 +64,7 @@ def entry(where: Path, name: str) -> Entry:
 
 
 def register(pack: Path, role: str, name: str, paths: Mapping[str, Path]) -> None:
-    """Name weights in a pack's register, in place of those of the same role. `paths`: of files, by place in the entry."""
+    """Name weights in a pack's register, in place of those of the same role. `paths`: of its files, by their place."""
     files = {
         place: File(source=str(path.relative_to(pack)), sha256=sha256(path), bytes=path.stat().st_size)
         for place, path in sorted(paths.items())
