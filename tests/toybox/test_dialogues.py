@@ -185,7 +185,7 @@ def test_what_a_plan_calls_a_thing_is_there_and_in_colour(many, held):
             continue
         step = one.written.steps[0]
         pairs = ((step.where, step.base), (step.args.get("subject"), *step.subjects))
-        for named, ref in (pair for pair in pairs if pair[0] and pair[0] != "the background"):
+        for named, ref in (both for both in pairs if both[0] and both[0] != "the background"):
             _, colour, shape = named.split()
             scene = one.items[ref].scene
             assert scene.thing(shape).colour == colour and scene.tone == "colour"

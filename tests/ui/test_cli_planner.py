@@ -64,7 +64,8 @@ def test_the_environment_chooses_and_the_option_wins(cli, opened, monkeypatch):
 
 def test_a_planner_that_there_is_not_is_a_sentence(cli):
     said = cli("say", DREAM, "--planner", "magic", code=1).output
-    assert "There is no planner called 'magic'." in said and "cascade, rules, " in said and "chat:<provider:model>" in said
+    assert "There is no planner called 'magic'." in said
+    assert "cascade, rules, " in said and "chat:<provider:model>" in said
 
 
 def test_a_model_that_cannot_be_opened_is_a_sentence(cli):
