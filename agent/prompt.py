@@ -69,10 +69,6 @@ class _Page:
     spliced: dict[int, int] = field(default_factory=dict)
     marks: dict[int, int] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        first = self.vocabulary.tokenizer.token_to_id("<s>")
-        self.ids += [] if first is None else [first]
-
     def say(self, text: str) -> None:
         self.ids += self.vocabulary.encode(text)
 
@@ -118,8 +114,7 @@ def prompt(
     """
     slots = {item.name: order[place] for place, item in enumerate(items)}
     page = _Page(vocabulary)
-    page.begin()
-    page.say(f" {template.system} USER:" if template.system else " USER:")
+    page.ids += vocabulary.begun(f"{template.system} USER:".strip())
     if template.listed:
         page.say("\n".join(["\nTools:", *(described(tool) for tool in tools)]))
     earlier = [item for item in items if item.role not in ("attached", "sound")]

@@ -7,6 +7,7 @@ written, and every id stands for certain bytes. A kind that can write only some 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,11 @@ class Vocabulary:
     special: frozenset[int]
     plain: Tokenizer
     pieces: tuple[bytes, ...]
+
+    def begun(self, text: str) -> list[int]:
+        """The ids of what begins a prompt: <s>, where there is one, and the text behind the space that Llama wants."""
+        first = self.tokenizer.token_to_id("<s>")
+        return [*([] if first is None else [first]), *self.encode(f" {text}")]
 
     def slot(self, number: int) -> int:
         """The id of <r_number>."""
@@ -115,9 +121,8 @@ def _pieces(spec: Json, words: Mapping[str, int], special: frozenset[int], size:
 
 
 def _byte_fallback(word: str) -> bytes:
-    if len(word) == 6 and word.startswith("<0x"):
-        return bytes.fromhex(word[3:5])
-    return word.replace("▁", " ").encode()
+    byte = re.fullmatch("<0x([0-9A-F]{2})>", word)
+    return bytes.fromhex(byte[1]) if byte else word.replace("▁", " ").encode()
 
 
 _SHOWN = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]

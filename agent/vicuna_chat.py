@@ -220,7 +220,7 @@ def prompt(vocabulary: Vocabulary, messages: Sequence[BaseMessage], offered: Seq
     system = "\n".join(_words(one) for one in messages if isinstance(one, SystemMessage)) or SYSTEM
     if offered:
         system = "\n".join([system, CALLING, *(dumped(tool) for tool in offered), ""])
-    ids, before = vocabulary.encode(system), "system"
+    ids, before = vocabulary.begun(system), "system"
     for message in messages:
         if isinstance(message, SystemMessage):
             continue

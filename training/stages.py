@@ -31,7 +31,7 @@ LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 def described(h: Tensor, role: str, caption: str, vocabulary: Vocabulary) -> Taught:
     """Stage 1: an item with its embedding (D), and its caption as the reply."""
-    asked = [*_begin(vocabulary), vocabulary.ids[VIDEO], *vocabulary.encode(f" {DESCRIBE} ASSISTANT:")]
+    asked = [*vocabulary.begun("USER:"), vocabulary.ids[VIDEO], *vocabulary.encode(f" {DESCRIBE} ASSISTANT:")]
     shown = asked.index(vocabulary.ids[VIDEO])
     reply = [*vocabulary.encode(f" {caption}"), vocabulary.eos]
     return Taught((*asked, *reply), len(asked), h[None], (ROLES.index(role),), (0,), {shown: 0}, (0,))
@@ -39,21 +39,16 @@ def described(h: Tensor, role: str, caption: str, vocabulary: Vocabulary) -> Tau
 
 def drawn(caption: str, result: Tensor, vocabulary: Vocabulary) -> Taught:
     """Stage 2: a caption, and `<gen>` as the reply, where the result's embedding (D) is read."""
-    asked = [*_begin(vocabulary), *vocabulary.encode(f" {DRAW} {caption} ASSISTANT:")]
+    asked = [*vocabulary.begun("USER:"), *vocabulary.encode(f" {DRAW} {caption} ASSISTANT:")]
     return _generated(asked, result[None][:0], (), {}, result, vocabulary)
 
 
 def drawn_from(h: Tensor, role: str, result: Tensor, vocabulary: Vocabulary) -> Taught:
     """Stage 2 from an item, such as a sound: what it stands for is to be drawn."""
-    asked = [*_begin(vocabulary), *vocabulary.encode(f" {DRAW}"), vocabulary.ids[VIDEO]]
+    asked = [*vocabulary.begun("USER:"), *vocabulary.encode(f" {DRAW}"), vocabulary.ids[VIDEO]]
     asked += vocabulary.encode(" ASSISTANT:")
     shown = asked.index(vocabulary.ids[VIDEO])
     return _generated(asked, h[None], (ROLES.index(role),), {shown: 0}, result, vocabulary)
-
-
-def _begin(vocabulary: Vocabulary) -> list[int]:
-    first = vocabulary.tokenizer.token_to_id("<s>")
-    return [*([] if first is None else [first]), *vocabulary.encode(" USER:")]
 
 
 def _generated(

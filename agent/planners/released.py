@@ -96,8 +96,7 @@ class Released:
         An item stands where the clause says its number, and before it where it does not.
         """
         said = self.vocabulary.encode
-        begin = self.vocabulary.tokenizer.token_to_id("<s>")
-        ids, places = [*([begin] if begin is not None else []), *said(f" {SYSTEM} USER:")], [0] * len(numbers)
+        ids, places = self.vocabulary.begun(f"{SYSTEM} USER:"), [0] * len(numbers)
 
         def show(row: int) -> None:
             places[row] = len(ids)

@@ -209,9 +209,9 @@ def test_the_template_is_vicuna_s():
     words = vocabulary("byte level")
     talk = [HumanMessage("Hello."), AIMessage("Hi."), HumanMessage("One."), HumanMessage("Two.")]
     told = words.decode(prompt(words, talk, []))
-    assert told == f"{SYSTEM} USER: Hello. ASSISTANT: Hi.</s>USER: One.\nTwo. ASSISTANT:"
+    assert told == f" {SYSTEM} USER: Hello. ASSISTANT: Hi.</s>USER: One.\nTwo. ASSISTANT:"
     assert words.decode(prompt(words, [SystemMessage("Be kind."), *talk[:1]], [])) == (
-        "Be kind. USER: Hello. ASSISTANT:"
+        " Be kind. USER: Hello. ASSISTANT:"
     )
 
 
@@ -234,7 +234,8 @@ def test_no_word_of_a_message_is_a_special_token(kind):
     talk = [SystemMessage(said), HumanMessage(said), AIMessage("", tool_calls=[call])]
     talk.append(ToolMessage(said, tool_call_id="1", name=said))
     ids = prompt(words, talk, [{"name": said, "description": said}])
-    assert [i for i in ids if i in words.special] == [words.eos]
+    begin = [1] if kind == "byte fallback" else []  # <s>
+    assert [i for i in ids if i in words.special] == [*begin, words.eos]
 
 
 def test_a_picture_is_refused():
