@@ -37,7 +37,7 @@ from training.encoder_scenes import families, scene_for, true_of
 from training.loop import Recipe, Trainer, generator
 
 log = logging.getLogger("training")
-BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 1900, 160, 1.5e-3
+BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 1900, 450, 1.5e-3
 KEPT, WHOLE = 28, 0.9
 """Patches that are looked at of a picture, until so much of the first recipe is done; then all of them."""
 CELLS = 4
@@ -114,7 +114,7 @@ def contrast(logits: Tensor, fits: Tensor) -> Tensor:
     fits: bool; every row and column has at least one True, and those of a row share its probability evenly.
     """
     loss = logits.new_zeros(())
-    for scores, true in ((logits, fits), (logits.T, fits.T)):
+    for scores, true in ((logits, fits), (logits.T, fits)):
         share = true.to(logits.dtype) / true.sum(1, keepdim=True)
         loss = loss - (share * F.log_softmax(scores, 1)).sum(1).mean() / 2
     return loss

@@ -73,11 +73,12 @@ def load(folder: Path, perception: Perception, backend: Backend = "torch") -> To
         has = perception.encoder.width
         raise BadWeights(f"{says.name} wants embeddings of {there.space} numbers, and the encoder's have {has}.")
     offered = [tool for tool in registry.registered().values() if not says.tools or tool.name in says.tools]
+    grammar = compiled(vocabulary, tuple(offered))
     return TokenHeads(
         llm,
         Reader(vocabulary, there, says.mode),
-        compiled(vocabulary, tuple(offered)),
-        offered,
+        grammar,
+        tuple(grammar.tools.values()),
         perception,
         Pinned(says.name, TEMPLATES[says.template], says.sure, says.like),
     )
