@@ -114,7 +114,7 @@ def contrast(logits: Tensor, fits: Tensor) -> Tensor:
     fits: bool; every row and column has at least one True, and those of a row share its probability evenly.
     """
     loss = logits.new_zeros(())
-    for scores, true in ((logits, fits), (logits.T, fits)):
+    for scores, true in ((logits, fits), (logits.T, fits.T)):
         share = true.to(logits.dtype) / true.sum(1, keepdim=True)
         loss = loss - (share * F.log_softmax(scores, 1)).sum(1).mean() / 2
     return loss

@@ -1,5 +1,7 @@
 """What an encoder finds again, on scenes and sounds that it was not trained on; shares of right answers, 0…1.
 
+    python -m training.encoder_figures [FOLDER]      config.json and model.safetensors; by default the starter's
+
 * a picture by its caption, and back: the first of 64;
 * an attribute: the true caption against those that name another value of it, all else equal; chance is one over the
   number of values. Also for pairs of shape and colour that training never showed;
@@ -9,8 +11,11 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +25,7 @@ from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from tools.nets.imagebind import ImageBind
+from tools.nets.imagebind_keys import config_of, load
 from toybox.scenes import HELD_OUT, Scene, random_scene
 from toybox.sounds import NAMES
 from toybox.words import caption
@@ -102,3 +108,15 @@ def seen(net: ImageBind, scenes: Sequence[Scene]) -> Tensor:
 def read(net: ImageBind, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
     """(n, D) of captions, norm 1."""
     return F.normalize(net.text(ids(tokenizer, texts)), dim=-1)
+
+
+def main() -> None:
+    starter = Path(__file__).parents[1] / "tools/packs/starter"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else starter / "encoder"
+    tokenizer = CLIPTokenizer.from_pretrained(starter / "tokenizer", local_files_only=True)
+    net = load(folder / "model.safetensors", config_of(folder / "config.json"))
+    print(json.dumps({name: round(share, 3) for name, share in figures(net, tokenizer).items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -5,15 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import CLIPTokenizer
 
 from benchmarks import world as bench
 from tools import weights
 from tools.diffusion import latents
 from tools.diffusion.world import in_world
+from tools.nets.imagebind_keys import config_of, load
 from toybox import grader
 from toybox.drawing import draw
 from toybox.edits import Light
-from toybox.scenes import seeded
+from toybox.scenes import random_scene, seeded
+from toybox.words import caption
+from training import encoder_figures
+from training.encoder_scenes import ATTRIBUTES
 
 COUNT = 16
 
@@ -92,3 +97,17 @@ def test_the_text_moves_the_picture_and_the_picture_holds_it(models, items):
 
     weak, usual, strong, held = moved(1.0, 1.5), moved(3.0, 1.5), moved(7.5, 1.5), moved(3.0, 3.0)
     assert weak < usual < strong and held < usual
+
+
+def test_the_encoder_binds_words_and_sounds_to_pictures():
+    """Figures on scenes and sounds that were not trained on, coarser than the card's."""
+    tokenizer = CLIPTokenizer.from_pretrained(bench.STARTER / "tokenizer", local_files_only=True)
+    folder = bench.STARTER / "encoder"
+    net = load(folder / "model.safetensors", config_of(folder / "config.json"))
+    rng = np.random.default_rng(77)
+    scenes = [random_scene(rng) for _ in range(64)]
+    found = encoder_figures.seen(net, scenes) @ encoder_figures.read(net, tokenizer, [caption(s) for s in scenes]).T
+    assert (found.argmax(1).numpy() == np.arange(64)).mean() > 0.9
+    plain = [scene for scene in scenes if scene.tone == "colour"]
+    assert encoder_figures.attribute(net, tokenizer, plain, ATTRIBUTES["shape"]) > 0.5
+    assert encoder_figures.sounds(net, tokenizer, rng)["sound to meaning, by words"] > 0.6
