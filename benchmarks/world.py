@@ -206,10 +206,11 @@ def masks(base: LatentDiffusion) -> dict[str, Any]:
 
 
 def models(pack: Path, laid_out: Path) -> dict[str, LatentDiffusion]:
-    """The networks of a pack by role."""
+    """The latent diffusion models of a pack by role."""
     entries = [
         weights.laid_out(entry, laid_out / entry.name)
         for entry in weights.read_register(pack.resolve() / "register.json")
+        if "unet/config.json" in entry.files
     ]
     return {entry.role: model.load(entry.folder, "cpu", torch.float32, entry.digest, entry.name) for entry in entries}
 
