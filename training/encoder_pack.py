@@ -51,5 +51,4 @@ def install(folder: Path, pack: Path) -> None:
     for name in FILES:
         shutil.copyfile(folder / name, pack / "encoder" / name)
     paths = {f"imagebind/{name}": pack / "encoder" / name for name in FILES}
-    paths |= {f"tokenizer/{path.name}": path for path in sorted((pack / "tokenizer").iterdir())}
-    register(pack, ROLE, NAME, paths)
+    register(pack, ROLE, NAME, paths | {f"tokenizer/{path.name}": path for path in (pack / "tokenizer").iterdir()})
