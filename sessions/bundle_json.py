@@ -67,6 +67,7 @@ class PlanStep(_Told):
     confirmed: bool = False
     seed: int | None = None
     replaces: str | None = None
+    expected: Json | None = None
 
     @field_validator("region")
     @classmethod
