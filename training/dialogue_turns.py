@@ -5,7 +5,7 @@ Slots are dealt out anew for every dialogue, so that their names mean nothing. D
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.grammar import Ref, Written, said
@@ -88,14 +88,14 @@ def taught(lesson: Lesson, vocabulary: Vocabulary, slots: Sequence[int]) -> Taug
     )
 
 
-def renamed(written: Written, slot_of: dict[int, int]) -> Written:
-    """A plan over items as the plan over their slots."""
+def renamed(written: Written, names: Mapping[int, int]) -> Written:
+    """A plan whose references have other numbers: of slots instead of places, or back."""
 
-    def slot(ref: Ref) -> Ref:
-        return slot_of[ref] if isinstance(ref, int) else ref
+    def name(ref: Ref) -> Ref:
+        return names[ref] if isinstance(ref, int) else ref
 
     steps = tuple(
-        replace(step, base=slot(step.base), subjects=tuple(slot(ref) for ref in step.subjects))
+        replace(step, base=name(step.base), subjects=tuple(name(ref) for ref in step.subjects))
         for step in written.steps
     )
-    return replace(written, steps=steps, candidates=tuple(slot(ref) for ref in written.candidates))
+    return replace(written, steps=steps, candidates=tuple(name(ref) for ref in written.candidates))

@@ -6,7 +6,7 @@ Everything that is counted comes from plans decoded as users' are: prompt, splic
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from agent.llm import Llm
 from agent.llm.prefix import Prefix
 from agent.pointer import Mode, Pool
 from agent.tokens import SLOTS
-from training.dialogue_turns import items, order, page
+from training.dialogue_turns import items, order, page, renamed
 from training.lessons import Lesson
 
 
@@ -72,20 +72,7 @@ def answer(who: Candidate, lesson: Lesson, seen: Tensor | None = None) -> Answer
         kinds = {kind: [s for s, item in asked.items.items() if item.kind == kind] for kind in ("picture", "sound")}
         decoding = who.grammar.start(kinds["picture"], kinds["sound"])
         decoded = Reader(vocabulary, who.heads, who.mode).decode(thread, logits, pool, decoding)
-    return Answer(lesson, placed(read(who.grammar, decoded.ids), shown), decoded)
-
-
-def placed(written: Written, shown: Sequence[int]) -> Written:
-    """A plan over slots as the plan over the places of items."""
-
-    def place(ref: Ref) -> Ref:
-        return shown[ref] if isinstance(ref, int) else ref
-
-    steps = tuple(
-        replace(step, base=place(step.base), subjects=tuple(place(ref) for ref in step.subjects))
-        for step in written.steps
-    )
-    return replace(written, steps=steps, candidates=tuple(place(ref) for ref in written.candidates))
+    return Answer(lesson, renamed(read(who.grammar, decoded.ids), dict(enumerate(shown))), decoded)
 
 
 def picked(answers: Sequence[Answer]) -> tuple[list[float], list[bool]]:
