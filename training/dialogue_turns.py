@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from agent.grammar import Ref, Written, said
-from agent.heads import ROLES
+from agent.grammar import Ref, Written
 from agent.items import Item
 from agent.prompt import BRIEF, Prompt, Standing, Template, prompt
-from agent.tokens import BASE, GEN, SUB, Vocabulary
+from agent.tokens import Vocabulary
+from tools.base import Tool
 from toybox.dialogues import Dialogue
 from training.lessons import Lesson
-from training.turns import Taught
+from training.turns import Taught, answered
 
 BRANCH = "main"
 
@@ -50,42 +50,30 @@ def _item(dialogue: Dialogue, place: int) -> Item:
     )
 
 
-def page(dialogue: Dialogue, vocabulary: Vocabulary, slots: Sequence[int], template: Template = BRIEF) -> Prompt:
-    """The prompt of a dialogue; `slots` in the order in which items are shown."""
+def page(
+    dialogue: Dialogue,
+    vocabulary: Vocabulary,
+    slots: Sequence[int],
+    template: Template = BRIEF,
+    tools: Sequence[Tool] = (),
+) -> Prompt:
+    """The prompt of a dialogue; `slots` in the order in which items are shown. `tools`: as the template lists them."""
     standing = Standing(None if dialogue.head is None else str(dialogue.head), BRANCH, dialogue.message)
-    return prompt(vocabulary, template, (), items(dialogue), standing, slots)
+    return prompt(vocabulary, template, tools, items(dialogue), standing, slots)
 
 
-def taught(lesson: Lesson, vocabulary: Vocabulary, slots: Sequence[int]) -> Taught:
+def taught(
+    lesson: Lesson,
+    vocabulary: Vocabulary,
+    slots: Sequence[int],
+    template: Template = BRIEF,
+    tools: Sequence[Tool] = (),
+) -> Taught:
     """The prompt and the true reply, with all that is to be read out of it."""
-    dialogue = lesson.dialogue
-    asked = page(dialogue, vocabulary, slots)
-    shown = order(dialogue)
-    slot_of = {place: slots[row] for row, place in enumerate(shown)}
-    reply = said(vocabulary, renamed(dialogue.written, slot_of))
-    begins, ids = len(asked.ids), [*asked.ids, *reply]
-    row_of = {vocabulary.slot(slots[row]): row for row in range(len(shown))}
-    kinds = [dialogue.items[place].kind for place in shown]
-    pictures = tuple(row for row, kind in enumerate(kinds) if kind == "picture")
-    refs = []
-    for position in range(begins, len(ids) - 1):
-        if ids[position] in (vocabulary.ids[BASE], vocabulary.ids[SUB]) and ids[position + 1] in row_of:
-            row = row_of[ids[position + 1]]
-            refs.append((position, row, pictures if kinds[row] == "picture" else tuple(range(len(shown)))))
-    gens = [position for position in range(begins, len(ids)) if ids[position] == vocabulary.ids[GEN]]
-    known = [(at, h) for at, h in zip(gens, lesson.results, strict=True) if not h.isnan().any()]
-    row_at = {slots[row]: row for row in range(len(shown))}
-    return Taught(
-        ids=tuple(ids),
-        begins=begins,
-        h=lesson.seen[shown],
-        roles=tuple(ROLES.index(item.role) for item in items(dialogue)),
-        slots=tuple(vocabulary.slot(slots[row]) for row in range(len(shown))),
-        spliced={position: row_at[slot] for position, slot in asked.spliced.items()},
-        marks=tuple(asked.marks[slots[row]] for row in range(len(shown))),
-        refs=tuple(refs),
-        gens=tuple(known),
-    )
+    shown = order(lesson.dialogue)
+    asked = page(lesson.dialogue, vocabulary, slots, template, tools)
+    written = renamed(lesson.dialogue.written, dict(zip(shown, slots, strict=False)))
+    return answered(vocabulary, asked, written, lesson.seen[shown], lesson.results)
 
 
 def renamed(written: Written, names: Mapping[int, int]) -> Written:

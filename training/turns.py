@@ -6,11 +6,16 @@ turns come from (dialogues, records, captions) and the losses are other files'.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from agent.grammar import Written, said
+from agent.heads import ROLES
+from agent.prompt import Prompt
+from agent.tokens import BASE, GEN, SUB, Vocabulary
 
 UNHEARD = -100
 """The label of a token that is not the planner's to say."""
@@ -34,6 +39,42 @@ class Taught:
     marks: tuple[int, ...] = ()
     refs: tuple[tuple[int, int, tuple[int, ...]], ...] = ()
     gens: tuple[tuple[int, Tensor], ...] = ()
+
+
+def answered(
+    vocabulary: Vocabulary, asked: Prompt, written: Written, h: Tensor, results: Sequence[Tensor] | Tensor
+) -> Taught:
+    """A prompt and the plan that is true of it, whose references are slots, with all that is to be read out of it.
+
+    `h`: embeddings of the prompt's items, in its order (n, D). `results`: of each step's true result (D), NaN where
+    nobody knows it.
+    """
+    begins, ids = len(asked.ids), (*asked.ids, *said(vocabulary, written))
+    row_of = {slot: row for row, slot in enumerate(asked.items)}
+    slots = tuple(vocabulary.slot(slot) for slot in asked.items)
+    gens = [at for at in range(begins, len(ids)) if ids[at] == vocabulary.ids[GEN]]
+    return Taught(
+        ids=ids,
+        begins=begins,
+        h=h,
+        roles=tuple(ROLES.index(item.role) for item in asked.items.values()),
+        slots=slots,
+        spliced={position: row_of[slot] for position, slot in asked.spliced.items()},
+        marks=tuple(asked.marks[slot] for slot in asked.items),
+        refs=tuple(_refs(vocabulary, asked, ids, slots)),
+        gens=tuple((at, known) for at, known in zip(gens, results, strict=True) if not known.isnan().any()),
+    )
+
+
+def _refs(
+    vocabulary: Vocabulary, asked: Prompt, ids: Sequence[int], slots: Sequence[int]
+) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """Where the reply points at items. A step starts from a picture; beside it, sounds are legal too."""
+    pictures = tuple(row for row, item in enumerate(asked.items.values()) if item.kind == "picture")
+    legal = {vocabulary.ids[BASE]: pictures, vocabulary.ids[SUB]: tuple(range(len(slots)))}
+    for position in range(len(asked.ids), len(ids) - 1):
+        if ids[position] in legal and ids[position + 1] in slots:
+            yield position, slots.index(ids[position + 1]), legal[ids[position]]
 
 
 @dataclass(frozen=True, eq=False)
