@@ -76,8 +76,8 @@ bench: .venv/ready-test $(if $(COMPILER),.venv/ready-llama)
 	$(BIN)/python -m benchmarks.replay
 	$(BIN)/python -m benchmarks.analogy
 	$(BIN)/python -m benchmarks.page
-	$(BIN)/python -m benchmarks.planner tests/agent/rules/everyday_*.jsonl
+	$(BIN)/python -m benchmarks.everyday tests/agent/rules/everyday_*.jsonl
 	$(BIN)/python -m benchmarks.world
 	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.tools
-	$(if $(COMPILER),$(BIN)/python -m benchmarks.llm)
+	$(BIN)/python -m benchmarks.planner

@@ -137,6 +137,12 @@ def candidate(folder: Path) -> Candidate:
     return Candidate(llm, heads.load(folder / HEADS, llm.width), grammar)
 
 
+def starter(count: int) -> dict[str, Figures]:
+    """The figures of the starter's planner on so many new dialogues."""
+    lessons = looked_at(encoder(), range(EXAMINED, EXAMINED + count))
+    return examine(candidate(STARTER.parent / PLANNER), lessons)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dialogues", description=__doc__)
     parser.add_argument("--count", type=int, default=400)

@@ -6,8 +6,10 @@ One safetensors file beside the dialogues' numbers; the dialogues themselves com
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from tools.encoders import Encoder
 
 FILE = "lessons.safetensors"
+SHORT, ONE_LONG_IN = 4, 3
+"""The most items of a short dialogue; and of so many lessons one is a longer one."""
 TOGETHER = 64
 """Dialogues that are looked at between two looks at the clock."""
 
@@ -38,13 +42,25 @@ class Lesson:
     results: Tensor
 
 
-def make(where: Path, encoder: Encoder, count: int, deadline: float, held_out: bool = False) -> Path:
-    """Look at the items of dialogues 0 … count − 1, as far as the time goes; what is there already is gone on from."""
+def chosen() -> Iterator[Dialogue]:
+    """Dialogues as they are learnt: two short ones, then a longer one. What is said is learnt on the short ones, at a
+    third of the cost; which picture is meant, on the others."""
+    short, long = deque[Dialogue](), deque[Dialogue]()
+    for number in count():
+        one = dialogue(number)
+        (short if len(one.items) <= SHORT else long).append(one)
+        while len(short) >= ONE_LONG_IN - 1 and long:
+            yield from (short.popleft() for _ in range(ONE_LONG_IN - 1))
+            yield long.popleft()
+
+
+def make(where: Path, encoder: Encoder, wanted: int, deadline: float) -> Path:
+    """Look at the items of so many dialogues, as far as the time goes; what is there already is gone on from."""
     path = where / FILE
     seen, results = _read(path) if path.exists() else ([], [])
-    while len(seen) < count and time.monotonic() < deadline:
-        numbers = range(len(seen), min(count, len(seen) + TOGETHER))
-        for one, of_steps in _looked(encoder, [dialogue(number, held_out) for number in numbers]):
+    ahead = islice(chosen(), len(seen), wanted)
+    while len(seen) < wanted and time.monotonic() < deadline:
+        for one, of_steps in _looked(encoder, list(islice(ahead, TOGETHER))):
             seen.append(one)
             results.append(of_steps)
     where.mkdir(parents=True, exist_ok=True)
@@ -87,11 +103,9 @@ def looked_at(encoder: Encoder, numbers: Sequence[int], held_out: bool = False) 
     return [Lesson(one, seen, results) for one, (seen, results) in pairs]
 
 
-def read(where: Path, held_out: bool = False) -> list[Lesson]:
+def read(where: Path) -> list[Lesson]:
     """All that has been made."""
-    seen, results = _read(where / FILE)
-    pairs = zip(seen, results, strict=True)
-    return [Lesson(dialogue(number, held_out), one, after) for number, (one, after) in enumerate(pairs)]
+    return [Lesson(*parts) for parts in zip(chosen(), *_read(where / FILE), strict=False)]
 
 
 def _read(path: Path) -> tuple[list[Tensor], list[Tensor]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.planner import measure
+from benchmarks.everyday import measure
 
 HERE = Path(__file__).parent
 OPENED = sorted(HERE.glob("everyday_*_opening.jsonl"))

@@ -1,0 +1,47 @@
+"""Lessons: which dialogues are learnt, in which order, and that looking at them can be stopped and gone on with."""
+
+import math
+from itertools import islice
+
+import torch
+
+from agent.tokens import SLOTS
+from tests.agent.vocabularies import vocabulary
+from training import lessons, starter_planner
+from training.dialogue_turns import taught
+from training.starter_planner import School
+
+
+def test_two_of_three_are_short():
+    some = list(islice(lessons.chosen(), 60))
+    assert [len(one.items) <= lessons.SHORT for one in some] == [True, True, False] * 20
+    assert len({one.message for one in some}) > 50
+
+
+def test_looking_goes_on_where_it_was_stopped(tmp_path):
+    eyes = starter_planner.encoder()
+    lessons.make(tmp_path / "stopped", eyes, 4, math.inf)
+    lessons.make(tmp_path / "stopped", eyes, 7, math.inf)
+    lessons.make(tmp_path / "whole", eyes, 7, math.inf)
+    stopped, whole = lessons.read(tmp_path / "stopped"), lessons.read(tmp_path / "whole")
+    assert [one.dialogue for one in stopped] == [one.dialogue for one in whole] == list(islice(lessons.chosen(), 7))
+    for one, other in zip(stopped, whole, strict=True):
+        assert torch.allclose(one.seen, other.seen, atol=2e-3)
+        assert torch.allclose(one.results, other.results, atol=2e-3, equal_nan=True)
+        assert torch.allclose(one.seen.norm(dim=-1), torch.ones(len(one.dialogue.items)), atol=2e-3)
+
+
+def test_training_begins_with_what_is_short():
+    words = vocabulary("byte level", 1000)
+    some = [
+        lessons.Lesson(one, torch.zeros(len(one.items), 4), torch.zeros(len(one.results), 4))
+        for one in islice(lessons.chosen(), 60)
+    ]
+    lengths = sorted(len(taught(one, words, range(SLOTS)).ids) for one in some)
+    school = School(some, words, seed=1, steps=100)
+
+    def longest(steps: range) -> int:
+        return max(int(school.batch(step, 4).there.sum(1).max()) for step in steps)
+
+    assert longest(range(5)) < lengths[40] and longest(range(90, 110)) > lengths[50]
+    assert int(School(some, words, seed=1).batch(0, 60).there.sum(1).max()) == lengths[-1]
