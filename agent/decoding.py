@@ -16,7 +16,7 @@ from torch import Tensor
 from agent import pointer
 from agent.grammar import Decoding
 from agent.heads import Heads
-from agent.llm.prefix import Prefix
+from agent.llm import Thread
 from agent.pointer import Mode, Pick, Pool
 from agent.tokens import GEN, PREV, Vocabulary
 
@@ -41,7 +41,7 @@ class Reader:
     heads: Heads | None
     mode: Mode
 
-    def decode(self, thread: Prefix, logits: NDArray[np.float32], pool: Pool, decoding: Decoding) -> Decoded:
+    def decode(self, thread: Thread, logits: NDArray[np.float32], pool: Pool, decoding: Decoding) -> Decoded:
         """From the logits behind the prompt to the plan's last token."""
         made = Decoded()
         z = torch.zeros(pool.u.shape[-1])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from agent.llm import sentencepiece
 from sessions.errors import BadWeights
 from sessions.values import Json
 
@@ -25,31 +26,37 @@ SPECIALS: tuple[str, ...] = (
     *(STEP, BASE, SUB, WHERE, GEN, EOP, ASK, CHAT, PREV, VIDEO),
     *(f"<r_{number}>" for number in range(SLOTS)),
 )
-ENDS = ("</s>", "<|endoftext|>", "<eos>")
-"""Names of the token that ends a text; a tokenizer has one of them."""
+ENDS = ("</s>", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<eos>")
+"""Names of the tokens that end a text, or somebody's turn; a tokenizer has one of them at least."""
 
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """A tokenizer, and which of its ids are special.
+    """A model's words, and which of its ids are special.
 
-    `size`: rows of the embedding table, which may exceed the tokenizer's. `ids`: special token → id. `eos`: the id that
-    ends a text. `special`: the ids that no text becomes, of the special tokens and of all else that was added to the
-    model's own words. `plain`: the tokenizer without them. `pieces`: the bytes of each id, b"" for a row without one.
+    `size`: rows of the embedding table, which may exceed the tokenizer's. `ids`: special token → id. `ends`: the ids
+    that end a text or a turn. `special`: the ids that no text becomes, of the special tokens and of all else that was
+    added to the model's own words. `pieces`: the bytes of each id, b"" for a row without one. `write`: text → ids, none
+    of them special. `first`: of what begins every prompt. `tokenizer`: with the special tokens, where there is one.
     """
 
-    tokenizer: Tokenizer
     size: int
     ids: Mapping[str, int]
-    eos: int
+    ends: tuple[int, ...]
     special: frozenset[int]
-    plain: Tokenizer
     pieces: tuple[bytes, ...]
+    write: Callable[[str], Sequence[int]]
+    first: int | None = None
+    tokenizer: Tokenizer | None = None
+
+    @property
+    def eos(self) -> int:
+        """The id that ends a text."""
+        return self.ends[0]
 
     def begun(self, text: str) -> list[int]:
         """The ids of what begins a prompt: <s>, where there is one, and the text behind the space that Llama wants."""
-        first = self.tokenizer.token_to_id("<s>")
-        return [*([] if first is None else [first]), *self.encode(f" {text}")]
+        return [*([] if self.first is None else [self.first]), *self.encode(f" {text}")]
 
     def slot(self, number: int) -> int:
         """The id of <r_number>."""
@@ -62,7 +69,7 @@ class Vocabulary:
         pair, which no tokenizer takes, becomes U+FFFD.
         """
         whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return list(self.plain.encode(whole, add_special_tokens=False).ids)
+        return list(self.write(whole))
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, special tokens as they are written; U+FFFD for bytes that are no UTF-8."""
@@ -72,21 +79,28 @@ class Vocabulary:
 def vocabulary(folder: Path, size: int | None = None, specials: Sequence[str] = SPECIALS) -> Vocabulary:
     """The tokenizer of a model's folder, for an embedding table of `size` rows; BadWeights where it does not do."""
     path = folder / "tokenizer.json"
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001  (the library raises nothing more exact)
-        raise BadWeights(f"{path} is no tokenizer: {error}.") from None
+    if not path.exists() and (older := folder / sentencepiece.FILE).exists():
+        path, tokenizer = older, sentencepiece.tokenizer(older)
+    else:
+        tokenizer = _read(path)
     try:
         return vocabulary_of(tokenizer, size, specials)
     except BadWeights as error:
         raise BadWeights(f"{path}: {error.message}", error.hint) from None
 
 
+def _read(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001  (the library raises nothing more exact)
+        raise BadWeights(f"{path} is no tokenizer: {error}.") from None
+
+
 def vocabulary_of(tokenizer: Tokenizer, size: int | None = None, specials: Sequence[str] = SPECIALS) -> Vocabulary:
     """The same for a tokenizer in memory."""
     spec: Json = json.loads(tokenizer.to_str())
     words: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
-    added = {token["content"] for token in spec["added_tokens"]} | set(specials)
+    added = {token["content"] for token in spec["added_tokens"]} | set(specials) | (set(ENDS) & words.keys())
     missing = [token for token in specials if token not in words]
     if missing:
         raise BadWeights(
@@ -98,10 +112,26 @@ def vocabulary_of(tokenizer: Tokenizer, size: int | None = None, specials: Seque
     rows = max(words.values()) + 1
     if size is not None and size < rows:
         raise BadWeights(f"The model has {size} rows for a tokenizer of {rows} tokens.")
-    special = frozenset(words[token] for token in added if token in words) | {ends[0]}
+    special = frozenset(words[token] for token in added if token in words)
     ids = {token: words[token] for token in specials}
-    pieces = _pieces(spec, words, special, size or rows)
-    return Vocabulary(tokenizer, size or rows, ids, ends[0], special, _plain(spec, added), pieces)
+    pieces, plain = _pieces(spec, words, special, size or rows), _plain(spec, added)
+
+    def write(text: str) -> Sequence[int]:
+        return plain.encode(text, add_special_tokens=False).ids  # type: ignore[no-any-return]
+
+    first = tokenizer.token_to_id("<s>")
+    return Vocabulary(size or rows, ids, tuple(ends), special, pieces, write, first, tokenizer)
+
+
+def lent(vocabulary: Vocabulary) -> Vocabulary:
+    """The words of a model that knows no plans, with ids for a plan's tokens behind its own rows.
+
+    The model is never fed one of these ids: `agent.spelling` says in its own words what they stand for.
+    """
+    ids = {token: vocabulary.size + place for place, token in enumerate(SPECIALS)}
+    pieces = (*vocabulary.pieces, *(token.encode() for token in SPECIALS))
+    special = vocabulary.special.union(ids.values())
+    return replace(vocabulary, size=len(pieces), ids=ids, special=special, pieces=pieces)
 
 
 def _listed(tokens: list[str]) -> str:

@@ -6,11 +6,12 @@ is fed in between (the plan, token by token) is forgotten at the next reading. K
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from agent.llm import NOTHING, Floats, Reading, Thread
+from agent.llm import NOTHING, Floats, Llm, Reading, Thread
 
 
 class Prefix:
@@ -71,6 +72,23 @@ class Prefix:
         self._spliced = {offset: row for offset, row in self._spliced.items() if offset < length}
         self._states = {offset: state for offset, state in self._states.items() if offset < length}
         self._thread.rewind(length)
+
+
+class Conversations:
+    """What was read of each session, of those that were spoken to last."""
+
+    def __init__(self, llm: Llm, most: int = 2) -> None:
+        self._llm, self._most = llm, most
+        self._threads: OrderedDict[str, Prefix] = OrderedDict()
+
+    def of(self, session: str) -> Prefix:
+        """The session's own; the one that was longest unused makes room for a new one."""
+        if session not in self._threads:
+            while len(self._threads) >= self._most:
+                self._threads.popitem(last=False)
+            self._threads[session] = Prefix(self._llm.open())
+        self._threads.move_to_end(session)
+        return self._threads[session]
 
 
 def _same(one: Floats | None, other: Floats | None) -> bool:

@@ -1,0 +1,93 @@
+"""From a plan in slots to one in the session's names: which picture each step starts from, why, and what is asked.
+
+Where a reference fits two items about as well, the plan is told with a question. Decodes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.grammar import Ref, Written
+from agent.items import Item
+from agent.plan import PREV, Ask, Candidate, Context, Plan, PlanStep
+from agent.pointer import Pick
+from sessions.values import Json
+
+
+@dataclass(frozen=True)
+class Told:
+    """What stands in the slots, who plans, and δ: the least confidence of a pick that is not asked about."""
+
+    items: Mapping[int, Item]
+    planner: str
+    sure: float
+
+    def plan(self, written: Written, picks: Sequence[Pick | None], expected: Sequence[Json | None] = ()) -> Plan:
+        """`picks`: of the references, in order (None: the step before). `expected`: of each step, where it is known."""
+        if written.chat is not None:
+            return Plan(chat=written.chat, planner=self.planner)
+        if written.ask is not None:
+            among = tuple(_candidate(self.items[ref]) for ref in written.candidates if isinstance(ref, int))
+            return Plan(ask=Ask(question=written.ask, candidates=among, free=not among), planner=self.planner)
+        steps = tuple(
+            PlanStep(
+                tool=step.tool,
+                args=step.args,
+                base=self._name(step.base),
+                subjects=tuple(map(self._name, step.subjects)),
+                region={"words": step.where} if step.where is not None else None,
+                expected=expected[place] if expected else None,
+            )
+            for place, step in enumerate(written.steps)
+        )
+        places = _places(written)
+        chosen = [pick for pick in picks if pick is not None]
+        sure = min((pick.confidence for pick in chosen), default=1.0)
+        notes = tuple(self._why(place, pick) for place, pick in zip(places, picks, strict=True) if pick)
+        doubt = self._doubt(picks, places)
+        return Plan(steps=steps, ask=doubt, planner=self.planner, confidence=sure, notes=notes)
+
+    def _name(self, ref: Ref) -> str:
+        return self.items[ref].name if isinstance(ref, int) else PREV
+
+    def _doubt(self, picks: Sequence[Pick | None], places: Sequence[str]) -> Ask | None:
+        """The question for the first reference that two items fit about as well."""
+        for place, pick in zip(places, picks, strict=True):
+            if pick is not None and pick.other is not None and pick.confidence < self.sure:
+                among = tuple(_candidate(self.items[slot]) for slot in (pick.slot, pick.other))
+                return Ask(question="Which one do you mean?", candidates=among, slot=place)
+        return None
+
+    def _why(self, place: str, pick: Pick) -> str:
+        """`starts from #3, by what it shows (93 % sure)`"""
+        verb = "starts from" if place.endswith(".base") else "uses"
+        why = f"{verb} {_called(self.items[pick.slot])}, {pick.because} ({pick.confidence:.0%} sure)"
+        return why.replace(", (", " (")
+
+
+def whole(text: str, context: Context) -> str:
+    """The message, behind the one that led to an open question where it may be the answer to it."""
+    if context.asked is None or context.asked[1].slot is not None:
+        return text
+    said, ask = context.asked
+    return f"{said} {ask.question} {text}"
+
+
+def _places(written: Written) -> list[str]:
+    """Where in the plan's JSON each reference stands, in the order in which they were written."""
+    return [
+        place
+        for i, step in enumerate(written.steps)
+        for place in (f"steps.{i}.base", *(f"steps.{i}.subjects.{k}" for k in range(len(step.subjects))))
+    ]
+
+
+def _called(item: Item) -> str:
+    """How people know an item: `#3`, or what it is."""
+    return f"#{item.number}" if item.number else {"sound": "the sound"}.get(item.kind, "the attached photo")
+
+
+def _candidate(item: Item) -> Candidate:
+    what: Json = {"revision": item.name} if item.number else {"value": item.name}
+    return Candidate(label=f"{_called(item)} {item.done}".strip(), shown=item.kind == "picture", **what)
