@@ -17,7 +17,7 @@ from torch import nn
 from transformers import CLIPTokenizer
 
 from training import base, data, export, instruct_pix2pix, tokens, vae
-from training.loop import Recipe, Trainer
+from training.loop import Recipe, Trainer, logged
 
 log = logging.getLogger("training")
 SHARES = {"vae": 0.2, "latents": 0.15, "base": 0.4, "instruct_pix2pix": 1.0}
@@ -82,9 +82,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, required=True, help="minutes")
     parser.add_argument("--out", type=Path, default=Path("build/training"))
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.StreamHandler(), logging.FileHandler(args.out / "training.log")]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    logged(args.out)
     Session(args.out, args.budget, "cuda" if torch.cuda.is_available() else "cpu").run()
 
 

@@ -34,7 +34,7 @@ from toybox.sounds import NAMES, sound
 from toybox.words import caption
 from training import encoder_pack, tokens
 from training.encoder_scenes import families, scene_for, true_of
-from training.loop import Recipe, Trainer, generator
+from training.loop import Recipe, Trainer, generator, logged
 
 log = logging.getLogger("training")
 BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 1900, 450, 1.5e-3
@@ -256,9 +256,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, required=True, help="minutes")
     parser.add_argument("--out", type=Path, default=Path("build/training/encoder"))
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.StreamHandler(), logging.FileHandler(args.out / "training.log")]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    logged(args.out)
     tokens.write(args.out / "tokenizer")
     tokenizer = CLIPTokenizer.from_pretrained(args.out / "tokenizer", local_files_only=True)
     net = trained(args.out, tokenizer, args.budget, "cuda" if torch.cuda.is_available() else "cpu")

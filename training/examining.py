@@ -17,6 +17,7 @@ from agent.heads import ROLES, Heads
 from agent.llm import Llm
 from agent.llm.prefix import Prefix
 from agent.pointer import Mode, Pool
+from agent.prompt import BRIEF, Template
 from agent.tokens import SLOTS
 from training.dialogue_turns import items, order, page, renamed
 from training.lessons import Lesson
@@ -30,6 +31,7 @@ class Candidate:
     heads: Heads
     grammar: Grammar
     mode: Mode = "fused"
+    template: Template = BRIEF
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ class Answer:
 def answer(who: Candidate, lesson: Lesson, seen: Tensor | None = None) -> Answer:
     """One message planned. `seen`: other embeddings than its items' own, (n, D), to see what they are good for."""
     vocabulary, shown = who.grammar.vocabulary, order(lesson.dialogue)
-    asked = page(lesson.dialogue, vocabulary, range(SLOTS))
+    asked = page(lesson.dialogue, vocabulary, range(SLOTS), who.template, tuple(who.grammar.tools.values()))
     h = (lesson.seen if seen is None else seen)[shown]
     roles = torch.tensor([ROLES.index(item.role) for item in items(lesson.dialogue)])
     with torch.inference_mode():

@@ -10,23 +10,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from agent.heads import Heads
 from agent.tokens import SPECIALS
+from training.loop import Recipe, Trainer
 from training.planner import Planner
-from training.stages import learning, trained
+from training.stages import RANK, learning, placed, trained
 from training.turns import Batch
 
 VOCABULARY, WIDTH, LAYERS, SPACE = 32_000 + len(SPECIALS), 4096, 32, 1024
 WORKING = 34
 """Activations of the layer at work, in units of its input; of all others gradient checkpointing keeps the input."""
-BYTES = {"weights": 2, "gradient": 2, "moments": 8, "master": 4}
-"""bfloat16 weights and gradients, AdamW's two moments and a float32 copy of what learns."""
+WEIGHT, LEARNING = 2, 2 + 4 + 8 + 4
+"""Bytes of a number in bfloat16; and besides of one that learns: float32 itself, it has a gradient, AdamW's two
+moments and an average."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def on_meta(lora: bool) -> Planner:
     """The network with its sizes and no numbers."""
     with torch.device("meta"):
         config = LlamaConfig(vocab_size=VOCABULARY, hidden_size=WIDTH, num_hidden_layers=LAYERS, rms_norm_eps=1e-5)
-        return learning(Planner(LlamaForCausalLM(config), Heads(WIDTH, SPACE)), 5, lora)
+        return learning(Planner(LlamaForCausalLM(config), Heads(WIDTH, SPACE)), 5, RANK if lora else 0)
 
 
 def operations(net: Planner, tokens: int, batch: int) -> tuple[float, float]:
@@ -73,39 +77,44 @@ def _learns(p: torch.Tensor) -> bool:
 
 
 def sized(lora: bool, tokens: int, batch: int) -> Size:
-    """Counted from the network's own shapes."""
-    net = on_meta(lora)
-    numbers, learn = sum(p.numel() for p in net.parameters()), trained(net)
+    """Vicuna-7B's stage 5."""
+    return counted(on_meta(lora), "LoRA" if lora else "whole", tokens, batch)
+
+
+def counted(net: Planner, way: str, tokens: int, batch: int) -> Size:
+    """What training a planner needs, counted from its own shapes and what of it learns."""
+    numbers, learn, config = sum(p.numel() for p in net.parameters()), trained(net), net.llm.config
     return Size(
-        way="LoRA" if lora else "whole",
+        way=way,
         numbers=numbers,
         learning=learn,
-        weights=numbers * BYTES["weights"] / 1e9,
-        optimizer=learn * (BYTES["gradient"] + BYTES["moments"] + BYTES["master"]) / 1e9,
-        activations=(LAYERS + WORKING) * tokens * batch * WIDTH * 2 / 1e9,
+        weights=numbers * WEIGHT / 1e9,
+        optimizer=learn * LEARNING / 1e9,
+        activations=(config.num_hidden_layers + WORKING) * tokens * batch * config.hidden_size * 2 / 1e9,
         teraflops=sum(operations(net, tokens, batch)) / 1e12,
     )
 
 
 def measured(lora: bool, tokens: int, batch: int, steps: int) -> dict[str, float]:
     """Seconds per step and GB at most, on CUDA, after one step that is not counted."""
-    device = torch.device("cuda")
-    net = on_meta(lora).to(torch.bfloat16).to_empty(device=device)
+    net, at = _random(on_meta(lora), torch.device("cuda")), some(tokens, batch).to(torch.device("cuda"))
+    recipe = Recipe("measured", net, lambda step: net(at), steps + 1, rate=2e-5)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer, took = Trainer(recipe, Path(folder)), []
+        for _ in range(steps + 1):
+            began = time.perf_counter()
+            trainer.once()  # ends with the loss as a number: all is done
+            took.append(time.perf_counter() - began)
+    return {"seconds": sorted(took[1:])[steps // 2], "gigabytes": torch.cuda.max_memory_allocated() / 1e9}
+
+
+def _random(net: Planner, device: torch.device) -> Planner:
+    """A network that held no numbers, with some; its angles are computed anew."""
+    net = placed(net.to(torch.bfloat16).to_empty(device=device), device)
     for p in net.parameters():
         torch.nn.init.normal_(p, std=0.02)
     net.llm.model.rotary_emb = type(net.llm.model.rotary_emb)(net.llm.config).to(device)
-    net.llm.gradient_checkpointing_enable()
-    adam = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=2e-5, fused=True)
-    at, took = some(tokens, batch).to(device), []
-    for _ in range(steps + 1):
-        torch.cuda.synchronize()
-        began = time.perf_counter()
-        net(at).backward()
-        adam.step()
-        adam.zero_grad()
-        torch.cuda.synchronize()
-        took.append(time.perf_counter() - began)
-    return {"seconds": sorted(took[1:])[steps // 2], "gigabytes": torch.cuda.max_memory_allocated() / 1e9}
+    return net
 
 
 def some(tokens: int, batch: int, words: int = VOCABULARY, space: int = SPACE) -> Batch:

@@ -7,9 +7,10 @@ any moment leaves the last whole one. Knows no recipe; losses and networks are t
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sessions.errors import BadWeights
 from tools.weights import tensors
 
 log = logging.getLogger("training")
 EMA_DECAY, EMA_HORIZON = 0.9995, 10
 SAVE_EVERY = 120.0
 LOG_EVERY = 10
+ELSEWHERE = "Choose another folder with --out."
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,7 @@ class Trainer:
         """Train until the recipe's steps are done (True) or the clock passes the deadline (False); saved either way."""
         saved, seen = clock(), []
         while self.step < self.recipe.steps and clock() < deadline:
-            seen.append(self._once())
+            seen.append(self.once())
             if self.step % LOG_EVERY == 0:
                 log.info("%s step %d loss %.4f", self.recipe.name, self.step, sum(seen) / len(seen))
                 seen = []
@@ -83,7 +86,7 @@ class Trainer:
         self.save()
         return self.step >= self.recipe.steps
 
-    def _once(self) -> float:
+    def once(self) -> float:
         for group in self.adam.param_groups:
             group["lr"] = self.recipe.learning_rate(self.step)
         with autocast(next(iter(self.weights.values())).device):
@@ -123,6 +126,35 @@ class Trainer:
         """Put the average in place of the weights: training is over."""
         for name, p in self.weights.items():
             p.data.copy_(self.average[name])
+
+
+def averages(path: Path) -> dict[str, Tensor]:
+    """What a recipe has come to: the averages of the weights that learnt in it, by their names."""
+    return {name.removeprefix("average/"): w for name, w in tensors(path).items() if name.startswith("average/")}
+
+
+def logged(folder: Path) -> None:
+    """The folder of a training is there, and what is logged stands in its training.log and on the terminal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(folder / "training.log")]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+
+
+def claimed(folder: Path, part: str, told: Mapping[str, str | int | float]) -> None:
+    """What a part of a folder's training is begun with, kept in its recipe.json.
+
+    BadWeights, naming it, where it was begun with something else, or the folder holds weights of another recipe.
+    """
+    path = folder / "recipe.json"
+    known = json.loads(path.read_bytes()) if path.exists() else {}
+    strangers = sorted(there.stem for there in folder.glob("*.safetensors"))
+    if strangers and not known:
+        raise BadWeights(f"{folder} holds another recipe: {strangers[0]}.", ELSEWHERE)
+    for name, value in told.items():
+        if (before := known.get(part, told).get(name)) != value:
+            raise BadWeights(f"{folder}: {part} was begun with {name} {before}, not {value}.", ELSEWHERE)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(known | {part: told}, indent=1) + "\n", encoding="utf-8")
 
 
 def autocast(device: torch.device) -> torch.autocast | nullcontext[None]:

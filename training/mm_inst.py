@@ -8,10 +8,10 @@ Fetches nothing, and tokenises nothing: that is for whoever trains on it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -21,6 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sessions.errors import Damaged, NotFound
 
 Vector = NDArray[np.float32]
+Kind = Literal["picture", "sound"]
+INDEXES = ("media.json", "media_map.json")
+"""Which file holds a caption's vector: as it is called in the evaluation set, and beside the training set."""
+SOUNDS = ("mtat", "audioset")
+"""How archives of sounds begin, of which the index does not say that they are some."""
 WIDTH = 1024
 """Of ImageBind's space."""
 AS_TEXT = 0.2
@@ -59,6 +64,7 @@ class Reference:
 
     caption: str
     vector: Vector | None = None
+    kind: Kind = "picture"
 
     @property
     def shown(self) -> bool:
@@ -66,7 +72,7 @@ class Reference:
 
     def in_words(self) -> Reference:
         """The same without its vector."""
-        return Reference(self.caption)
+        return replace(self, vector=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,15 +114,24 @@ def bare(caption: str) -> str:
 
 
 class _Medium(BaseModel):
+    """`kind`: ours; the released index has none."""
+
     fpath: str
     key: str = "clip"
+    kind: Kind | None = None
+
+    @property
+    def known(self) -> Kind:
+        """What it is: as it is said, else by the archive that it came in."""
+        return self.kind or ("sound" if self.fpath.lower().startswith(SOUNDS) else "picture")
 
 
 class Media:
-    """The vectors of captions. `folder`: where `media.json` and what it names lie."""
+    """The vectors of captions. `folder`: where one of `INDEXES` and what it names lie."""
 
-    def __init__(self, folder: Path, index: str = "media.json") -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        index = next((name for name in INDEXES if (folder / name).is_file()), INDEXES[0])
         try:
             told = TypeAdapter(dict[str, _Medium]).validate_json((folder / index).read_bytes())
         except FileNotFoundError as error:
@@ -139,7 +154,8 @@ class Media:
 
     def reference(self, caption: str) -> Reference:
         """A caption with its vector, or in words."""
-        return Reference(bare(caption), self.vector(bare(caption)))
+        medium = self._places.get(key(bare(caption)))
+        return Reference(bare(caption), self.vector(bare(caption)), medium.known if medium else "picture")
 
 
 def _loaded(path: Path, name: str) -> Vector:
@@ -164,6 +180,21 @@ def read(file: Path) -> tuple[Record, ...]:
         raise NotFound(f"{file} cannot be read: {error.strerror}.") from error
 
 
+def sifted(file: Path) -> tuple[tuple[Record, ...], int]:
+    """The records of a file, and how many of its entries are none; Damaged where it is no list of entries."""
+    records, strange = [], 0
+    try:
+        entries = TypeAdapter(list[Any]).validate_json(file.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise Damaged(f"{file.name} is no list of records.") from error
+    for entry in entries:
+        try:
+            records.append(Record.model_validate(entry))
+        except ValidationError:
+            strange += 1
+    return tuple(records), strange
+
+
 def instruction(record: Record, media: Media) -> Instruction:
     """A record with the vectors of all it names. A caption that comes twice is the same thing twice."""
     known: dict[str, Reference] = {}
@@ -178,6 +209,13 @@ def instruction(record: Record, media: Media) -> Instruction:
     return Instruction(pieces, lead, reference(record.base), target, media.vector(target), added)
 
 
+def captions(record: Record) -> tuple[str, ...]:
+    """Those of all that a record names."""
+    message = _BRACKETED.findall(record.said("human"))
+    named = (record.base, record.result, *(caption for _, caption in record.added), *message)
+    return tuple(bare(caption) for caption in named)
+
+
 def _pieces(text: str, reference: Callable[[str], Reference]) -> Iterator[str | Reference]:
     """Words and references in turns; empty words are left out."""
     for place, part in enumerate(_BRACKETED.split(text)):
@@ -187,13 +225,15 @@ def _pieces(text: str, reference: Callable[[str], Reference]) -> Iterator[str | 
             yield part
 
 
-def augmented(one: Instruction, rng: Generator, p: float = AS_TEXT) -> Instruction:
-    """The same, its base and each other reference said in words instead of shown, each with probability p.
+def augmented(one: Instruction, rng: Generator, p: float = AS_TEXT, base: bool = True) -> Instruction:
+    """The same, its base (unless `base` is False) and each other reference said in words, each with probability p.
 
     What is added keeps its vector as a target where it is still shown in the message; what was said cannot be found.
     """
     shown = {key(r.caption): r for r in (one.base, *(r for _, r in one.additions), *one.references)}
-    after: Mapping[str, Reference] = {name: r.in_words() if rng.random() < p else r for name, r in shown.items()}
+    after: dict[str, Reference] = {name: r.in_words() if rng.random() < p else r for name, r in shown.items()}
+    if not base:
+        after[key(one.base.caption)] = one.base
 
     def now(piece: str | Reference) -> str | Reference:
         return piece if isinstance(piece, str) else after.get(key(piece.caption), piece)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
@@ -24,8 +25,8 @@ from training.turns import Taught
 
 Stage = Literal[1, 2, 5]
 DESCRIBE, DRAW = "describe it", "draw"
-RANK, ALPHA = 64, 16
-"""Of LoRA, as the released training script has them."""
+RANK, SCALE = 64, 0.25
+"""Of LoRA, as the released training script has them: r, and α/r."""
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -64,8 +65,8 @@ def _generated(
     return Taught(ids, len(asked), h, roles, rows, spliced, rows, (), ((len(asked), result),))
 
 
-def learning(net: Planner, stage: Stage, lora: bool = False) -> Planner:
-    """Let the weights of a stage learn and no others; with `lora`, stage 5 leaves the LLM's own as they are."""
+def learning(net: Planner, stage: Stage, lora: int = 0) -> Planner:
+    """Let the weights of a stage learn and no others; with LoRA of rank `lora`, stage 5 leaves the LLM's own alone."""
     net.requires_grad_(False)
     parts: Iterable[nn.Module] = {1: (net.heads.enter, net.heads.role), 2: (net.heads.enter, net.heads.leave)}.get(
         stage, (net.heads,) if lora else (net,)
@@ -73,15 +74,30 @@ def learning(net: Planner, stage: Stage, lora: bool = False) -> Planner:
     for part in parts:
         part.requires_grad_(True)
     if stage == 5 and lora:
-        _inject(net.llm)
+        _inject(net.llm, lora)
     return net
 
 
-def _inject(llm: LlamaForCausalLM) -> None:
+def _inject(llm: LlamaForCausalLM, rank: int) -> None:
     """LoRA (Hu et al., arXiv 2106.09685) beside every linear layer; the table and head of tokens learn whole."""
-    inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=LINEAR), llm)
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=LINEAR), llm)
     for table in (llm.get_input_embeddings(), llm.lm_head):
         table.requires_grad_(True)
+
+
+def placed(net: Planner, device: torch.device) -> Planner:
+    """Where it is trained, ready for it. On CUDA the LLM's layers are worked again backwards, and kept only so far."""
+    if device.type == "cuda":
+        halved(net).llm.gradient_checkpointing_enable({"use_reentrant": False})
+    return net.to(device).train()
+
+
+def halved(net: Planner) -> Planner:
+    """What learns in float32, the rest of the LLM in bfloat16; autocast computes in bfloat16 where it should."""
+    for p in net.llm.parameters():
+        p.data = p.data.to(torch.float32 if p.requires_grad else torch.bfloat16)
+    net.heads.float()
+    return net
 
 
 def merged(net: Planner) -> Planner:

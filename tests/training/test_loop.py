@@ -75,7 +75,7 @@ def test_the_average_is_the_weights_average(tmp_path):
     trainer, kept = Trainer(tiny(), tmp_path), []
     expected = trainer.average["weight"].clone()
     for step in range(8):
-        trainer._once()
+        trainer.once()
         kept.append(trainer.weights["weight"].detach().clone())
         expected = ema_decay(step) * expected + (1 - ema_decay(step)) * kept[-1]
     torch.testing.assert_close(trainer.average["weight"], expected)

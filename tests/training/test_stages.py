@@ -57,10 +57,10 @@ def all_turns(vocabulary, h):
 @pytest.mark.parametrize(
     ("stage", "lora", "learns"),
     [
-        (1, False, {"heads.enter", "heads.role"}),
-        (2, False, {"heads.enter", "heads.leave"}),
-        (5, False, {"heads", "llm"}),
-        (5, True, {"heads", "lora", "embed_tokens", "lm_head"}),
+        (1, 0, {"heads.enter", "heads.role"}),
+        (2, 0, {"heads.enter", "heads.leave"}),
+        (5, 0, {"heads", "llm"}),
+        (5, 8, {"heads", "lora", "embed_tokens", "lm_head"}),
     ],
 )
 def test_only_the_weights_of_a_stage_learn(net, vocabulary, h, tmp_path, stage, lora, learns):
@@ -99,7 +99,7 @@ def test_lora_begins_as_nothing_and_folds_back(net, vocabulary, h, tmp_path):
     at = turns.batch(all_turns(vocabulary, h)[1])
     with torch.no_grad():
         plain = states(net, at)
-        stages.learning(net, 5, lora=True)
+        stages.learning(net, 5, lora=8)
         assert torch.allclose(states(net, at), plain, atol=1e-6)
     names = set(net.llm.state_dict())
     Trainer(recipe(net, lambda step: at, 5, rate=1e-2), tmp_path).run(math.inf)
@@ -115,6 +115,6 @@ def test_with_lora_little_of_the_llm_learns():
         from transformers import LlamaConfig, LlamaForCausalLM
 
         llm = LlamaForCausalLM(LlamaConfig(vocab_size=32074, hidden_size=4096, num_hidden_layers=2))
-        net = stages.learning(Planner(llm, Heads(4096, 1024)), 5, lora=True)
+        net = stages.learning(Planner(llm, Heads(4096, 1024)), 5, stages.RANK)
     layers = sum(p.numel() for name, p in net.llm.named_parameters() if "lora" in name)
     assert layers == 2 * stages.RANK * (4 * 2 * 4096 + 3 * (4096 + 11008))
