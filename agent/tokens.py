@@ -117,7 +117,7 @@ def vocabulary_of(tokenizer: Tokenizer, size: int | None = None, specials: Seque
     pieces, plain = _pieces(spec, words, special, size or rows), _plain(spec, added)
 
     def write(text: str) -> Sequence[int]:
-        return plain.encode(text, add_special_tokens=False).ids  # type: ignore[no-any-return]
+        return plain.encode(text, add_special_tokens=False).ids
 
     first = tokenizer.token_to_id("<s>")
     return Vocabulary(size or rows, ids, tuple(ends), special, pieces, write, first, tokenizer)

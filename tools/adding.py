@@ -18,6 +18,8 @@ from tools.shelf import NETWORKS, PLANNER, Shelf
 from tools.weights import GGUF, PICKLED, SUFFIX, Entry, File
 
 TEXT = (".json", ".txt")
+WORDS = (".model", ".jinja")
+"""What a language model's tokenizer and its chat template are also written in."""
 INDEX = "model_index.json"
 HALF = ".fp16"
 """What the name of a half-precision file has before its ending."""
@@ -47,6 +49,8 @@ def add(shelf: Shelf, path: Path, role: str, name: str = "", licence: str = "") 
     name = name or (path.stem if path.is_file() else path.name)
     if path.is_file() and role == encoders.ROLE:
         files = _in_one_file(shelf, path)
+    elif path.is_file() and role == PLANNER:
+        files = {f"{PLANNER}/{path.name}": described(path)}
     else:
         files = listed(unfolded(shelf, path, role) if path.is_file() else path, role)
     if any(place.startswith(f"{encoders.IMAGEBIND}/") for place in files):
@@ -180,7 +184,7 @@ def _of_encoder(names: Iterable[str]) -> dict[str, str]:
 
 def _of_planner(names: Iterable[str]) -> dict[str, str]:
     """Of the names in a folder those of a language model: its weights, what describes it, and its tokenizer."""
-    kinds = (SUFFIX, GGUF, *PICKLED, *TEXT)
+    kinds = (SUFFIX, GGUF, *PICKLED, *TEXT, *WORDS)
     mine = [name for name in names if name.endswith(kinds) and name.rpartition("/")[0] in ("", "tokenizer")]
     return {f"{PLANNER}/{name}": name for name in sorted(mine)}
 

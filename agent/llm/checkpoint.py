@@ -82,6 +82,15 @@ def shards(folder: Path) -> Iterator[dict[str, Tensor]]:
         yield {plain(key): tensor for key, tensor in found.items()}
 
 
+def names(folder: Path) -> set[str]:
+    """The plain names of all tensors; none where the folder has no weights that are read here."""
+    for name in INDEXES:
+        if (folder / name).is_file():
+            return set(map(plain, _places(folder / name)))
+    found = (folder / name for name in SINGLES if (folder / name).is_file())
+    return {plain(name) for path in found for name in weights.shapes(path)}
+
+
 def plain(name: str) -> str:
     """A tensor's name without what wrappers of training put before it."""
     bare = name
@@ -102,11 +111,17 @@ def _files(folder: Path) -> list[str]:
 
 
 def _indexed(index: Path) -> list[str]:
-    """The files an index names, all of them in its own folder."""
+    """The files an index names."""
+    return sorted(set(_places(index).values()))
+
+
+def _places(index: Path) -> dict[str, str]:
+    """The file of each tensor, all of them in the index's own folder."""
     try:
-        files = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        places: dict[str, str] = json.loads(index.read_bytes())["weight_map"]
+        files = places.values()
         if not all(name == Path(name).name and name.endswith((weights.SUFFIX, ".bin")) for name in files):
             raise ValueError("it names a file elsewhere")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadWeights(f"{index} is not the index of a model's files: {error}.") from error
-    return files
+    return places
