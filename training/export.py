@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from tools.weights import Entry, File, read_register, sha256, write_register
-from training.diffusion import SCHEDULER
 
 ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix"}
 """What each recipe's network is good for."""
@@ -28,6 +27,8 @@ SHARED = ("vae", "tokenizer", "scheduler")
 
 def pack(where: Path, vae: nn.Module, nets: Mapping[str, nn.ModuleDict], tokenizer: Path) -> None:
     """Write vae, tokenizer, scheduler, and of each recipe unet and text_encoder; then register.json."""
+    from training.diffusion import SCHEDULER  # brings all of diffusers, which whoever only registers does without
+
     saved(vae, where / "vae")
     shutil.copytree(tokenizer, where / "tokenizer", dirs_exist_ok=True)
     (where / "scheduler").mkdir(exist_ok=True)
