@@ -48,8 +48,8 @@ def again(store: Store, turn: Turn) -> Asked:
         return _doubted(store, turn, plan.ask, plan.steps)
     if plan.command is not None and plan.command.name == "merge" and slot.startswith("command.options"):
         return Asked(plan.ask, commands.pictures(store, turn.session, turn.branch, plan.command))
-    named = {at: one.revision for at, one in enumerate(plan.ask.candidates) if one.revision is not None}
-    return Asked(plan.ask, {at: _small(_picture(store, turn, revision)) for at, revision in named.items()})
+    named = {at: one.revision or one.value for at, one in enumerate(plan.ask.candidates) if one.revision or one.shown}
+    return Asked(plan.ask, {at: _small(_picture(store, turn, name)) for at, name in named.items()})
 
 
 def _doubted(store: Store, turn: Turn, ask: Ask, steps: tuple[PlanStep, ...]) -> Asked:

@@ -61,7 +61,8 @@ class Assistant:
         text = self._checked(text, files)
         graph = history.graph(self.store, session)
         context = planning.seen(self.store, graph, branch, self._receive(session, files))
-        return planning.checked(self.store, self.planner.plan(text, context), graph, context)
+        plan = self.planner.plan(text, context) if text else planning.wordless(self.planner, context)
+        return planning.checked(self.store, plan, graph, context)
 
     def turn(
         self,

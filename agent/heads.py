@@ -103,7 +103,11 @@ def load(path: Path, width: int) -> Heads:
     missing = sorted(set(heads.state_dict()) - set(found))
     if missing:
         raise BadWeights(f"{path.name} lacks {', '.join(missing)}.")
+    wrong = sorted(name for name, value in heads.state_dict().items() if value.shape != found[name].shape)
+    if wrong:
+        raise BadWeights(f"{path.name}: {wrong[0]} is of another shape than the rest asks for.")
     heads.load_state_dict({name: found[name].float() for name in heads.state_dict()})
+    _require_numbers(heads, path.name)
     return heads.eval().requires_grad_(False)
 
 
@@ -119,19 +123,29 @@ def released(tensors_of: Iterable[Mapping[str, Tensor]], width: int) -> Heads:
     missing = [theirs for theirs, ours in names.items() if ours not in found]
     if missing:
         raise BadWeights(f"This is no InstructAny2Pix checkpoint: its projector {missing[0]} is missing.")
-    heads = Heads(width, found["enter.0.weight"].shape[1])
+    heads = Heads(width, found["leave.2.bias"].numel())
     state = heads.state_dict()
-    wrong = [name for name, value in found.items() if value.shape != state[name].shape]
+    wrong = [theirs for theirs, ours in names.items() if found[ours].shape != state[ours].shape]
     if wrong:
         raise BadWeights(f"The projector {wrong[0]} is for an LLM of another width than {width}.")
     heads.load_state_dict(state | found)
     nn.init.zeros_(heads.role.weight)
+    _require_numbers(heads, "This checkpoint")
     return heads.eval().requires_grad_(False)
+
+
+def _require_numbers(heads: Heads, whose: str) -> None:
+    """BadWeights for what is infinite, undefined, or a temperature at which nothing can be likely."""
+    wrong = [name for name, value in heads.state_dict().items() if not value.isfinite().all()]
+    if wrong or not heads.temperature > 0:
+        raise BadWeights(f"{whose} holds no usable numbers in {wrong[0] if wrong else 'temperature'}.")
 
 
 def _shape(found: dict[str, Tensor], path: Path) -> Shape:
     for name in ("enter.0.weight", "query.weight"):
         if name not in found:
             raise BadWeights(f"{path.name} lacks {name}.")
+        if found[name].dim() != 2:
+            raise BadWeights(f"{path.name}: {name} is no matrix.")
     width, space = found["enter.0.weight"].shape
     return Shape(width, space, found["query.weight"].shape[0])

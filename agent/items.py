@@ -26,7 +26,8 @@ class Item:
 
     `name`: the revision's id, or the attached asset's hash. `content`: the hash of its pixels, or of the sound's file;
     the key of its embedding. `role`: one of `agent.heads.ROLES`. `done`: the tool that made it, or how it came
-    ("photo", "merge"). `words`: the message that made it. `parent`: the item it was made from, by its name.
+    ("photo", "merge"). `words`: the message that made it, or the name of the file it came as, which no prompt tells.
+    `parent`: the item it was made from, by its name.
     """
 
     name: str
@@ -39,11 +40,11 @@ class Item:
     number: int = 0
 
 
-def items(context: Context, text: str) -> tuple[Item, ...]:
-    """What has a slot, in the order in which it came: at most 64, what the message may mean first."""
+def items(context: Context, text: str, most: int = SLOTS) -> tuple[Item, ...]:
+    """What has a slot, in the order in which it came: at most 64, or `most`, what the message may mean first."""
     shown = [_of_revision(revision, context) for revision in context.revisions]
     sent = [_of_asset(asset) for asset in context.attachments if asset.kind in ("image", "audio")]
-    room = SLOTS - len(sent)
+    room = max(most - len(sent), 1)
     return (*_chosen(shown, context, text, room), *sent)
 
 
@@ -87,5 +88,5 @@ def _of_revision(revision: Revision, context: Context) -> Item:
 
 def _of_asset(asset: Asset) -> Item:
     if asset.kind == "audio":
-        return Item(asset.sha256, asset.sha256, "sound", "sound", "sound")
-    return Item(asset.sha256, asset.sha256, "picture", "attached")
+        return Item(asset.sha256, asset.sha256, "sound", "sound", "sound", asset.name)
+    return Item(asset.sha256, asset.sha256, "picture", "attached", words=asset.name)

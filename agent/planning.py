@@ -24,6 +24,7 @@ from sessions.errors import (
     Refused,
 )
 from sessions.history import Graph
+from sessions.limits import ATTACHMENTS
 from sessions.store import Store
 from sessions.values import Asset, Json, Region, Turn
 
@@ -61,10 +62,13 @@ def begin(store: Store, planner: Planner, wish: Wish) -> Turn:
         context = replace(context, head=history.resolve(graph, wish.focus.revision).id)
     waiting = [t for t in stored.open_turns(store, wish.session, context.branch) if t.state == "waiting"]
     asked = waiting[0] if waiting and not isinstance(planner, Given) else None  # a click is no answer, whatever it says
-    candidate = _answer(asked, wish.text, graph) if asked else None
+    if asked and (earlier := _unsaid(store, asked)):
+        wish = replace(wish, attachments=_together(earlier, wish.attachments))
+        context = replace(context, attachments=wish.attachments)
+    candidate = _answer(asked, wish.text, graph) if asked and wish.text else None
     context = replace(context, asked=_question(store, asked)) if asked else context
     plan = None if candidate else understand(store, planner, wish, graph, context)
-    if asked and plan is not None and not plan.steps and plan.command is None and plan.ask is None:
+    if asked and plan is not None and _only_talks(plan, wish):
         candidate = _sent(asked, wish.attachments) or _free(asked, wish.text)
     turn = _turn(wish, context, plan)
     names = tuple(asset.sha256 for asset in wish.attachments)
@@ -113,7 +117,7 @@ def understand(store: Store, planner: Planner, wish: Wish, graph: Graph, context
     So does whatever keeps a planner from its work: no weights, no network, more words than it reads.
     """
     if not wish.text:
-        return _added(planner, context)
+        return wordless(planner, context)
     try:
         region = wish.focus.region
         plan = planner.plan(pointing.plainly(wish.text) if region else wish.text, context)
@@ -125,10 +129,28 @@ def understand(store: Store, planner: Planner, wish: Wish, graph: Graph, context
         return Plan(chat=str(error), refused=error.code, planner=planner.name)
 
 
-def _added(planner: Planner, context: Context) -> Plan:
-    """Photos without a word: nothing to do yet, but they are there."""
-    names = " and ".join(asset.name for asset in context.attachments) or "nothing"
-    return Plan(chat=f"You sent {names}. Say what should change.", refused="no_words", planner=planner.name)
+def wordless(planner: Planner, context: Context) -> Plan:
+    """Files without a word: the question what to do with them, whose answer they come with."""
+    names = " and ".join(asset.name for asset in context.attachments)
+    said = f"You sent {names or 'nothing'}. Say what should change."
+    if not names:
+        return Plan(chat=said, refused="no_words", planner=planner.name)
+    return Plan(ask=Ask(question=said), planner=planner.name)
+
+
+def _only_talks(plan: Plan, wish: Wish) -> bool:
+    """Whether a plan does nothing and asks nothing of its own: its message may answer the question that waits."""
+    return not plan.steps and plan.command is None and (plan.ask is None or not wish.text)
+
+
+def _unsaid(store: Store, turn: Turn) -> tuple[Asset, ...]:
+    """What was sent without a word, and waits for one."""
+    return () if stored.said(store, turn).text else _sent_with(store, turn)
+
+
+def _together(earlier: tuple[Asset, ...], now: tuple[Asset, ...]) -> tuple[Asset, ...]:
+    """Files that were sent one message after the other, the newest of them, each once."""
+    return tuple({asset.sha256: asset for asset in (*earlier, *now)}.values())[-ATTACHMENTS:]
 
 
 def amend(store: Store, turn: Turn, plan: Plan) -> Turn:
@@ -186,9 +208,9 @@ def _answer(turn: Turn, text: str, graph: Graph) -> Candidate | None:
 
 
 def _question(store: Store, turn: Turn) -> tuple[str, Ask] | None:
-    """What was said, and asked back."""
-    ask = Plan.of(turn).ask
-    return (stored.said(store, turn).text, ask) if ask else None
+    """What was said, and asked back; None where nothing was said."""
+    ask, said = Plan.of(turn).ask, stored.said(store, turn).text
+    return (said, ask) if ask and said else None
 
 
 def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:
@@ -204,7 +226,7 @@ def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:
 def _free(turn: Turn, text: str) -> Candidate | None:
     """A message taken as the answer itself, where the question allows free words."""
     ask: Ask | None = Plan.of(turn).ask
-    if ask is None or not ask.free or ask.slot is None:
-        return None
     words = text.strip().strip("\"'“”‘’")
+    if ask is None or not ask.free or ask.slot is None or not words:
+        return None
     return Candidate(label=words, value={"words": words} if ask.slot.endswith(".region") else words)

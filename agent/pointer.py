@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from agent.heads import Heads
+from sessions.errors import NotFinite
 
 Mode = Literal["fused", "cosine", "symbolic"]
 BECAUSE = ("by what it shows", "by how it came about", "by its place in the session")
@@ -45,7 +46,7 @@ class Pick:
 
 
 def choose(heads: Heads | None, pool: Pool, z: Tensor, log_p: Tensor, mode: Mode = "fused") -> Pick:
-    """The item that is meant at state z (H), where the LLM gives its slots log p (n)."""
+    """The item that is meant at state z (H), where the LLM gives its slots log p (n); NotFinite says what it says."""
     if mode == "symbolic" or heads is None:
         weighed = log_p[None]
         names: tuple[str, ...] = BECAUSE[2:]
@@ -53,6 +54,8 @@ def choose(heads: Heads | None, pool: Pool, z: Tensor, log_p: Tensor, mode: Mode
         weighed = heads.terms(z, pool.h, pool.u, log_p)
         weighed, names = (weighed[:1], BECAUSE[:1]) if mode == "cosine" else (weighed, BECAUSE)
     scores = weighed.sum(0)
+    if not scores.isfinite().all():
+        raise NotFinite("The planner's numbers became infinite.", "Choose other weights for the planner.")
     if len(pool.slots) == 1:
         return Pick(pool.slots[0], None, 1.0)
     best, other = torch.topk(scores, 2).indices.tolist()

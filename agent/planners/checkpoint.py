@@ -73,6 +73,8 @@ def load(folder: Path, perception: Perception, backend: Backend = "torch") -> To
         has = perception.encoder.width
         raise BadWeights(f"{says.name} wants embeddings of {there.space} numbers, and the encoder's have {has}.")
     offered = [tool for tool in registry.registered().values() if not says.tools or tool.name in says.tools]
+    if not offered:
+        raise BadWeights(f"{says.name} has learnt to call {', '.join(says.tools)}, and none of these is installed.")
     grammar = compiled(vocabulary, tuple(offered))
     return TokenHeads(
         llm,
