@@ -187,4 +187,8 @@ def _captioned(stage: Stage, of: Collection, writing: Writing) -> Course:
 
 def _named(records: Sequence[Record]) -> list[str]:
     """The captions of all that records name, each once."""
-    return list({key(name): name for record in records for name in captions(record)}.values())
+    found: dict[str, str] = {}
+    for record in records:
+        for name in captions(record):
+            found.setdefault(key(name), name)
+    return list(found.values())
