@@ -83,9 +83,9 @@ def temperature(scores: Sequence[Tensor], truth: Sequence[int], steps: int = 60)
 
 def sure_from(confidences: Sequence[float], right: Sequence[bool], precision: float = 0.95) -> float:
     """δ: the least confidence from which on picks are right with this precision; 1.0 where none is."""
-    best, hits = 1.0, 0
-    for place, (confidence, hit) in enumerate(sorted(zip(confidences, right, strict=True), reverse=True), start=1):
-        hits += hit
-        if hits / place >= precision:
-            best = confidence
+    best = 1.0
+    for least in sorted(set(confidences), reverse=True):
+        hits = [hit for confidence, hit in zip(confidences, right, strict=True) if confidence >= least]
+        if sum(hits) / len(hits) >= precision:
+            best = least
     return best

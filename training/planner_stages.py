@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from transformers import LlamaForCausalLM
 
@@ -29,7 +28,6 @@ from agent.heads import Heads
 from agent.llm import torch_llama
 from agent.llm.torch_llama import TorchLlama
 from agent.planners.checkpoint import HEADS, TEMPLATES, Card
-from agent.pointer import sure_from
 from agent.settings import Settings
 from agent.tokens import Vocabulary, vocabulary
 from sessions.errors import BadWeights, NotFound, PentimentoError
@@ -37,7 +35,7 @@ from tools import encoders, registry, shelf
 from tools.weights import Entry, sha256
 from training import courses, full_size, lessons, planner_tokens
 from training.courses import Course
-from training.examining import Candidate, answer, likeness, picked
+from training.examining import Candidate, calibrated
 from training.loop import Trainer, averages, claimed, logged
 from training.mm_inst import WIDTH
 from training.mm_inst_turns import Writing
@@ -215,13 +213,9 @@ def _finished(task: Task, net: Planner, writing: Writing, eyes: Encoder | None, 
 
 
 def _calibrated(net: Planner, writing: Writing, eyes: Encoder) -> tuple[float, float | None]:
-    """δ, and the cosine that 95 of 100 true results are above, None where it has called no tool rightly."""
-    grammar = compiled(writing.vocabulary, writing.tools)
-    who = Candidate(TorchLlama(net.llm), net.heads, grammar, template=writing.template)
-    unseen = lessons.looked_at(eyes, range(UNSEEN, UNSEEN + CALIBRATING))
-    answers = [answer(who, one) for one in unseen]
-    like = likeness(answers)
-    return sure_from(*picked(answers)), float(np.quantile(like, 0.05)) if like else None
+    """As `examining.calibrated`, on dialogues that were not learnt."""
+    who = Candidate(TorchLlama(net.llm), net.heads, compiled(writing.vocabulary, writing.tools), "fused", writing.template)
+    return calibrated(net, who, lessons.looked_at(eyes, range(UNSEEN, UNSEEN + CALIBRATING)))
 
 
 def parsed() -> tuple[Task, float]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +22,6 @@ from agent.grammar import Grammar
 from agent.heads import Heads
 from agent.llm.torch_llama import TorchLlama
 from agent.planners.checkpoint import CARD, HEADS, Card
-from agent.pointer import sure_from
 from agent.tokens import SLOTS, Vocabulary, vocabulary
 from tools import encoders
 from tools.encoders import Encoder
@@ -34,15 +31,15 @@ from tools.weights import write
 from toybox.dialogues import Dialogue, dialogue
 from training import lessons, planner_tokens
 from training.dialogue_turns import items, taught
-from training.examining import Candidate, answer, likeness, picked
+from training.examining import Candidate, calibrated
 from training.export import register
 from training.lessons import Lesson
-from training.loop import Recipe, Trainer, generator
+from training.loop import Recipe, Trainer, generator, logged
 from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
 WIDTH, LAYERS, INNER = 128, 4, 64
-STEPS, SIZE, RATE = 6000, 32, 3e-3
+STEPS, SIZE, RATE = 4500, 32, 3e-3
 EASY = 0.3
 """The share of the lessons that training begins with, by length."""
 TOLD = 2000
@@ -136,12 +133,6 @@ def encoder() -> Encoder:
         return encoders.load(there.checked(entry), torch.device("cpu"))
 
 
-def calibrated(who: Candidate, unseen: Sequence[Lesson]) -> tuple[float, float]:
-    """On lessons that it has not learnt from: δ, and the cosine that 95 of 100 true results are above."""
-    answers = [answer(who, one) for one in unseen]
-    return sure_from(*picked(answers)), float(np.quantile(likeness(answers), 0.05))
-
-
 def train(out: Path, minutes: float, count: int, steps: int) -> None:
     """Lessons for a third of the time at most, then the planner; then its folder, with the δ that fits it."""
     deadline = time.monotonic() + 60 * minutes
@@ -155,7 +146,7 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     trainer.settle()
     net.eval().requires_grad_(False)
     who = Candidate(TorchLlama(net.llm, NAME), net.heads, Grammar(words_of, tuple(registered().values())))
-    sure, like = calibrated(who, lessons.looked_at(eyes, range(UNSEEN, UNSEEN + CALIBRATING)))
+    sure, like = calibrated(net, who, lessons.looked_at(eyes, range(UNSEEN, UNSEEN + CALIBRATING)))
     card = Card(name=NAME, template="brief", sure=sure, like=like, encoder=eyes.digest)
     export(net, out / "tokenizer.json", out / "planner", card)
 
@@ -167,9 +158,7 @@ def main() -> None:
     parser.add_argument("--lessons", type=int, default=LESSONS)
     parser.add_argument("--steps", type=int, default=STEPS)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.StreamHandler(), logging.FileHandler(args.out / "training.log")]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    logged(args.out)
     train(args.out, args.budget, args.lessons, args.steps)
 
 

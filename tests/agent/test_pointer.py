@@ -83,3 +83,4 @@ def test_delta_is_the_least_confidence_that_is_right_often_enough():
     assert pointer.sure_from(confidences, [True, True, True, False, True], 0.95) == 0.7
     assert pointer.sure_from(confidences, [True, True, True, False, True], 0.80) == 0.5
     assert pointer.sure_from(confidences, [False] * 5) == 1.0
+    assert pointer.sure_from([0.9] * 10, [True] * 5 + [False] * 5) == 1.0, "equals stand or fall together"

@@ -18,7 +18,7 @@ from tools import registry
 from toybox.dialogues import Dialogue, dialogue
 from training import planner, planner_tokens, turns
 from training.dialogue_turns import taught
-from training.examining import Candidate, answer, picked
+from training.examining import Candidate, answer, calibrated, picked, pointed
 from training.lessons import Lesson
 from training.loop import Trainer
 from training.planner import Planner
@@ -160,3 +160,26 @@ def test_a_tiny_planner_learns_32_dialogues_by_heart(net, lessons, vocabulary, t
 def test_references_are_read_where_the_plan_says_base(lessons, vocabulary):
     count = sum(len(taught(one, vocabulary, range(SLOTS)).refs) for one in lessons)
     assert count >= 16 and BASE in vocabulary.ids
+
+
+def test_calibration_leaves_the_truth_most_likely(net, lessons, vocabulary):
+    """The temperature is set where the true references are least surprising; δ and likeness come after it."""
+    net.eval().requires_grad_(False)
+    net.heads.fuse.fill_(8.0)
+    who = Candidate(TorchLlama(net.llm), net.heads, Grammar(vocabulary, tuple(registry.registered().values())))
+    some = lessons[:8]
+
+    def surprise() -> float:
+        found = [pair for one in some for pair in pointed(net, who, one)]
+        t = float(net.heads.temperature)
+        return sum(-float(torch.log_softmax(scores / t, 0)[meant]) for scores, meant in found) / len(found)
+
+    before = surprise()
+    sure, _ = calibrated(net, who, some)
+    fitted = float(net.heads.temperature)
+    assert 0.04 < fitted < 21 and fitted != 1 and 0 <= sure <= 1
+    least = surprise()
+    assert least < before
+    for other in (0.7, 1.4):
+        net.heads.temperature.fill_(fitted * other)
+        assert surprise() >= least - 1e-6
