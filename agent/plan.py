@@ -5,6 +5,7 @@ A plan is untrusted until `agent.turns` has checked its tools, arguments and ref
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -40,6 +41,7 @@ class PlanStep(Wire):
     mask of an unsure region and accepted it. `seed`: a recorded one, where a step is done again; None: a new one.
     `replaces`: the revision of a step in the base's picture that this one is done instead of, from what was before it.
     `expected`: what the planner thinks the result will look like, as `agent.selfcheck.Expected` has it.
+    `why`: in words, which picture it starts from and by what that was chosen; None where there is nothing to tell.
     """
 
     tool: str
@@ -51,12 +53,17 @@ class PlanStep(Wire):
     seed: int | None = None
     replaces: str | None = None
     expected: Json | None = None
+    why: str | None = None
 
     @field_validator("region")
     @classmethod
     def _one_place(cls, region: Json | None) -> Json | None:
         Region.from_json(region)
         return region
+
+
+_ANEW: Json = {"replaces": None, "expected": None, "why": None}
+"""What was said of a step that begins with another picture now."""
 
 
 class Command(Wire):
@@ -143,6 +150,8 @@ class Plan(Wire):
             place[int(last) : int(last) + 1] = [value]
         else:
             place[last] = value
+        if re.fullmatch(r"steps\.\d+\.(base|subjects.*)", self.ask.slot):
+            data["steps"][int(path[1])] |= _ANEW
         return Plan.model_validate(data | {"ask": None, "confidence": 1.0})
 
 

@@ -68,6 +68,7 @@ class PlanStep(_Told):
     seed: int | None = None
     replaces: str | None = None
     expected: Json | None = None
+    why: str | None = None
 
     @field_validator("region")
     @classmethod

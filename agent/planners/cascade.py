@@ -1,7 +1,8 @@
 """Rules first; a tool with weights where it is called by its name, or where nothing else can do what was said.
 
 A message that names such a tool ("diffedit: a bowl of pears", "use analogist on #1 and #4") is a call of it. What the
-rules refuse is left to a second planner where one was chosen. Where none was it is offered to the tool that follows
+rules refuse is left to a second planner where one was chosen; where it takes another picture than the one that the
+rules read in the message, the person is asked. Where none was it is offered to the tool that follows
 instructions, if its weights are here, and never done unasked. A correction of what that tool has just done ("no, red")
 replaces it. Understands no other English: that is the rules'.
 """
@@ -13,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.plan import Ask, Candidate, Context, Plan, Planner, PlanStep
+from agent.planners import agreeing
 from agent.planners.corrections import corrected
-from agent.planners.rules import RulesPlanner, languages, replies
+from agent.planners.rules import NAME, RulesPlanner, languages, naming, replies
 from agent.telling import SPOKEN
 from agent.turns import asked_for
 from sessions.values import Json
@@ -51,7 +53,7 @@ class Cascade:
             return Plan(steps=(correction,), planner=self.name)
         plan = self.rules.plan(text, context)
         if self.second is not None:
-            return self.second.plan(text, context) if _left(plan, context) else plan
+            return _agreed(text, self.second.plan(text, context), context) if _left(plan, context) else plan
         return self._offered(text, context) or plan if plan.chat in replies.REFUSALS else plan
 
     def _offered(self, text: str, context: Context) -> Plan | None:
@@ -65,6 +67,15 @@ class Cascade:
             slot="steps.0.confirmed",
         )
         return Plan(steps=(PlanStep(tool=tool.name, args={"instruction": text}),), ask=ask, planner=self.name)
+
+
+def _agreed(text: str, plan: Plan, context: Context) -> Plan:
+    """The second planner's plan, unless the rules read in the message which picture is meant, and it has another."""
+    lost = naming.absent(text, context) if plan.steps else None
+    if lost is not None:
+        return Plan(chat=replies.lost(lost), planner=NAME)
+    ask = agreeing.disagreement(text, plan, context)
+    return plan if ask is None else plan.model_copy(update={"ask": ask})
 
 
 def _left(plan: Plan, context: Context) -> bool:

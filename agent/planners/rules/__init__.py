@@ -19,6 +19,7 @@ from agent.planners.rules import (
     history,
     languages,
     mentions,
+    naming,
     order,
     pictures,
     reading,
@@ -73,6 +74,9 @@ class RulesPlanner:
         if words and words[-1].text in _DANGLING:
             return _chat(replies.UNFINISHED)
         marked, meant = mentions.mark(words, context)
+        lost = naming.lost(marked, context)
+        if lost is not None:
+            return _chat(replies.lost(lost))
         read = reading.read(segments.split(marked), _canvas(context), context)
         return _planned(read, meant, context)
 
@@ -174,8 +178,16 @@ def _leads_to(read: Reading, said: Said) -> bool:
 
 def _step(draft: Draft, meant: Mapping[str, Reference]) -> PlanStep:
     region = {"words": draft.region} if draft.region else None
-    base = meant[draft.base].revisions[0].id if draft.base and len(meant[draft.base].revisions) == 1 else None
-    return PlanStep(tool=draft.tool, args=draft.args, region=region, base=base, subjects=draft.subjects)
+    fits = meant[draft.base].revisions if draft.base else ()
+    base, why = (fits[0].id, _why(draft.base or "", fits[0].seq)) if len(fits) == 1 else (None, None)
+    return PlanStep(tool=draft.tool, args=draft.args, region=region, base=base, subjects=draft.subjects, why=why)
+
+
+def _why(said: str, number: int) -> str:
+    """`starts from #2, as you said “the square crop”`"""
+    if said == history.START:
+        return f"starts from #{number}, instead of what came after it"
+    return f"starts from #{number}, as you said" + ("" if said == f"#{number}" else f" “{said}”")
 
 
 def _usual(context: Context) -> tuple[Candidate, ...]:

@@ -87,6 +87,11 @@ _ELSEWHERE = re.compile(
 )
 
 
+def lost(number: str) -> str:
+    """Of a version that is named and not there: `#9`."""
+    return f"There is no {number} in this session, so I changed nothing. The tree and the log show what there is."
+
+
 def is_elsewhere(words: Sequence[Word]) -> bool:
     """ "(The bathroom should be brighter,) but that's a different set": what was said is not about this picture."""
     return _ELSEWHERE.search(" ".join(word.text for word in words)) is not None
