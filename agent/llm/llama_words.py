@@ -26,7 +26,7 @@ def vocabulary(llm: LlamaCpp) -> Vocabulary:
     words = library().llama_model_get_vocab(llm.model)
     if library().llama_vocab_type(words) not in (library().LLAMA_VOCAB_TYPE_SPM, library().LLAMA_VOCAB_TYPE_BPE):
         raise BadWeights(f"The tokenizer of {llm.name} is none of BPE's two kinds, and no grammar can be held to it.")
-    return _Words(words, llm.vocabulary, llm.name).vocabulary()
+    return _Words(llm).vocabulary()
 
 
 def frame(llm: LlamaCpp) -> Frame:
@@ -41,13 +41,14 @@ def frame(llm: LlamaCpp) -> Frame:
 
 
 class _Words:
-    """llama.cpp's tokenizer of one model."""
+    """llama.cpp's tokenizer of one model, which stays loaded as long as its words are read."""
 
-    def __init__(self, words: object, size: int, name: str) -> None:
-        lib = library()
+    def __init__(self, llm: LlamaCpp) -> None:
+        lib, size = library(), llm.vocabulary
+        words = lib.llama_model_get_vocab(llm.model)
         aside = lib.LLAMA_TOKEN_ATTR_UNKNOWN | lib.LLAMA_TOKEN_ATTR_UNUSED
         aside |= lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
-        self._words, self._size, self._name = words, size, name
+        self._llm, self._words = llm, words
         self._ends = _ends(words, size)
         self._special = frozenset(token for token in range(size) if lib.llama_vocab_get_attr(words, token) & aside) | {
             *self._ends
@@ -60,10 +61,12 @@ class _Words:
 
     def vocabulary(self) -> Vocabulary:
         if not self._bytes.keys() >= {bytes([byte]) for byte in range(256)}:
-            raise BadWeights(f"The tokenizer of {self._name} cannot write every byte, so no grammar can be held to it.")
+            raise BadWeights(
+                f"The tokenizer of {self._llm.name} cannot write every byte, so no grammar can be held to it."
+            )
         lib = library()
         first = lib.llama_vocab_bos(self._words) if lib.llama_vocab_get_add_bos(self._words) else None
-        return Vocabulary(self._size, {}, self._ends, self._special, self._pieces, self._write, first)
+        return Vocabulary(self._llm.vocabulary, {}, self._ends, self._special, self._pieces, self._write, first)
 
     def _write(self, text: str) -> list[int]:
         """The ids of a text, none of them special, and no blank put before it."""

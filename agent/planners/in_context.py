@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 NAME = "in_context@1"
 SURE = 0.4
 """δ: the least p(best) − p(next) of a reference that is not asked about. Nobody has calibrated these models."""
-ITEMS = 24
+ITEMS = 32
 """So many pictures and sounds of a session are shown."""
-HISTORY, LONGEST = 400, 1500
+HISTORY, LONGEST = 450, 1500
 """Tokens that the session's lines have at least and at most, before they lose their messages."""
 LEAST = 700
 """Tokens that a question or a sentence may take, and a few calls."""

@@ -6,15 +6,18 @@ with `tokenizer.json`. Their words are learnt from what the planner says, so tha
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from agent.llm import gguf, sentencepiece
+from agent.llm import checkpoint, gguf, sentencepiece
 from agent.planners import in_context_prompt
 from agent.planners.in_context_prompt import RULES
 from agent.prompt import SYSTEM, described
@@ -44,13 +47,16 @@ def tokenizer(kind: str, folder: Path, size: int) -> None:
         made.decoder = decoders.ByteLevel()
         trained(made, size, CONTROL[kind], pre_tokenizers.ByteLevel.alphabet())
         return made.save(str(folder / "tokenizer.json"))
+    return sentencepiece_model(folder / "tokenizer.model", pieces(size - 259))
+
+
+def pieces(count: int) -> list[str]:
+    """SentencePiece's of what is said: the longer ones in the order in which they are joined, then the letters."""
     made = Tokenizer(models.BPE(unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.Metaspace("▁", "always")
-    trained(made, size - 256, CONTROL[kind], [])
-    learnt = sorted(made.get_vocab(), key=made.token_to_id)[3:]
-    letters = [piece for piece in learnt if len(piece) == 1]
-    sentencepiece_model(folder / "tokenizer.model", [piece for piece in learnt if len(piece) > 1] + letters)
-    return None
+    trained(made, count + 1, ["<unk>"], [])
+    learnt = sorted(made.get_vocab(), key=made.token_to_id)[1:]
+    return sorted(learnt, key=lambda piece: len(piece) == 1)
 
 
 def trained(made: Tokenizer, size: int, first: Iterable[str], alphabet: Iterable[str]) -> None:
@@ -60,11 +66,11 @@ def trained(made: Tokenizer, size: int, first: Iterable[str], alphabet: Iterable
     made.train_from_iterator(texts(), trainer)
 
 
-def sentencepiece_model(path: Path, pieces: Iterable[str], kind: int = sentencepiece.BPE) -> None:
+def sentencepiece_model(path: Path, said: Iterable[str], kind: int = sentencepiece.BPE) -> None:
     """`tokenizer.model` with <unk>, <s>, </s>, 256 bytes, and these pieces, the best first."""
     first = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("</s>", 0.0, 3)]
     first += [(f"<0x{byte:02X}>", 0.0, 6) for byte in range(256)]
-    every = [*first, *((piece, -float(rank), 1) for rank, piece in enumerate(pieces))]
+    every = [*first, *((piece, -float(rank), 1) for rank, piece in enumerate(said))]
     data = b"".join(
         field(1, field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + number(3, kind))
         for text, score, kind in every
@@ -105,18 +111,12 @@ def model(kind: str, folder: Path, size: int = 1000, context: int = 4096, width:
     return folder
 
 
-def gguf_file(folder: Path, target: Path, extra: Mapping[str, object], patch) -> Path:
+def gguf_file(folder: Path, target: Path, extra: Mapping[str, object]) -> Path:
     """The folder's model as one GGUF file in full precision, with more said in its metadata."""
-    if not (folder / "tokenizer.json").exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sentencepiece.tokenizer(folder / "tokenizer.model").save(str(folder / "tokenizer.json"))
-        added = True
-    else:
-        added = False
-    described = gguf._described
-    patch.setattr(gguf, "_described", lambda sizes, kind: described(sizes, kind) | dict(extra))
-    gguf.export(folder, target, "F32")
-    patch.undo()
-    if added:
-        (folder / "tokenizer.json").unlink()
+    beside = folder / "tokenizer.json"
+    words = Tokenizer.from_file(str(beside)) if beside.exists() else sentencepiece.tokenizer(folder / "tokenizer.model")
+    described, tensors = gguf._described, load_file(folder / "model.safetensors")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gguf, "_described", lambda sizes, kind: described(sizes, kind) | dict(extra))
+        gguf.write(target, checkpoint.sizes(folder), tensors, json.loads(words.to_str()), "F32")
     return target
