@@ -10,6 +10,7 @@ and is read at the position before each `<video>`. Several edits are one reply f
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,18 +20,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agent.heads import Heads
+from agent.heads import RELEASED, Heads
 from agent.heads import released as projectors
 from agent.items import Item, items
 from agent.llm import Floats, Llm, checkpoint, torch_llama
 from agent.perception import Perception
-from agent.plan import PREV, Context, Plan, PlanStep
+from agent.plan import MAX_STEPS, PREV, Context, Plan, PlanStep
 from agent.planners.rules import segments
 from agent.planners.rules.words import cut
 from agent.prompt import SYSTEM
 from agent.tokens import Vocabulary, vocabulary
 from sessions.errors import BadWeights, PlanError
+from sessions.words import cleaned
 from tools import registry
+
+log = logging.getLogger(__name__)
 
 NAME = "instructany2pix"
 VIDEO, BASE, GENERATE = "<video>", "<base>", "<im_gen>"
@@ -41,6 +45,7 @@ TOKENS = (
 """The nine that were added to Vicuna's vocabulary, by name: their numbers differ between conversions."""
 LONGEST = 100
 """Tokens of a reply."""
+SHORTER = "Say the first of them, and the others after it."
 TOOLS = ("any2pix", "instruct_pix2pix")
 """What can carry out such a step; the first that is registered does."""
 _CAPTION = re.compile(r"\[([^\[\]]+)\]")
@@ -76,18 +81,21 @@ class Released:
 
     def plan(self, text: str, context: Context) -> Plan:
         """A step for each clause that asks for an edit; the model's own words where it only talks."""
+        asked = clauses(text)
+        if len(asked) > MAX_STEPS:
+            raise PlanError(f"This message has {len(asked)} parts, and a plan has at most {MAX_STEPS} steps.", SHORTER)
         shown = meant(text, items(context, text), context.head)
         h = torch.from_numpy(self.perception.embeddings(context.session, shown)).float()
         steps: list[PlanStep] = []
         talk = ""
-        for clause in clauses(text):
+        for clause in asked:
             reply = self.reply(clause, h, [item.number for item in shown])
             if reply.gen is None:
                 talk = talk or reply.text
                 continue
             steps.append(self._step(clause, reply, shown, h, later=bool(steps)))
         if not steps:
-            return Plan(chat=talk.strip() or "I have no edit for that.", planner=self.name)
+            return Plan(chat=cleaned(talk).strip() or "I have no edit for that.", planner=self.name)
         return Plan(steps=tuple(steps), planner=self.name)
 
     def prompt(self, clause: str, numbers: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -179,9 +187,16 @@ def load(folder: Path, perception: Perception, device: torch.device | None = Non
             f"{folder.name} wants ImageBind's embeddings of {heads.space} numbers; the encoder's have {has}."
         )
     llm = torch_llama.load(folder, device)
+    log.info("%s: no part of the planner, and left where they are: %s", folder.name, ", ".join(_strange(llm.ignored)))
     beside = (folder / "tokenizer.json").exists()
     words = vocabulary(folder if beside else folder / "tokenizer", llm.vocabulary, TOKENS)
     return Released(llm, heads, words, perception)
+
+
+def _strange(ignored: Sequence[str]) -> list[str]:
+    """The modules whose tensors neither the LLM nor the projectors took."""
+    ours = {name.partition(".")[0] for name in RELEASED}
+    return sorted({name.removeprefix("model.").partition(".")[0] for name in ignored} - ours)
 
 
 def clauses(text: str) -> list[str]:

@@ -19,7 +19,7 @@ from agent.planners import released
 from agent.planners.released import TOKENS, Released, clauses
 from agent.sight import Sight
 from agent.tokens import SPECIALS, vocabulary
-from sessions.errors import BadWeights
+from sessions.errors import BadWeights, PlanError
 from sessions.values import IDENTITY, Asset, Revision
 from tests import tiny_encoders
 from tests.agent.llm import models
@@ -167,6 +167,16 @@ def test_every_clause_is_a_step_and_talk_is_none(planner, taught, monkeypatch):
     assert [step.base for step in plan.steps] == ["r1", "prev"]
     talk = planner.plan("where the sun sets", here)
     assert not talk.steps and "west" in talk.chat
+
+
+def test_a_message_of_more_parts_than_a_plan_has_steps_is_refused_in_words(planner):
+    with pytest.raises(PlanError, match="This message has 9 parts, and a plan has at most 8 steps"):
+        planner.plan(" and then ".join(f"put a red boat {number}" for number in range(9)), Context("main", None))
+
+
+def test_what_it_says_can_be_shown(planner, monkeypatch):
+    monkeypatch.setattr(Released, "reply", lambda *_: released.Reply(text="in\x00 the \x1b[31mwest"))
+    assert planner.plan("where the sun sets", Context("main", None)).chat == "in the [31mwest"
 
 
 def test_a_number_is_the_picture_itself_where_it_was_said(planner):
