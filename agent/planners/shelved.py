@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from agent.planners.checkpoint import Backend
+    from agent.planners.in_context import InContext
     from agent.planners.released import Released
     from agent.planners.token_heads import TokenHeads
     from tools.shelf import Shelf
@@ -45,20 +46,31 @@ class Shelved:
         return self.planner.plan(text, context)
 
     @cached_property
-    def planner(self) -> TokenHeads | Released:
+    def planner(self) -> TokenHeads | Released | InContext:
         """What plans."""
         there = shelf.at(self.home)
         return there.part(
             PLANNER, f"{PLANNER} on {self.backend}", lambda folder, device: self._loaded(there, folder, device)
         )
 
-    def _loaded(self, there: Shelf, folder: Path, device: torch.device) -> TokenHeads | Released:
+    def _loaded(self, there: Shelf, folder: Path, device: torch.device) -> TokenHeads | Released | InContext:
         from agent.perception import Perception
-        from agent.planners import checkpoint, released
+        from agent.planners import checkpoint, in_context, released
 
         ours = (folder / PLANNER / checkpoint.CARD).exists()
+        if not ours and not _has_projectors(folder / PLANNER):
+            return in_context.load(folder / PLANNER, there.entry(PLANNER).name, self.backend)
         wanted = checkpoint.card(folder / PLANNER).encoder if ours else ""
         seen = Perception(there.encoder(wanted), there.cache, self.sight)
         if ours:
             return checkpoint.load(folder / PLANNER, seen, self.backend)
         return released.load(folder / PLANNER, seen, device)
+
+
+def _has_projectors(folder: Path) -> bool:
+    """Whether a folder is a checkpoint of InstructAny2Pix, whole or not; no other model has these layers."""
+    from agent.heads import RELEASED
+    from agent.llm import checkpoint
+
+    theirs = tuple(f"model.{name}" for name in RELEASED)
+    return any(name.startswith(theirs) for name in checkpoint.names(folder))
