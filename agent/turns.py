@@ -52,6 +52,7 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
             return _which_photo(plan, tuple(bases.values()))
         start = next(iter(bases))
     used = {subject for revision in graph.revisions if revision.step for subject in revision.step.subjects}
+    _require_pictures(plan, context)
     steps = []
     for index, step in enumerate(plan.steps):
         if plan.ask is None:
@@ -62,9 +63,19 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
         known |= {PREV} if index > 0 else set()
         subjects = tuple(_subject(subject, known, graph) for subject in step.subjects)
         replaces = resolve(graph, step.replaces).id if step.replaces else None
-        steps.append(step.model_copy(update={"base": base, "subjects": subjects, "replaces": replaces}))
+        why = step.why or _elsewhere(base, start if index == 0 else PREV, graph, assets)
+        steps.append(step.model_copy(update={"base": base, "subjects": subjects, "replaces": replaces, "why": why}))
     ask = plan.ask or _wanting(plan.steps)
     return plan.model_copy(update={"steps": tuple(steps), "ask": ask})
+
+
+def _require_pictures(plan: Plan, context: Context) -> None:
+    """PlanError where a step works on a sound, or with one: no tool can."""
+    sounds = {asset.sha256: asset.name for asset in context.attachments if asset.kind == "audio"}
+    for step in plan.steps:
+        for name in (step.base, *step.subjects):
+            if name in sounds:
+                raise PlanError(f"{step.tool} needs a picture, and {sounds[name]} is a sound.", "Name a picture.")
 
 
 def _wanting(steps: tuple[PlanStep, ...]) -> Ask | None:
@@ -139,6 +150,15 @@ def _base(base: str | None, usual: str | None, index: int, graph: Graph, assets:
             raise NotFound("There is no picture to edit yet.", "Attach a photo, or: pentimento new PHOTO")
         raise PlanError("the first step has nothing before it")
     return resolve(graph, wanted).id
+
+
+def _elsewhere(base: str | None, usual: str | None, graph: Graph, assets: dict[str, Asset]) -> str | None:
+    """Where a step starts that does not go on from where one stands, or from the step before it."""
+    if base in assets:
+        return f"starts from {assets[base].name or 'the attached photo'}"
+    if base is None or base in (PREV, usual):
+        return None
+    return f"starts from #{graph.by_id[base].seq}"
 
 
 def _which_photo(plan: Plan, assets: tuple[Asset, ...]) -> Plan:
@@ -239,7 +259,7 @@ def _plain(text: str) -> str:
 
 def _names(candidate: Candidate) -> set[str]:
     label = candidate.label.lower().strip()
-    names = {label, _plain(label), label.split(" (")[0]} | set(re.findall(r"[\w:]+", label))
+    names = {label, _plain(label), label.split(" (")[0]} | set(re.findall(r"(?<!#)\b[\w:]+", label))
     if candidate.value is True:
         names |= _YES
     if candidate.value is False:

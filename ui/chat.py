@@ -10,10 +10,11 @@ from html import escape
 import streamlit as st
 
 from agent import turns as fitting
-from agent.plan import Ask, Candidate, Plan
+from agent.plan import PREV, Ask, Candidate, Plan
 from agent.telling import title
 from sessions import turns
 from sessions.errors import PentimentoError
+from sessions.identity import REVISION_PREFIX
 from sessions.store import Store
 from sessions.values import Message, Turn
 from ui import frame, place, plancard
@@ -84,7 +85,19 @@ def _came_of(view: View, turn: Turn, message: Message) -> str:
     plan = Plan.of(turn)
     made = [view.graph.by_id[one] for one in message.revisions if one in view.graph.by_id]
     start = view.graph.by_id.get(turn.planned_head or "")
-    return plancard.rows(plan, made, state=turn.state) + (plancard.why(plan, start) if plan.steps else "")
+    rows = plancard.rows(plan, made, state=turn.state, pictures=_pictures(view, plan, turn.planned_head))
+    return rows + (plancard.why(plan, start) if plan.steps else "")
+
+
+def _pictures(view: View, plan: Plan, head: str | None) -> dict[str, str]:
+    """Where small pictures are found of what a plan's steps start from or work with, but not of where one stood."""
+    known, session = view.graph.by_id, view.place.session
+    names = {name for step in plan.steps for name in (step.base or PREV, *step.subjects)}
+    return {
+        name: place.picture(known[name], "thumb") if name in known else place.attachment(session, name)
+        for name in names - {PREV, head, *view.graph.learnt.values()}
+        if name in known or not name.startswith(REVISION_PREFIX)
+    }
 
 
 # What runs, waits or asks
@@ -132,7 +145,8 @@ def _running(store: Store, view: View, live: Live) -> str:
     if live.plan is None:
         return said
     made = [store.revision(live.call.session, one) for one in live.made]
-    return said + plancard.rows(live.plan, made, (live.index, live.fraction), "running")
+    pictures = _pictures(view, live.plan, view.head.id)
+    return said + plancard.rows(live.plan, made, (live.index, live.fraction), "running", pictures)
 
 
 def _present(worker: Worker, view: View) -> None:
@@ -160,7 +174,8 @@ def _approve(worker: Worker, view: View, turn: Turn) -> None:
         worker.start(Call(turn.session, "", branch=turn.branch, request_id=turn.request_id))
         place.go(request=turn.request_id)
     st.html("<p class='hint'>This is the plan. Change amounts, drop or reorder steps, then run it.</p>")
-    edited = plancard.editor(plan, f"plan-{turn.request_id}", "Run this plan")
+    pictures = _pictures(view, plan, turn.planned_head)
+    edited = plancard.editor(plan, f"plan-{turn.request_id}", "Run this plan", pictures)
     if st.button("Cancel, change nothing", key="leave"):
         turns.cancel(worker.assistant.store, turn.session, turn.request_id)
         st.rerun()

@@ -122,7 +122,9 @@ def plan(
     if json_:
         terminal.out_json(made.to_json())
         return
-    terminal.out(terminal.plan_line(made) or made.chat or (made.ask.question if made.ask else "nothing to do"))
+    asked = made.ask.question if made.ask else ""
+    told = [terminal.plan_line(made) or made.chat or "", asked]
+    terminal.out("\n".join(line for line in told if line) or "nothing to do")
     for place, candidate in enumerate(made.ask.candidates if made.ask else (), start=1):
         terminal.out(f"  {place}  {candidate.label}")
 

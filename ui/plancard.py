@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
@@ -18,6 +19,7 @@ from sessions.turns import OPEN_STATES
 from sessions.values import Json, Region, Revision, TurnState
 from tools import registry
 
+NO_PICTURES: Mapping[str, str] = MappingProxyType({})
 _STATIC = Path(__file__).parent / "static"
 
 _mount = st.components.v2.component(
@@ -34,14 +36,19 @@ def words(step: PlanStep) -> str:
 
 
 def rows(
-    plan: Plan, made: Sequence[Revision], running: tuple[int, float] | None = None, state: TurnState = "done"
+    plan: Plan,
+    made: Sequence[Revision],
+    running: tuple[int, float] | None = None,
+    state: TurnState = "done",
+    pictures: Mapping[str, str] = NO_PICTURES,
 ) -> str:
     """The card as HTML. `made`: what the steps came to, in order; `running`: the step at work, and how far, 0…1.
 
-    `state`: the turn's. What follows the steps is done only where all of it is.
+    `state`: the turn's. What follows the steps is done only where all of it is. `pictures`: where small pictures are
+    found of what steps start from or work with, by id.
     """
     ended = state not in OPEN_STATES
-    lines = "".join(_row(number, step, made, running, ended) for number, step in enumerate(plan.steps))
+    lines = "".join(_row(number, step, made, running, ended, pictures) for number, step in enumerate(plan.steps))
     then = "done" if state == "done" else "not" if ended else "next"
     before, after = _command(plan.command, "done"), _command(plan.then, then)
     return f"<ol class='plan-rows'>{before}{lines}{after}</ol>" if lines else ""
@@ -55,8 +62,15 @@ def _command(command: Command | None, how: str) -> str:
     return f"<li class='{how}'><span class='what'>{escape(told)}</span><span class='came'>{came}</span></li>"
 
 
-def _row(number: int, step: PlanStep, made: Sequence[Revision], running: tuple[int, float] | None, ended: bool) -> str:
-    what = f"<span class='what'>{escape(words(step))}</span>"
+def _row(
+    number: int,
+    step: PlanStep,
+    made: Sequence[Revision],
+    running: tuple[int, float] | None,
+    ended: bool,
+    pictures: Mapping[str, str],
+) -> str:
+    what = f"<span class='what'>{escape(words(step))}{_start(step, pictures)}</span>"
     if number < len(made):
         return f"<li class='done'>{what}<span class='came'>#{made[number].seq} ✓</span></li>"
     if running is not None and running[0] == number:
@@ -67,26 +81,41 @@ def _row(number: int, step: PlanStep, made: Sequence[Revision], running: tuple[i
     )
 
 
+def _start(step: PlanStep, pictures: Mapping[str, str]) -> str:
+    """Which picture a step starts from, and why; with a small picture where that is not where one stands."""
+    shown = "".join(f"<img src='{escape(address)}' alt=''>" for address in _seen(step, pictures))
+    return f"<span class='start'>{shown}{escape(step.why or '')}</span>" if shown or step.why else ""
+
+
+def _seen(step: PlanStep, pictures: Mapping[str, str]) -> list[str]:
+    """Where the pictures are found that a step starts from and works with."""
+    return [pictures[name] for name in (step.base or "", *step.subjects) if name in pictures]
+
+
 def why(plan: Plan, start: Revision | None) -> str:
     """The planner's reasons, folded away."""
-    said = [f"Started from #{start.seq}." if start else "", *plan.notes]
+    here = start is not None and plan.steps[:1] != () and plan.steps[0].base == start.id
+    said = [f"Started from #{start.seq}." if start and here else "", *plan.notes]
     said.append(f"Understood by {plan.planner or 'the planner'}, {plan.confidence:.0%} sure.")
     return (
         f"<details class='why'><summary>why</summary><p>{escape(' '.join(part for part in said if part))}</p></details>"
     )
 
 
-def editor(plan: Plan, key: str, label: str) -> Plan | None:
-    """A form for a plan's steps; the changed plan once the person has pressed the button called `label`."""
-    data = {"steps": [_form(step) for step in plan.steps], "label": label, "fixed": not _chain(plan)}
+def editor(plan: Plan, key: str, label: str, pictures: Mapping[str, str] = NO_PICTURES) -> Plan | None:
+    """A form for a plan's steps; the changed plan once the person has pressed the button called `label`.
+
+    `pictures`: as of `rows`.
+    """
+    data = {"steps": [_form(step, pictures) for step in plan.steps], "label": label, "fixed": not _chain(plan)}
     result = _mount(key=key, data=data, on_decided_change=lambda: None)
     return changed(plan, result.get("decided"))
 
 
-def _form(step: PlanStep) -> Json:
+def _form(step: PlanStep, pictures: Mapping[str, str] = NO_PICTURES) -> Json:
     fields = list(_fields(step))
     bare = describe(step.tool, {}, Region.from_json(step.region))
-    return {"title": bare, "fields": fields}
+    return {"title": bare, "fields": fields, "why": step.why or "", "pictures": _seen(step, pictures)}
 
 
 def _fields(step: PlanStep) -> Iterator[Json]:
@@ -131,8 +160,13 @@ def changed(plan: Plan, decided: Any) -> Plan | None:
         return None
     if _chain(plan):
         bases = [plan.steps[0].base, *[PREV] * (len(steps) - 1)]
-        steps = [step.model_copy(update={"base": base}) for step, base in zip(steps, bases, strict=True)]
+        steps = [_from(step, base) for step, base in zip(steps, bases, strict=True)]
     return plan.model_copy(update={"steps": tuple(steps), "ask": None})
+
+
+def _from(step: PlanStep, base: str | None) -> PlanStep:
+    """The step from another picture; what was said of its own is not true of that."""
+    return step if base == step.base else step.model_copy(update={"base": base, "why": None})
 
 
 def _decided(plan: Plan, one: Json) -> PlanStep | None:

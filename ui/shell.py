@@ -30,7 +30,10 @@ SessionOption = Annotated[
 BranchOption = Annotated[str, typer.Option("--branch", "-b", help="Branch; default: the session's current one.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 PlannerOption = Annotated[
-    str, typer.Option("--planner", help="Who understands it: cascade, rules, chat:PROVIDER:MODEL. [PENTIMENTO_PLANNER]")
+    str,
+    typer.Option(
+        "--planner", help="Who understands it: cascade, rules, token_heads, chat:PROVIDER:MODEL. [PENTIMENTO_PLANNER]"
+    ),
 ]
 AttachOption = Annotated[list[Path], typer.Option("--attach", "-a", help="A photo or sound; may be repeated.")]
 

@@ -75,18 +75,23 @@ def revision_json(revision: Revision) -> dict[str, Any]:
 
 
 def plan_line(plan: Plan) -> str:
-    """`plan   1 crop 1:1    2 adjust temperature +0.2`"""
-    steps = [f"{i} {_step(step)}" for i, step in enumerate(plan.steps, start=1)]
+    """`plan   1 crop 1:1    2 adjust temperature +0.2`; each on its own line where one says why it starts there."""
+    steps = [f"{i} {_step(step)}{_why(step)}" for i, step in enumerate(plan.steps, start=1)]
     if plan.command is not None:
         named = " ".join(str(part) for part in (plan.command.name, plan.command.target) if part)
         steps.insert(0, named + (f" ×{plan.command.count}" if plan.command.count > 1 else ""))
     if plan.then is not None:
         steps.append(" ".join(str(part) for part in ("then", plan.then.name, plan.then.target) if part))
-    return "plan   " + "    ".join(steps) if steps else ""
+    apart = "\n       " if any(step.why for step in plan.steps) else "    "
+    return "plan   " + apart.join(steps) if steps else ""
 
 
 def _step(step: PlanStep) -> str:
     return describe(step.tool, step.args, Region.from_json(step.region))
+
+
+def _why(step: PlanStep) -> str:
+    return f"\n         {step.why}" if step.why else ""
 
 
 def step_line(revision: Revision) -> str:

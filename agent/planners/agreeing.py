@@ -18,12 +18,16 @@ WHICH = "Which one do you mean?"
 def disagreement(text: str, plan: Plan, context: Context) -> Ask | None:
     """The question between the picture that the message names and the one that the plan has instead; else None.
 
-    A plan that uses a named picture anywhere agrees with the name. Two names that it leaves out are not asked about.
+    A plan that uses a named picture anywhere, or asks whether it is the one, agrees with the name. Two names that it
+    leaves out are not asked about.
     """
-    if plan.ask is not None or not plan.steps or (plan.command is not None and _landing(plan, context) is None):
+    if not plan.steps or (plan.command is not None and _landing(plan, context) is None):
+        return None
+    if plan.ask is not None and not (plan.ask.slot or "").endswith(".base"):
         return None
     named = naming.named(text, context)
     used = _used(plan, context)
+    used |= {one.revision or str(one.value) for one in plan.ask.candidates} if plan.ask else set()
     left = [one for one in named if not {one.id, _shown(one.id, context), _before(one.id, plan, context)} & used]
     if len(left) != 1:
         return None

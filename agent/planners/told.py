@@ -28,8 +28,11 @@ class Told:
         if written.chat is not None:
             return Plan(chat=written.chat, planner=self.planner)
         if written.ask is not None:
-            among = tuple(_candidate(self.items[ref]) for ref in written.candidates if isinstance(ref, int))
+            meant = dict.fromkeys(ref for ref in written.candidates if isinstance(ref, int))
+            among = tuple(_candidate(self.items[ref]) for ref in meant)
             return Plan(ask=Ask(question=written.ask, candidates=among, free=not among), planner=self.planner)
+        places = _places(written)
+        reasons = self._reasons(places, picks)
         steps = tuple(
             PlanStep(
                 tool=step.tool,
@@ -38,15 +41,13 @@ class Told:
                 subjects=tuple(map(self._name, step.subjects)),
                 region={"words": step.where} if step.where is not None else None,
                 expected=expected[place] if expected else None,
+                why=reasons.get(place),
             )
             for place, step in enumerate(written.steps)
         )
-        places = _places(written)
         chosen = [pick for pick in picks if pick is not None]
         sure = min((pick.confidence for pick in chosen), default=1.0)
-        notes = tuple(self._why(place, pick) for place, pick in zip(places, picks, strict=True) if pick)
-        doubt = self._doubt(picks, places)
-        return Plan(steps=steps, ask=doubt, planner=self.planner, confidence=sure, notes=notes)
+        return Plan(steps=steps, ask=self._doubt(picks, places), planner=self.planner, confidence=sure)
 
     def _name(self, ref: Ref) -> str:
         return self.items[ref].name if isinstance(ref, int) else PREV
@@ -59,11 +60,15 @@ class Told:
                 return Ask(question="Which one do you mean?", candidates=among, slot=place)
         return None
 
-    def _why(self, place: str, pick: Pick) -> str:
-        """`starts from #3, by what it shows (93 % sure)`"""
-        verb = "starts from" if place.endswith(".base") else "uses"
-        why = f"{verb} {_called(self.items[pick.slot])}, {pick.because} ({pick.confidence:.0%} sure)"
-        return why.replace(", (", " (")
+    def _reasons(self, places: Sequence[str], picks: Sequence[Pick | None]) -> dict[int, str]:
+        """Of each step that had a choice: `starts from #3, by what it shows (93% sure); uses #5, by …`."""
+        told: dict[int, list[str]] = {}
+        for place, pick in zip(places, picks, strict=True):
+            if pick is not None and pick.other is not None:
+                verb = "starts from" if place.endswith(".base") else "uses"
+                why = f"{verb} {_called(self.items[pick.slot])}, {pick.because} ({pick.confidence:.0%} sure)"
+                told.setdefault(int(place.split(".")[1]), []).append(why)
+        return {step: "; ".join(reasons) for step, reasons in told.items()}
 
 
 def whole(text: str, context: Context) -> str:
@@ -84,10 +89,12 @@ def _places(written: Written) -> list[str]:
 
 
 def _called(item: Item) -> str:
-    """How people know an item: `#3`, or what it is."""
-    return f"#{item.number}" if item.number else {"sound": "the sound"}.get(item.kind, "the attached photo")
+    """How people know an item: `#3`, or the name of its file."""
+    unnamed = "the sound" if item.kind == "sound" else "the attached photo"
+    return f"#{item.number}" if item.number else item.words or unnamed
 
 
 def _candidate(item: Item) -> Candidate:
-    what: Json = {"revision": item.name} if item.number else {"value": item.name}
-    return Candidate(label=f"{_called(item)} {item.done}".strip(), shown=item.kind == "picture", **what)
+    if not item.number:
+        return Candidate(label=_called(item), value=item.name, shown=item.kind == "picture")
+    return Candidate(label=f"{_called(item)} {item.done}".strip(), revision=item.name, shown=True)

@@ -47,6 +47,9 @@ function row(step, number, fixed) {
   const item = element("li");
   item.dataset.step = number;
   item.append(element("span", { className: "title", textContent: step.title }));
+  const images = (step.pictures || []).map((src) => element("img", { src, alt: "" }));
+  const start = element("span", { className: "start" });
+  start.append(...images, step.why || "");
   for (const field of step.fields) item.append(labelled(field));
   const moves = fixed ? [] : [["up", "↑", "Earlier"], ["down", "↓", "Later"]];
   for (const [name, sign, title] of [...moves, ["drop", "×", "Leave this step out"]]) {
@@ -55,6 +58,7 @@ function row(step, number, fixed) {
     button.dataset.do = name;
     item.append(button);
   }
+  if (images.length || step.why) item.append(start);
   return item;
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.plan import PREV, Ask, Command, Context, Plan, PlanStep
+from agent.plan import PREV, Ask, Candidate, Command, Context, Plan, PlanStep
 from agent.planners.agreeing import disagreement
 from agent.planners.cascade import Cascade
 from agent.planners.rules import RulesPlanner, naming
@@ -141,6 +141,16 @@ def test_what_is_asked_already_or_only_said_stays():
     ask = Ask(question="Which crate?")
     for plan in (starting(5).model_copy(update={"ask": ask}), Plan(chat="No."), Plan(command=Command(name="undo"))):
         assert disagreement("make #2 feel like a daydream", plan, LINE) is None
+
+
+def test_a_doubt_about_other_pictures_gives_way_to_the_one_that_is_named():
+    def doubt(*numbers: int) -> Plan:
+        among = tuple(Candidate(label=f"#{one}", revision=LINE.revisions[one - 1].id) for one in numbers)
+        ask = Ask(question="Which one do you mean?", candidates=among, slot="steps.0.base")
+        return starting(5).model_copy(update={"ask": ask})
+
+    assert asked("make #2 feel like a daydream", doubt(5, 4)) == ("steps.0.base", [2, 5])
+    assert asked("make #2 feel like a daydream", doubt(5, 2)) is None
 
 
 @pytest.mark.parametrize("name", ["everyday_open.jsonl", "tuning/q.jsonl"])
