@@ -154,7 +154,9 @@ def claimed(folder: Path, part: str, told: Mapping[str, str | int | float]) -> N
         if (before := known.get(part, told).get(name)) != value:
             raise BadWeights(f"{folder}: {part} was begun with {name} {before}, not {value}.", ELSEWHERE)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(known | {part: told}, indent=1) + "\n", encoding="utf-8")
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(known | {part: told}, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
 
 
 def autocast(device: torch.device) -> torch.autocast | nullcontext[None]:

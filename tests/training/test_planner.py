@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -144,17 +146,19 @@ def test_each_loss_is_its_formula(net, lessons, vocabulary):
         assert (scores[~batch.legal] == -torch.inf).all()
 
 
-def test_a_tiny_planner_learns_32_dialogues_by_heart(net, lessons, vocabulary, tmp_path):
+def test_a_tiny_planner_learns_32_dialogues_by_heart(net, lessons, vocabulary, tmp_path, monkeypatch):
     """A test of splices, read-outs, labels and pointer, not of planning: every plan comes back, to the token."""
     school = School(lessons, vocabulary, seed=1)
-    recipe = planner.recipe(net, lambda step: school.batch(step, 16), 170, rate=8e-3)
-    Trainer(recipe, tmp_path).run(deadline=math.inf)
+    turn = cache(school.turn)
+    monkeypatch.setattr(school, "turn", lambda place, step: turn(place, step % 16))  # dealt often enough
+    recipe = planner.recipe(net, lambda step: school.batch(step, 16), 140, rate=8e-3)
+    Trainer(replace(recipe, warm=15), tmp_path).run(deadline=math.inf)
     net.eval().requires_grad_(False)
     who = Candidate(TorchLlama(net.llm), net.heads, Grammar(vocabulary, tuple(registry.registered().values())))
     answers = [answer(who, one) for one in lessons]
     assert [one.written for one in answers] == [one.truth for one in answers]
     confidences, right = picked(answers)
-    assert all(right) and len(right) >= 10 and min(confidences) > 0.3
+    assert all(right) and len(right) >= 10 and min(confidences) > 0.6
 
 
 def test_references_are_read_where_the_plan_says_base(lessons, vocabulary):
