@@ -268,7 +268,12 @@ def _checked(index: int, job: Job) -> Generator[Working, None, Result]:
     first = selfcheck.likeness(job.shelf, expected, result.edit.image)
     if first is None or first >= expected.least or job.step.seed is not None:
         return _told(result, first, 1)
-    second = yield from work(index, replace(job, seed=job.seed + selfcheck.AGAIN))
+    try:
+        second = yield from work(index, replace(job, seed=job.seed + selfcheck.AGAIN))
+    except Cancelled:
+        raise
+    except EditError:
+        return _told(result, first, 2)
     again = selfcheck.likeness(job.shelf, expected, second.edit.image)
     return _told(second, again, 2) if again is not None and again > first else _told(result, first, 2)
 

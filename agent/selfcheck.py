@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from agent.encoding import on_white
 from sessions.errors import EditError
 from sessions.values import Json, Picture
 from tools.pixels import shrink
@@ -59,7 +60,7 @@ class Expected(BaseModel):
 def likeness(shelf: Shelf, expected: Expected, result: Picture) -> float | None:
     """cos(result, expected), −1…1; None where the encoder is not here, or the expectation is no embedding of it."""
     try:
-        h = shelf.encoder(expected.encoder).pictures([shrink(result.rgb, SIDE)])[0]
+        h = shelf.encoder(expected.encoder).pictures([shrink(on_white(result).rgb, SIDE)])[0]
     except EditError:
         return None
     e = expected.e

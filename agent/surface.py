@@ -11,7 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
+from llguidance import LLMatcher, LLTokenizer
 
 from agent.numerals import numbers
 from agent.plan import MAX_STEPS
@@ -238,6 +242,8 @@ class Arguments:
         if "pattern" not in schema:
             return string(most, least)
         inner = f"/{LETTER}{{{least},{most}}}/ & /{_whole(schema['pattern'])}/"
+        if not possible(inner):
+            raise PlanError(f"{self.tool} wants words of a pattern that no plan can be held to: {schema['pattern']}")
         return row([literal('"'), Piece(f"({inner})", WIDEST * most), literal('"')])
 
     def _number(self, schema: Json) -> Piece:
@@ -254,6 +260,16 @@ def _whole(pattern: str) -> str:
     inner = pattern.removeprefix("^") if not start else pattern
     inner = inner[:-1] if not end else inner
     return re.sub(r"(?<!\\)/", r"\/", f"{start}({inner}){end}")
+
+
+@lru_cache(maxsize=256)
+def possible(text: str) -> bool:
+    """Whether a terminal of a Lark grammar can be matched, and by anything: not every pattern of Python's is one."""
+    matcher = LLMatcher(LLTokenizer("byte"), f"start: T\nT: {text}\n", log_level=0)
+    if matcher.is_error() or matcher.is_accepting():
+        return not matcher.is_error()
+    bytes_ = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")[:256]
+    return bool(bytes_.any())
 
 
 def _boolean(_schema: Json) -> Piece:

@@ -49,6 +49,14 @@ def asked(model: Runnable[Any, Any], messages: Sequence[BaseMessage], name: str 
         raise ChatModelError(f"The chat model could not be asked: {reason(error)}", _next(name)) from error
 
 
+def structured(model: BaseChatModel, schema: Json) -> Runnable[Any, Any] | None:
+    """The model bound to a schema, its answers whole beside what was parsed of them; None where it can only talk."""
+    try:
+        return model.with_structured_output(schema, include_raw=True)
+    except Exception:  # noqa: BLE001  (providers raise what they like; words can be had of all)
+        return None
+
+
 def picture(pixels: Pixels, kind: str = "png") -> Json:
     """A picture (H, W, 3) as a content block; `kind`: png or jpeg."""
     data = cv2.imencode(f".{kind}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()

@@ -214,7 +214,8 @@ def _finished(task: Task, net: Planner, writing: Writing, eyes: Encoder | None, 
 
 def _calibrated(net: Planner, writing: Writing, eyes: Encoder) -> tuple[float, float | None]:
     """As `examining.calibrated`, on dialogues that were not learnt."""
-    who = Candidate(TorchLlama(net.llm), net.heads, compiled(writing.vocabulary, writing.tools), "fused", writing.template)
+    grammar = compiled(writing.vocabulary, writing.tools)
+    who = Candidate(TorchLlama(net.llm), net.heads, grammar, template=writing.template)
     return calibrated(net, who, lessons.looked_at(eyes, range(UNSEEN, UNSEEN + CALIBRATING)))
 
 

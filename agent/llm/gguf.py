@@ -80,16 +80,22 @@ def write(
     names = _names(sizes)
     if missing := [name for name in names if name not in tensors]:
         raise BadWeights(f"This is no whole Llama: {missing[0]} is missing.")
-    described = _described(sizes, kind) | _tokens_and_merges(tokenizer, len(tensors["model.embed_tokens.weight"]))
+    rows = len(tensors["model.embed_tokens.weight"])
+    for name in names:
+        wanted, found = _shape(name, sizes, rows), tuple(tensors[name].shape)
+        if found != wanted:
+            raise BadWeights(f"These are no weights of this config.json: {name} is {found}, not {wanted}.")
+    described = _described(sizes, kind) | _tokens_and_merges(tokenizer, rows)
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(part, described, {ours: (tensors[name], _heads(name, sizes)) for name, ours in names.items()}, kind)
         part.replace(target)
     except OSError as error:
+        raise StorageFull(f"The disk refused {target}: {error}.", "Free some space, and try again.") from error
+    finally:
         with suppress(OSError):
             part.unlink()
-        raise StorageFull(f"The disk refused {target}: {error}.", "Free some space, and try again.") from error
 
 
 def _names(sizes: checkpoint.Sizes) -> dict[str, str]:
@@ -100,6 +106,19 @@ def _names(sizes: checkpoint.Sizes) -> dict[str, str]:
         for layer in range(sizes.num_hidden_layers)
         for name, ours in LAYER.items()
     }
+
+
+def _shape(name: str, sizes: checkpoint.Sizes, rows: int) -> tuple[int, ...]:
+    """What a tensor must be, for as many tokens as the table of embeddings has rows."""
+    width, inner = sizes.hidden_size, sizes.intermediate_size
+    queries, keys = sizes.num_attention_heads * sizes.head, sizes.groups * sizes.head
+    kinds = {
+        "embed_tokens": (rows, width), "lm_head": (rows, width), "norm": (width,),
+        "input_layernorm": (width,), "post_attention_layernorm": (width,),
+        "q_proj": (queries, width), "k_proj": (keys, width), "v_proj": (keys, width), "o_proj": (width, queries),
+        "gate_proj": (inner, width), "up_proj": (inner, width), "down_proj": (width, inner),
+    }  # fmt: skip
+    return kinds[name.split(".")[-2]]
 
 
 def _heads(name: str, sizes: checkpoint.Sizes) -> int:

@@ -86,11 +86,7 @@ class ChatPlanner:
     @cached_property
     def _structured(self) -> Runnable[Any, Any] | None:
         """The model bound to the schema of a plan; None where it can only talk."""
-        try:
-            schema = plan_schema(registry.registered().values())
-            return self._model.with_structured_output(schema, include_raw=True)
-        except NotImplementedError:
-            return None
+        return chat_models.structured(self._model, plan_schema(registry.registered().values()))
 
 
 def _once_more(reply: str | Json, why: str) -> list[BaseMessage]:

@@ -368,6 +368,18 @@ class Nested(ToolArgs):
     tree: Node
 
 
+class Bounded(ToolArgs):
+    """A pattern of Python's that is none of the grammar's."""
+
+    word: Annotated[str, Field(pattern=r"^\w+\b.*$", max_length=20)]
+
+
+class Impossible(ToolArgs):
+    """A pattern that takes more letters than there are."""
+
+    word: Annotated[str, Field(pattern=r"^[a-z]{9}$", max_length=8)]
+
+
 def foreign(args: type[ToolArgs]) -> Tool:
     @tool("foreign", args=args, region="optional", subjects=(0, 2))
     def run(ctx: EditContext, args: ToolArgs) -> Edit:
@@ -392,7 +404,7 @@ class TestForeignTools:
         with pytest.raises(PlanError):
             read(plans, spelled(plans, start + '{"parts":[1,2,3,4]}<gen><eop>'))
 
-    @pytest.mark.parametrize("args", [Endless, Wordy, Vast, Odd, Nested])
+    @pytest.mark.parametrize("args", [Endless, Wordy, Vast, Odd, Nested, Bounded, Impossible])
     def test_what_no_plan_can_hold_is_left_out(self, args: type[ToolArgs]) -> None:
         plans = Grammar(vocabularies.vocabulary("byte level"), [foreign(args), registered()["flip"]])
         assert "foreign" in plans.left_out["foreign"]

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from agent import selfcheck
+from agent import executor, selfcheck
 from agent.assistant import Assistant
 from agent.plan import Plan
 from agent.selfcheck import AGAIN, Expected
 from agent.stepping import Job, work
 from sessions import history, turns
+from sessions.errors import NotFinite
+from sessions.identity import seed_for
 from sessions.store import Store
 from sessions.values import Picture
 from tests import tiny, tiny_encoders
@@ -36,8 +38,6 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tried(home) -> tuple[np.ndarray, np.ndarray]:
     """What the first and the second try come to, as the encoder sees them: (D,) each."""
-    from sessions.identity import seed_for
-
     seed, plan = seed_for(REQUEST, 0), Plan.model_validate({"steps": [STEP]})
     made = [
         drain(work(0, Job(plan.steps[0], Picture(PHOTO), seed=number, shelf=shelf.at(home)))).edit.image.rgb
@@ -85,6 +85,28 @@ def test_what_is_not_is_tried_once_more_and_the_better_is_kept(home, tried, done
     assert revision.step.seed == usual.step.seed + AGAIN and revision.image != usual.image
     worse = done(expected(home, first - (first @ second) * second, 0.9999))
     assert worse.facts["tries"] == 2 and worse.image == usual.image and worse.step.seed == usual.step.seed
+
+
+def test_a_second_try_that_fails_leaves_the_first(home, tried, done, monkeypatch):
+    def failing(index: int, job: Job):
+        if job.seed != seed_for(REQUEST, 0):
+            raise NotFinite("The picture came out as nothing.")
+        return (yield from work(index, job))
+
+    usual = done(None)
+    monkeypatch.setattr(executor, "work", failing)
+    revision = done(expected(home, -tried[0], 0.999))
+    assert revision.image == usual.image and revision.facts["tries"] == 2
+
+
+def test_what_is_see_through_is_looked_at_on_white(home, tried):
+    hidden = np.dstack([PHOTO, np.full((64, 64), 255, np.uint8)])
+    hidden[:32, :, 3] = 0
+    shown = PHOTO.copy()
+    shown[:32] = 255
+    e = expected(home, tried[0], 0.0)
+    both = [selfcheck.likeness(shelf.at(home), e, Picture(pixels)) for pixels in (hidden, shown)]
+    assert both[0] == pytest.approx(both[1], abs=1e-6)
 
 
 def test_the_recorded_seed_makes_the_same_picture_again(home, tried, done):

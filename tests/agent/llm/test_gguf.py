@@ -147,6 +147,15 @@ def test_what_gguf_has_no_place_for_is_refused(folder, tmp_path, change):
     assert not list(tmp_path.glob("*.gguf*"))
 
 
+@pytest.mark.parametrize("change", [{"hidden_size": 48}, {"num_attention_heads": 1}, {"intermediate_size": 8}])
+def test_weights_of_another_config_are_refused(folder, tmp_path, change):
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | change | {"head_dim": None}), "utf-8")
+    with pytest.raises(BadWeights, match="no weights of this"):
+        gguf.export(folder, tmp_path / "model.gguf")
+    assert not list(tmp_path.glob("*.gguf*"))
+
+
 def test_a_tokenizer_that_splits_words_otherwise_is_refused(folder, tmp_path):
     made = models.byte_level(folder)
     made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(), pre_tokenizers.ByteLevel()])

@@ -57,6 +57,13 @@ class Calling(Talking):
         return self
 
 
+class Refusing(Talking):
+    """One whose provider does not take the schema, and says so in its own way."""
+
+    def with_structured_output(self, schema, **kwargs):
+        raise ValueError("Unsupported function schema")
+
+
 def talking(*replies: object, kind: type[Talking] = Talking, **more) -> Talking:
     said = [one if isinstance(one, AIMessage) else AIMessage(_words(one)) for one in replies]
     return kind(messages=iter(said), seen=[], **more)
@@ -111,6 +118,12 @@ def test_several_steps_are_done_in_order(ask, store, session):
     assert [first.tool, second.tool, third.tool] == ["crop", "blur", "monochrome"]
     assert second.parents == (first.id,) and third.parents == (second.id,)
     assert (first.width, first.height) == (200, 200) and end(events).state == "done"
+
+
+def test_a_provider_that_refuses_the_schema_is_asked_in_words(store, session):
+    model = talking({"steps": [BLUR]}, kind=Refusing)
+    [only] = made(list(Assistant(store, planner(model, store)).turn(session, "softer, mono")))
+    assert only.tool == "blur" and len(model.seen) == 1
 
 
 def test_any_picture_of_the_session_can_be_the_base(ask, store, session):
