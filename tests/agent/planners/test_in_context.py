@@ -5,6 +5,7 @@ same. One has learnt three turns by heart.
 """
 
 import json
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer
 from transformers import LlamaForCausalLM
 
@@ -221,11 +223,8 @@ class TestWords:
 
     def test_nor_does_a_token_that_llama_cpp_looks_for_in_every_text(self, folders, tmp_path, exact):
         """Added, and not called special: `<think>` of many models."""
-        folder = tmp_path / "thinks"
-        folder.mkdir()
-        for name in ("config.json", "model.safetensors"):
-            (folder / name).write_bytes((folders["byte level"] / name).read_bytes())
-        spec = json.loads((folders["byte level"] / "tokenizer.json").read_text())
+        folder = shutil.copytree(folders["byte level"], tmp_path / "thinks")
+        spec = json.loads((folder / "tokenizer.json").read_text())
         last = max(spec["model"]["vocab"], key=spec["model"]["vocab"].get)
         del spec["model"]["vocab"][last]
         spec["model"]["merges"] = [pair for pair in spec["model"]["merges"] if "".join(pair) != last]
@@ -451,16 +450,20 @@ class TestOnTheShelf:
         assert "diffedit" in planner.grammar.left_out and {"adjust", "blur"} <= set(planner.grammar.tools)
         assert "diffedit(" not in planner.grammar.vocabulary.decode(planner.pages.opening)
 
-    def test_another_network_than_a_llama_is_refused(self, folders, tmp_path):
-        from safetensors.torch import load_file, save_file
+    def test_a_checkpoint_with_a_projector_is_the_released_planner_s_and_refused_by_it(self, store, folders, tmp_path):
+        folder = shutil.copytree(folders["byte level"], tmp_path / "half")
+        found = load_file(folder / "model.safetensors")
+        save_file(found | {"model.vae_projector_image.0.weight": torch.zeros(64, 8)}, folder / "model.safetensors")
+        adding.add(shelf.at(store.home), folder, PLANNER)
+        with pytest.raises(BadWeights, match=r"its projector model\.vae_projector_image\.0\.bias is missing"):
+            _ = Shelved(store.home, Sight(store)).planner
 
-        found = load_file(folders["byte level"] / "model.safetensors")
-        found["model.layers.0.self_attn.q_proj.bias"] = torch.zeros(64)
-        save_file(found, tmp_path / "model.safetensors")
-        for name in ("config.json", "tokenizer.json"):
-            (tmp_path / name).write_bytes((folders["byte level"] / name).read_bytes())
+    def test_another_network_than_a_llama_is_refused(self, folders, tmp_path):
+        folder = shutil.copytree(folders["byte level"], tmp_path / "qwen")
+        found = load_file(folder / "model.safetensors")
+        save_file(found | {"model.layers.0.self_attn.q_proj.bias": torch.zeros(64)}, folder / "model.safetensors")
         with pytest.raises(BadWeights, match=r"is no Llama: it has model\.layers\.0\.self_attn\.q_proj\.bias"):
-            in_context.load(tmp_path, "qwen")
+            in_context.load(folder, "qwen")
 
 
 def by_heart(folder, planner: in_context.InContext, context) -> None:
