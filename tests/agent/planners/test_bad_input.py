@@ -18,20 +18,20 @@ from tokenizers import Tokenizer
 from agent.assistant import Assistant
 from agent.events import Asked, Planned
 from agent.items import items
-from agent.llm import Reading, llama_cpp
+from agent.llm import llama_cpp
 from agent.plan import Plan
 from agent.planners import exporting
 from agent.planners.checkpoint import Card
 from agent.planners.shelved import Shelved
 from agent.planning import seen
 from agent.sight import Sight
-from agent.tokens import ASK, CHAT, EOP, GEN, STEP, WHERE
 from sessions import history, turns
 from sessions.errors import Damaged, TooLarge
 from sessions.fsck import fsck
 from tests import tiny_encoders, tiny_planner
 from tests.agent.conftest import end
 from tests.agent.llm.conftest import BACKENDS, need_llama_cpp
+from tests.agent.planners.keen import Keen
 from tools import adding, registry, shelf
 from tools.shelf import PLANNER
 
@@ -46,35 +46,6 @@ class Told:
 
     def plan(self, text, context):
         return Plan.model_validate_json(text)
-
-
-class Keen:
-    """A model that would rather edit than talk, and comes to an end; its numbers are its own otherwise."""
-
-    def __init__(self, llm, vocabulary):
-        self._llm, self._raised = llm, np.zeros(llm.vocabulary, np.float32)
-        ends = [number for number, piece in enumerate(vocabulary.pieces) if piece[:1] in (b'"', b"}", b"]")]
-        self._raised[[*ends, vocabulary.ids[GEN], vocabulary.ids[STEP]]] = 2
-        self._raised[vocabulary.ids[EOP]] = 4
-        self._raised[[vocabulary.ids[name] for name in (ASK, CHAT, WHERE)]] = -9
-
-    def __getattr__(self, name):
-        return getattr(self._llm, name)
-
-    def open(self):
-        return _KeenThread(self._llm.open(), self._raised)
-
-
-class _KeenThread:
-    def __init__(self, thread, raised):
-        self._thread, self._raised = thread, raised
-
-    def __getattr__(self, name):
-        return getattr(self._thread, name)
-
-    def feed(self, *args):
-        reading = self._thread.feed(*args)
-        return Reading(reading.states, reading.logits + self._raised)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +71,7 @@ def shelved(made, store, there):
 
 def keen(shelved: Shelved) -> Shelved:
     planner = shelved.planner
-    shelved.__dict__["planner"] = replace(planner, llm=Keen(planner.llm, planner.reader.vocabulary))
+    shelved.__dict__["planner"] = replace(planner, llm=Keen(planner.llm, planner.grammar.vocabulary))
     return shelved
 
 
@@ -341,7 +312,7 @@ def test_a_tool_that_is_gone_is_history_and_in_no_plan(store, session, there, ma
     planner = person.assistant.planner.planner
     assert "monochrome" not in {tool.name for tool in planner.tools}
     page = planner._page("as it was", seen(store, history.graph(store, session), None, ()))
-    assert "monochrome" in planner.reader.vocabulary.decode(page.ids), "it is told of"
+    assert "monochrome" in planner.grammar.vocabulary.decode(page.ids), "it is told of"
     for number in range(3):
         plan, _ = person.says(f"once more {number}")
         assert "monochrome" not in {one.tool for one in plan.steps}
