@@ -19,6 +19,8 @@ from sessions.errors import BadWeights
 
 PLACEHOLDER = "the-message-6d1f"
 NAMES = ("bos_token", "eos_token")
+FAILS = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
+"""What a template, which is somebody's program, may raise besides Jinja's own."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ VICUNA = Frame(f" {SYSTEM} USER:", " ASSISTANT:")
 
 def frame(template: str, tokens: Mapping[str, str]) -> Frame:
     """What a template writes around a message. `tokens`: `bos_token` and `eos_token`; BadWeights for one that fails."""
+    from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(
@@ -44,7 +47,7 @@ def frame(template: str, tokens: Mapping[str, str]) -> Frame:
     said = {"messages": [{"role": "user", "content": PLACEHOLDER}], "add_generation_prompt": True}
     try:
         before, after = environment.from_string(template).render(**said, **tokens).split(PLACEHOLDER)
-    except Exception as error:  # noqa: BLE001  (a template is somebody's program)
+    except (TemplateError, *FAILS) as error:
         raise BadWeights(f"The model's chat template cannot be used: {str(error)[:200]}.") from None
     return Frame(before.rstrip(" "), after)
 

@@ -178,6 +178,11 @@ class TestTemplates:
             "{{ raise_exception('I take two messages') }}",
             "{{ ''.__class__.__mro__[1].__subclasses__() }}{{ messages[0].content }}",
             "{% for i in range(10 ** 9) %}x{% endfor %}{{ messages[0].content }}",
+            "{{ 'x' * 10 ** 15 }}{{ messages[0].content }}",
+            "{{ 1 // 0 }}{{ messages[0].content }}",
+            "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}{{ messages[0].content }}",
+            "{{ messages[0].content | no_such_filter }}",
+            "{{ messages[7].content.strip() }}{{ messages[0].content }}",
         ],
     )
     def test_one_that_fails_is_a_sentence(self, template):
