@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from training.loop import Recipe, Trainer, ema_decay, generator
+from sessions.errors import BadWeights
+from training.loop import Recipe, Trainer, averages, claimed, ema_decay, generator
 
 
 def tiny(steps=8, seed=0):
@@ -87,3 +88,34 @@ def test_the_rate_warms_up_holds_and_falls():
     assert recipe.learning_rate(500) == recipe.rate
     assert recipe.learning_rate(850) == pytest.approx(0.5 * recipe.rate)
     assert recipe.learning_rate(999) == pytest.approx(0.05 * recipe.rate)
+
+
+def test_averages_are_what_a_recipe_settles_on(tmp_path):
+    trainer = Trainer(tiny(), tmp_path)
+    trainer.run(math.inf)
+    found = averages(tmp_path / "line.safetensors")
+    trainer.settle()
+    assert found.keys() == trainer.weights.keys()
+    assert all(torch.equal(found[name], p) for name, p in trainer.weights.items())
+
+
+def test_a_folder_remembers_what_each_part_was_begun_with(tmp_path):
+    claimed(tmp_path / "out", "whole", {"data": "toybox", "size": 4})
+    claimed(tmp_path / "out", "stage", {"steps": 10})
+    for _ in range(2):
+        claimed(tmp_path / "out", "whole", {"data": "toybox", "size": 4})
+    before = (tmp_path / "out/recipe.json").read_bytes()
+    for part, told, said in (
+        ("whole", {"data": "toybox", "size": 8}, "whole was begun with size 4, not 8"),
+        ("stage", {"steps": 9}, "stage was begun with steps 10, not 9"),
+    ):
+        with pytest.raises(BadWeights, match=said):
+            claimed(tmp_path / "out", part, told)
+    assert before == (tmp_path / "out/recipe.json").read_bytes()
+
+
+def test_a_folder_of_a_recipe_that_told_nothing_is_not_taken(tmp_path):
+    Trainer(tiny(), tmp_path).run(-1.0)
+    with pytest.raises(BadWeights, match="holds another recipe: line"):
+        claimed(tmp_path, "whole", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["line.safetensors"]
