@@ -50,8 +50,8 @@ class Spelling:
 class Spelt:
     """Implements `agent.llm.Thread` for one plan: takes its ids, and gives logits for lent ids too.
 
-    Of a mark, those of its first token. Of a reference, log p of its spelling, wherever it parts from the others: there
-    the model is asked, and what it read is forgotten again. The budget of `decoding` pays for every token that is fed.
+    Of a mark, those of its first token. Of a reference, log p of its spelling up to where no other goes on as it does:
+    so far the model is asked, and what it read is forgotten again. The budget of `decoding` pays for all that is fed.
     """
 
     def __init__(self, thread: Thread, spelling: Spelling, decoding: Decoding) -> None:
@@ -82,10 +82,8 @@ class Spelt:
         whole[: len(logits)] = logits
         for token, spelt in self._spelling.marks.items():
             whole[token] = logits[spelt[0]]
-        eop = vocabulary.ids[EOP]
-        whole[eop] = max(
-            whole[eop], logits[list(vocabulary.ends)].max()
-        )  # a model may say in its own way that it is done
+        eop, ends = vocabulary.ids[EOP], logits[list(vocabulary.ends)]
+        whole[eop] = max(whole[eop], ends.max())  # a model may have its own way of saying that it is done
         if refs:
             for token, log_p in self._weighed(self._spelling.refs, logits, 0).items():
                 whole[token] = log_p

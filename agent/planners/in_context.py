@@ -75,7 +75,7 @@ class InContext:
         spelling = Spelling(self.grammar.vocabulary, page.names)
         room = self.llm.context - len(page.ids) - spelling.extra(self.grammar.tools.values())
         if room < LEAST:
-            raise TooLarge(f"{self.llm.name} has no room left for a plan of this session.", "Begin a new session.")
+            raise TooLarge(f"{self.name} has no room left for a plan of this session.", "Begin a new session.")
         decoding.left = min(decoding.left, room)
         thread = self._conversations.of(context.session)
         _, logits = thread.read(page.ids, {}, ())
@@ -96,7 +96,7 @@ def load(folder: Path, name: str, backend: Backend = "torch") -> InContext:
         llm, words, frame = _of_gguf(gguf, name)
     else:
         llm, words, frame = _of_folder(folder, name)
-    return planner(f"{NAME}:{name}", llm, words, frame)
+    return planner(name, llm, words, frame)
 
 
 def planner(name: str, llm: Llm, words: Vocabulary, frame: Frame) -> InContext:
@@ -110,7 +110,7 @@ def planner(name: str, llm: Llm, words: Vocabulary, frame: Frame) -> InContext:
         raise BadWeights(f"{name} reads {llm.context} tokens at once, and a plan takes more.", "Choose another model.")
     begun = opening(lent, begun, tuple(grammar.tools.values()))
     history = min(LONGEST, spare - budget - len(begun))
-    return InContext(name, llm, Pages(lent, begun, closing, history), grammar)
+    return InContext(f"{NAME}:{name}", llm, Pages(lent, begun, closing, history), grammar)
 
 
 def _of_gguf(files: Sequence[Path], name: str) -> tuple[Llm, Vocabulary, Frame]:

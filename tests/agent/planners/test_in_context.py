@@ -43,7 +43,7 @@ from tools import adding, registry, shelf
 from tools.shelf import PLANNER
 
 both = pytest.mark.parametrize("kind", KINDS)
-SAID = ("make it darker", "take the first one and blur it, then make it square", "#1 as it was")
+SAID = ("make it darker", "take #1 and blur it, then make it square")
 TURNS = {
     "colder": Written((WrittenStep("adjust", 2, args={"temperature": -0.3}),)),
     "the first photo again, but softer": Written((WrittenStep("blur", 0, args={"amount": 0.5}),)),
@@ -145,7 +145,6 @@ class TestPrompt:
         context = replace(context, head="r89", revisions=(*context.revisions, *more), words=words)
         page = planner.pages.page("darker", context, items(context, "", in_context.ITEMS))
         assert set(page.names.values()) >= {"#1", "#89"} and len(page.ids) < 4096 - planner.grammar.longest_step - 100
-        assert planner.plan("darker", context).planner == "in_context@1:tiny"
 
 
 class TestTemplates:
@@ -264,7 +263,7 @@ class TestWords:
 
 
 class AtRandom:
-    """Implements `agent.llm.Thread`: says anything. `fed`: everything that stands in its context."""
+    """Implements `agent.llm.Thread`: says anything. `fed`: what stands in its context; `longest`: what ever stood."""
 
     def __init__(self, rows, seed, bias=0.0, bytes_first=()):
         self.rng, self.rows, self.bias, self.bytes_first = np.random.default_rng(seed), rows, bias, bytes_first
@@ -287,14 +286,16 @@ class AtRandom:
 
 
 def decoded(grammar, thread, names, live, room):
+    """A plan with so much room for it; `thread.left`: what of it was not needed."""
     decoding = grammar.start(live)
     decoding.left = min(decoding.left, room)
     spelt = Spelt(thread, Spelling(grammar.vocabulary, names), decoding)
     nothing = torch.zeros(len(names), 1)
     first = spelt.logits(thread.rng.standard_normal(thread.rows).astype(np.float32))
-    return Reader(grammar.vocabulary, None, "symbolic").decode(
-        spelt, first, Pool(tuple(names), nothing, nothing), decoding
-    )
+    pool = Pool(tuple(names), nothing, nothing)
+    made = Reader(grammar.vocabulary, None, "symbolic").decode(spelt, first, pool, decoding)
+    thread.left = decoding.left
+    return made
 
 
 class TestSpelling:
@@ -321,7 +322,7 @@ class TestSpelling:
             thread = AtRandom(1000, seed, bias=9.0 * (seed % 2), bytes_first=single)
             made = decoded(grammar, thread, names, live, 1500)
             written = read(grammar, made.ids)
-            assert thread.longest <= 1500 + extra
+            assert thread.longest <= 1500 + extra and thread.left == 1500 - len(thread.fed) - 1
             kinds |= {step.tool for step in written.steps} | {bool(written.ask), bool(written.chat)}
             refs = [ref for step in written.steps for ref in (step.base, *step.subjects)]
             assert {*refs, *written.candidates} <= {*live, "prev"}
@@ -341,7 +342,7 @@ class TestSpelling:
         class Vicuna:
             name, width, vocabulary, context = "vicuna", 4, 32000, 4096
 
-        planner = in_context.planner("in_context@1:vicuna", Vicuna(), words, chat_template.VICUNA)
+        planner = in_context.planner("vicuna", Vicuna(), words, chat_template.VICUNA)
         assert not planner.grammar.left_out and set(planner.grammar.tools) == set(registry.registered())
         begun = words.begun(f"{SYSTEM} USER:")
         assert list(planner.pages.opening[: len(begun)]) == begun
@@ -447,7 +448,7 @@ class TestOnTheShelf:
 
     def test_a_context_without_room_is_a_sentence(self, tmp_path):
         folder = instruct.model("byte level", tmp_path / "small", context=1500)
-        with pytest.raises(BadWeights, match="reads 1500 tokens at once, and a plan takes more"):
+        with pytest.raises(BadWeights, match=r"^small reads 1500 tokens at once, and a plan takes more"):
             in_context.load(folder, "small")
 
     def test_with_less_room_the_tools_with_many_words_are_left_out(self, tmp_path):
