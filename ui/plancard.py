@@ -88,8 +88,9 @@ def _start(step: PlanStep, pictures: Mapping[str, str]) -> str:
 
 
 def _seen(step: PlanStep, pictures: Mapping[str, str]) -> list[str]:
-    """Where the pictures are found that a step starts from and works with."""
-    return [pictures[name] for name in (step.base or "", *step.subjects) if name in pictures]
+    """Where the pictures are found that a step starts from, where it says so, and works with."""
+    base = step.base if step.base and step.why else ""
+    return [pictures[name] for name in (base, *step.subjects) if name in pictures]
 
 
 def why(plan: Plan, start: Revision | None) -> str:

@@ -32,7 +32,9 @@ def disagreement(text: str, plan: Plan, context: Context) -> Ask | None:
     if len(left) != 1:
         return None
     slot = _slot(plan, left[0], named, context)
-    return _question(left[0].id, slot[1], slot[0], context) if slot else None
+    if slot is None or (plan.ask is not None and plan.ask.slot != slot[0]):
+        return None
+    return _question(left[0].id, slot[1], slot[0], context)
 
 
 def _slot(plan: Plan, left: Named, named: tuple[Named, ...], context: Context) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.plan import PREV, Command, Plan, PlanStep
-from ui import plancard
+from ui import plancard, terminal
 
 PLAN = Plan(
     steps=(
@@ -58,6 +58,34 @@ def test_amounts_order_and_dropped_steps_come_back():
 def test_arguments_that_the_plan_does_not_name_cannot_be_added():
     plan = plancard.changed(PLAN, [{"step": 0, "args": {"preset": "4:3", "aspect": "3:2"}}])
     assert plan is not None and plan.steps[0].args == {"aspect": "3:2"}
+
+
+ELSEWHERE = PLAN.model_copy(
+    update={"steps": (PLAN.steps[0].model_copy(update={"why": "starts from #2, <as> you said"}), *PLAN.steps[1:])}
+)
+
+
+def test_a_step_says_where_it_starts_with_a_small_picture_of_it():
+    shown = plancard.rows(ELSEWHERE, (), pictures={"r1:start": "/pictures/a.webp"})
+    assert shown.count("<img src='/pictures/a.webp'") == 1 and "starts from #2, &lt;as&gt; you said" in shown
+    assert "<img" not in plancard.rows(PLAN, (), pictures={"r1:start": "/pictures/a.webp"})
+    assert plancard._form(ELSEWHERE.steps[0], {"r1:start": "/a"})["pictures"] == ["/a"]
+
+
+def test_another_step_that_is_first_now_says_nothing_of_where_the_first_started():
+    plan = plancard.changed(ELSEWHERE, [{"step": 1, "args": {}}, {"step": 0, "args": {}}])
+    assert plan is not None and [(step.base, step.why) for step in plan.steps] == [("r1:start", None), (PREV, None)]
+    kept = plancard.changed(ELSEWHERE, [{"step": 0, "args": {}}])
+    assert kept is not None and kept.steps[0].why == "starts from #2, <as> you said"
+
+
+def test_on_the_command_line_the_reason_stands_under_its_step():
+    assert terminal.plan_line(ELSEWHERE).splitlines()[:3] == [
+        "plan   1 crop 1:1",
+        "         starts from #2, <as> you said",
+        "       2 adjust exposure +0.3 contrast +0.1",
+    ]
+    assert len(terminal.plan_line(PLAN).splitlines()) == 1
 
 
 def test_what_is_no_answer_of_the_form_is_none():
