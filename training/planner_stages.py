@@ -40,7 +40,7 @@ from training.loop import Trainer, averages, claimed, logged
 from training.mm_inst import WIDTH
 from training.mm_inst_turns import Writing
 from training.planner import Planner, recipe
-from training.stages import Stage, learning, merged, placed
+from training.stages import Stage, learning, merged, placed, whole
 from training.starter_planner import UNSEEN, export
 
 if TYPE_CHECKING:
@@ -197,8 +197,7 @@ def _report(task: Task, net: Planner, course: Course, steps: int, seconds: float
 
 def _finished(task: Task, net: Planner, writing: Writing, eyes: Encoder | None, entry: Entry | None) -> Path:
     """The planner's folder. What the toybox has taught is examined there; MM-Inst has taught one tool."""
-    net.eval().requires_grad_(False)
-    merged(net).heads.cpu()
+    merged(whole(net.eval().requires_grad_(False))).heads.cpu()
     sure, like = (0.0, None) if eyes is None else _calibrated(net, writing, eyes)
     card = Card(
         name=f"{task.llm.resolve().name}-planner",

@@ -88,7 +88,7 @@ def _inject(llm: LlamaForCausalLM, rank: int) -> None:
 def placed(net: Planner, device: torch.device) -> Planner:
     """Where it is trained, ready for it. On CUDA the LLM's layers are worked again backwards, and kept only so far."""
     if device.type == "cuda":
-        halved(net).llm.gradient_checkpointing_enable({"use_reentrant": False})
+        halved(net).llm.activation_checkpointing_enable({"use_reentrant": False})
     return net.to(device).train()
 
 
@@ -97,6 +97,13 @@ def halved(net: Planner) -> Planner:
     for p in net.llm.parameters():
         p.data = p.data.to(torch.float32 if p.requires_grad else torch.bfloat16)
     net.heads.float()
+    return net
+
+
+def whole(net: Planner) -> Planner:
+    """The LLM in one precision again where it was in two: in that of its file, and with more digits than bfloat16."""
+    if len({p.dtype for p in net.llm.parameters()}) > 1:
+        net.llm.half()
     return net
 
 

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from agent.assistant import Assistant
 from agent.llm import torch_llama
+from agent.llm.torch_llama import TorchLlama
 from agent.plan import Plan
 from agent.planners.checkpoint import card
 from agent.planners.shelved import Shelved
@@ -32,7 +33,7 @@ from toybox.scenes import seeded
 from training import courses, planner_stages, stages
 from training.loop import averages
 from training.mm_inst_turns import Writing
-from training.planner import Planner, losses, small
+from training.planner import losses, small
 from training.planner_stages import Task, network, run
 
 WORDS = 600
@@ -224,13 +225,22 @@ def test_in_bfloat16_the_losses_are_about_the_same(llm, folder, tmp_path):
         exact = losses(net, at)
     kinds = {p.dtype for p in stages.halved(net).llm.parameters() if not p.requires_grad}
     assert kinds == {torch.bfloat16} and {p.dtype for p in net.heads.parameters()} == {torch.float32}
-    with torch.autocast("cpu", torch.bfloat16):
-        found = losses(net, at)
-    found.whole.backward()
+    grads = []
+    for again in (False, True):
+        if again:
+            net.llm.activation_checkpointing_enable({"use_reentrant": False})
+        with torch.autocast("cpu", torch.bfloat16):
+            found = losses(net.train(), at)
+        found.whole.backward()
+        grads.append([p.grad.clone() for p in net.parameters() if p.grad is not None])
+        net.zero_grad()
     for name, value in vars(exact).items():
         assert getattr(found, name).item() == pytest.approx(float(value), rel=0.03), name
-    assert all(p.grad.dtype == torch.float32 for p in net.parameters() if p.grad is not None)
-    assert isinstance(stages.merged(net), Planner) and not any("lora" in name for name in net.llm.state_dict())
+    assert all(torch.equal(kept, anew) and kept.dtype == torch.float32 for kept, anew in zip(*grads, strict=True))
+    made = stages.merged(stages.whole(net.eval().requires_grad_(False)))
+    assert {p.dtype for p in made.llm.parameters()} == {torch.float16}
+    reading = TorchLlama(made.llm).open().feed(at.ids[0, :9].tolist(), read=(8,))
+    assert np.isfinite(reading.states).all() and not any("lora" in name for name in made.llm.state_dict())
 
 
 def test_taught_by_the_toybox_it_plans_from_the_shelf(llm, tmp_path, monkeypatch):
