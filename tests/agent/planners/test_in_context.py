@@ -25,6 +25,7 @@ from agent.items import items
 from agent.llm import Reading, llama_cpp, llama_words
 from agent.plan import Context, Plan
 from agent.planners import in_context, in_context_prompt
+from agent.planners.in_context_prompt import Page
 from agent.planners.shelved import Shelved
 from agent.planners.told import Told
 from agent.planning import seen
@@ -34,7 +35,7 @@ from agent.sight import Sight
 from agent.spelling import MARKS, Spelling, Spelt
 from agent.tokens import ASK, BASE, CHAT, EOP, PREV, STEP, SUB, WHERE
 from sessions import history
-from sessions.errors import BadWeights, MissingWeights, PlanError
+from sessions.errors import BadWeights, MissingWeights, PlanError, TooLarge
 from tests.agent import instruct
 from tests.agent.instruct import KINDS
 from tests.agent.llm.conftest import need_llama_cpp
@@ -239,6 +240,12 @@ class TestWords:
         assert words.decode([999]) == "<think>" and 999 in words.special
         ids = words.encode("I <think> so")
         assert not words.special.intersection(ids) and words.decode(ids) == "I <think> so"
+
+    def test_the_pair_goes_first_that_scores_highest(self, tmp_path):
+        for pairs, expected in ((["bc", "ab"], ["a", "bc"]), (["ab", "bc"], ["ab", "c"]), (["bc", "abc"], ["abc"])):
+            instruct.sentencepiece_model(tmp_path / "tokenizer.model", [*pairs, "a", "b", "c"])
+            words = tokens.vocabulary(tmp_path, None, ())
+            assert [words.decode([token]) for token in words.encode("abc")] == expected
 
     def test_a_sentencepiece_model_that_is_no_bpe_or_is_damaged_is_refused(self, tmp_path):
         path = tmp_path / "tokenizer.model"
@@ -445,6 +452,16 @@ class TestOnTheShelf:
             (tmp_path / name).symlink_to(files["byte level"])
         with pytest.raises(BadWeights, match="has 2 GGUF files"):
             in_context.load(tmp_path, "both", "llama.cpp")
+
+    def test_a_plan_is_no_longer_than_what_the_prompt_leaves(self, planners, monkeypatch):
+        planner, left = planners["byte level"], []
+        monkeypatch.setattr(Reader, "decode", lambda *told: left.append(told[-1].left))
+        spelling = Spelling(planner.grammar.vocabulary, {0: "#1"})
+        shown = {0: in_context_prompt._photo(1)}
+        planner._decoded(Page((5,) * 3200, shown, {0: "#1"}), Context("main", None))
+        assert left == [4096 - 3200 - spelling.extra(planner.grammar.tools.values())]
+        with pytest.raises(TooLarge, match="no room left for a plan"):
+            planner._decoded(Page((5,) * 3600, shown, {0: "#1"}), Context("main", None))
 
     def test_a_context_without_room_is_a_sentence(self, tmp_path):
         folder = instruct.model("byte level", tmp_path / "small", context=1500)
