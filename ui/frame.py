@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
+from agent import runtime
 from agent.assistant import Upload
 from agent.plan import Command, Plan
 from agent.planning import Focus
@@ -142,20 +144,22 @@ def _settings(worker: Worker, view: View) -> None:
     )
     if review != bool(view.place.review):
         place.go(review="1" if review else "")
-    _planner(list(worker.planners), view)
+    _planner(list(worker.planners), view, worker.assistant.store.home)
     st.caption("Light or dark: the menu at the top right, Settings.")
     st.caption("Everything else here works without a model, a GPU or the network. Your data stays in one folder:")
     st.code(str(worker.assistant.store.home), language=None)
 
 
-def _planner(names: list[str], view: View) -> None:
-    """Who understands messages, of those that this place offers; the first is the usual one."""
+def _planner(names: list[str], view: View, home: Path) -> None:
+    """Who understands messages, of those that this place offers; the first is the usual. `home`: the data folder."""
     if not names:
         return
     here = names.index(view.place.planner) if view.place.planner in names else 0
     chosen = st.selectbox("Who understands messages", names, here, format_func=_called)
     if chosen.startswith("chat:"):
         st.caption(f"What the rules leave goes to {plain(chosen[5:])}: your words, and small copies of the pictures.")
+    if chosen.startswith("token_heads") and (lacking := runtime.lacks(chosen, home)):
+        st.caption(plain(lacking))
     if chosen != names[here]:
         place.go(planner="" if chosen == names[0] else chosen)
 
@@ -163,8 +167,13 @@ def _planner(names: list[str], view: View) -> None:
 def _called(planner: str) -> str:
     """A planner's name for people."""
     kind, _, which = planner.partition(":")
-    said = {"cascade": "The rules, and tools called by name", "rules": "The rules alone"}
-    return said.get(planner, f"The rules, then {plain(which or kind)}")
+    said = {
+        "cascade": "The rules, and tools called by name",
+        "rules": "The rules alone",
+        "token_heads": "The rules, then the planner on this machine",
+        "token_heads:llama.cpp": "The rules, then the planner on this machine, by llama.cpp",
+    }
+    return said.get(planner, f"The rules, then {which or kind}")
 
 
 def failed(failure: PentimentoError) -> None:
