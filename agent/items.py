@@ -1,4 +1,4 @@
-"""What the planner is shown of a session: its pictures and sounds, in order of commit, and the 64 that have slots.
+"""What the planner is shown of a session: its pictures and sounds, and which 64 of many have slots.
 
 Which picture is meant is the pointer's to say, how they are written the prompt's; nothing here looks at pixels.
 """
@@ -6,7 +6,7 @@ Which picture is meant is the pointer's to say, how they are written the prompt'
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +14,8 @@ from agent.plan import Context
 from agent.tokens import SLOTS
 from sessions.values import Asset, Revision
 
-RECENT = 24
-"""So many of the newest always have a slot."""
+BLOCKS = 8
+"""The room is dealt out in so many: one for the first photos, four to five for the newest, the others by need."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _NUMBER = re.compile(r"#(\d{1,7})")
 
@@ -41,7 +41,7 @@ class Item:
 
 
 def items(context: Context, text: str, most: int = SLOTS) -> tuple[Item, ...]:
-    """What has a slot, in the order in which it came: at most 64, or `most`, what the message may mean first."""
+    """What has a slot: at most 64, or `most`; in the order in which it came, unless there is more than that."""
     shown = [_of_revision(revision, context) for revision in context.revisions]
     sent = [_of_asset(asset) for asset in context.attachments if asset.kind in ("image", "audio")]
     room = max(most - len(sent), 1)
@@ -49,23 +49,38 @@ def items(context: Context, text: str, most: int = SLOTS) -> tuple[Item, ...]:
 
 
 def _chosen(shown: Sequence[Item], context: Context, text: str, room: int) -> list[Item]:
-    """The head and what is named by its number, heads, roots and the newest, what was made with words of the message,
-    then what is left from the end."""
+    """The first photos and the newest items; behind them, of the others, those that the message may mean.
+
+    The newest begin at a whole block of commits, so that what is shown first stays for a block of turns, and with it
+    the beginning of the prompt.
+    """
     if len(shown) <= room:
         return list(shown)
-    heads, said = {context.head, *context.branches.values()}, _words(text)
+    block = room // BLOCKS
+    first = len(shown)
+    if block:
+        first = max(0, -(-(len(shown) - room + 3 * block) // block) * block)
+    photos = [place for place in range(first) if shown[place].role == "upload"][:block]
+    steady = [*photos, *range(first, len(shown))]
+    others = sorted(set(range(first)) - set(photos), key=_nearness(shown, context, text))
+    return [shown[place] for place in (*steady, *sorted(others[: room - len(steady)]))]
+
+
+def _nearness(shown: Sequence[Item], context: Context, text: str) -> Callable[[int], tuple[int, int]]:
+    """By which older items come first: the head and what is named by its number, other heads and photos, what was made
+    with words of the message, then the newer."""
+    heads, said = set(context.branches.values()), _words(text)
     named = {int(number) for number in _NUMBER.findall(text)}
 
     def rank(place: int) -> tuple[int, int]:
         item, age = shown[place], len(shown) - place
         if item.name == context.head or item.number in named:
             return 0, age
-        if item.name in heads or item.role == "upload" or age <= RECENT:
+        if item.name in heads or item.role == "upload":
             return 1, age
         return (2 if said & _words(f"{item.done} {item.words}") else 3), age
 
-    best = sorted(range(len(shown)), key=rank)[:room]
-    return [shown[place] for place in sorted(best)]
+    return rank
 
 
 def _words(text: str) -> set[str]:

@@ -5,6 +5,7 @@ What is looked at are small copies (`agent.sight`). What an embedding means is i
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tools.encoders import Encoder
 
 Embedding = NDArray[np.float32]
+REMEMBERED = 1024
+"""How many embeddings are kept in memory; the others are a file each."""
 
 
 class Perception:
@@ -29,6 +32,7 @@ class Perception:
     def __init__(self, encoder: Encoder, cache: Cache, sight: Sight) -> None:
         self.encoder = encoder
         self._cache, self._sight = cache, sight
+        self._recent: OrderedDict[tuple[str, str], Embedding] = OrderedDict()
 
     def embeddings(self, session: str, items: Sequence[Item]) -> NDArray[np.float32]:
         """(n, D). What is not known yet is looked at, or listened to, all of a kind at once."""
@@ -54,10 +58,20 @@ class Perception:
         return {"kind": "embedding", "encoder": self.encoder.digest, "of": item.kind, "content": item.content}
 
     def _known(self, item: Item) -> Embedding | None:
-        kept = self._cache.get(self._key(item))
-        return kept["h"].numpy() if kept is not None else None
+        if (item.kind, item.content) not in self._recent:
+            kept = self._cache.get(self._key(item))
+            if kept is None:
+                return None
+            self._remember(item, kept["h"].numpy())
+        return self._recent[item.kind, item.content]
 
     def _keep(self, item: Item, h: Embedding) -> None:
         import torch
 
         self._cache.put(self._key(item), {"h": torch.from_numpy(np.ascontiguousarray(h))})
+        self._remember(item, h)
+
+    def _remember(self, item: Item, h: Embedding) -> None:
+        self._recent[item.kind, item.content] = h
+        while len(self._recent) > REMEMBERED:
+            self._recent.popitem(last=False)

@@ -95,19 +95,22 @@ class Candidate(Wire):
 class Ask(Wire):
     """A question back. `slot` is the place of the plan that the answer fills, e.g. `steps.0.args.aspect`,
     `steps.1.base`, `steps.0.region`, `command.target`; `free`: the answer's own words may fill it. `mask`: it is about
-    the place of a step, which a face shows as a mask; a box or a brush instead is an answer too."""
+    the place of a step, which a face shows as a mask; a box or a brush instead is an answer too. `about`: what was said
+    and asked before the message that led to it, where this is not the first question about one wish."""
 
     question: str
     candidates: tuple[Candidate, ...] = ()
     slot: str | None = None
     free: bool = False
     mask: bool = False
+    about: str = ""
 
 
 class Plan(Wire):
     """Steps (perhaps after a command), or a question, or a reply. `notes`: what was understood and set aside.
 
     `then`: a command that runs after the steps, one of `AFTER_STEPS`; without a target it means what they made.
+    `doubts`: questions that are asked when `ask` has been answered, one after the other.
     `refused`: the error code, where `chat` says why a plan that was made cannot be carried out.
     """
 
@@ -115,6 +118,7 @@ class Plan(Wire):
     steps: tuple[PlanStep, ...] = Field(default=(), max_length=LONGEST_PLAN)
     then: Command | None = None
     ask: Ask | None = None
+    doubts: tuple[Ask, ...] = ()
     chat: str | None = None
     planner: str = ""
     confidence: float = Field(default=1.0, ge=0, le=1)
@@ -138,7 +142,7 @@ class Plan(Wire):
         return self.model_dump(mode="json")
 
     def answered(self, value: Any) -> Plan:
-        """This plan with the question's slot filled by `value` and the question gone."""
+        """This plan with the question's slot filled by `value`, and its next doubt as the question."""
         if self.ask is None or self.ask.slot is None:
             raise PlanError("this plan waits for no answer")
         data = self.to_json()
@@ -152,7 +156,8 @@ class Plan(Wire):
             place[last] = value
         if re.fullmatch(r"steps\.\d+\.(base|subjects.*)", self.ask.slot):
             data["steps"][int(path[1])] |= _ANEW
-        return Plan.model_validate(data | {"ask": None, "confidence": 1.0})
+        ask, *doubts = data["doubts"] or [None]
+        return Plan.model_validate(data | {"ask": ask, "doubts": doubts, "confidence": 1.0})
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,8 @@ class Context:
     `revisions` in order of `seq`, all branches, undone lines included. `words`: revision id → the message that made
     it. `branches`: name → head id. `head` is None in an empty session. `undone`: the revision that redo would return
     to, if any. `attachments`: assets that came with this message, in order. `session`: whose pictures these are.
-    `asked`: the message before this one and the question it led to, where this one may be the answer.
+    `asked`: the message before this one and the question it led to, where this one may be the answer. `meant`: the one
+    of its candidates that this message names, where the question is about no place of a plan.
     """
 
     branch: str
@@ -174,6 +180,7 @@ class Context:
     attachments: tuple[Asset, ...] = ()
     session: str = ""
     asked: tuple[str, Ask] | None = None
+    meant: Candidate | None = None
 
 
 class Planner(Protocol):

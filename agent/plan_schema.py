@@ -19,7 +19,7 @@ from tools.base import Tool
 from tools.registry import registered
 
 SAID = ("command", "steps", "then", "ask", "chat")
-OURS = {"Ask": ("mask",), "Candidate": ("shown",)}
+OURS = {"Ask": ("mask", "about"), "Candidate": ("shown",)}
 """What of a question a face finds out for itself."""
 
 

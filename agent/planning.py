@@ -62,12 +62,15 @@ def begin(store: Store, planner: Planner, wish: Wish) -> Turn:
         context = replace(context, head=history.resolve(graph, wish.focus.revision).id)
     waiting = [t for t in stored.open_turns(store, wish.session, context.branch) if t.state == "waiting"]
     asked = waiting[0] if waiting and not isinstance(planner, Given) else None  # a click is no answer, whatever it says
-    if asked and (earlier := _unsaid(store, asked)):
+    if asked and (earlier := _unanswered(store, asked)):
         wish = replace(wish, attachments=_together(earlier, wish.attachments))
         context = replace(context, attachments=wish.attachments)
     candidate = _answer(asked, wish.text, graph) if asked and wish.text else None
-    context = replace(context, asked=_question(store, asked)) if asked else context
-    plan = None if candidate else understand(store, planner, wish, graph, context)
+    if asked:
+        context = replace(context, asked=_question(store, asked))
+        if _slot(asked) is None:
+            context, candidate = replace(context, meant=candidate), None
+    plan = None if candidate else _in_mind(understand(store, planner, wish, graph, context), context)
     if asked and plan is not None and _only_talks(plan, wish):
         candidate = _sent(asked, wish.attachments) or _free(asked, wish.text)
     turn = _turn(wish, context, plan)
@@ -143,9 +146,17 @@ def _only_talks(plan: Plan, wish: Wish) -> bool:
     return not plan.steps and plan.command is None and (plan.ask is None or not wish.text)
 
 
-def _unsaid(store: Store, turn: Turn) -> tuple[Asset, ...]:
-    """What was sent without a word, and waits for one."""
-    return () if stored.said(store, turn).text else _sent_with(store, turn)
+def _unanswered(store: Store, turn: Turn) -> tuple[Asset, ...]:
+    """What was sent without a word and waits for one, or with words whose question is about no place of a plan."""
+    return () if stored.said(store, turn).text and _slot(turn) else _sent_with(store, turn)
+
+
+def _in_mind(plan: Plan, context: Context) -> Plan:
+    """A further question about the same wish remembers what was said and asked before."""
+    if plan.ask is None or plan.ask.slot is not None or context.asked is None or context.asked[1].slot is not None:
+        return plan
+    said, ask = context.asked
+    return plan.model_copy(update={"ask": plan.ask.model_copy(update={"about": f"{said} {ask.question}"})})
 
 
 def _together(earlier: tuple[Asset, ...], now: tuple[Asset, ...]) -> tuple[Asset, ...]:
@@ -157,7 +168,7 @@ def amend(store: Store, turn: Turn, plan: Plan) -> Turn:
     """Replace the stored plan of a turn that has not run, or that waits, by one that the person has changed."""
     graph = history.graph(store, turn.session)
     context = replace(turns.context_of(graph, turn.branch, _sent_with(store, turn)), head=turn.planned_head)
-    amended = checked(store, plan.model_copy(update={"ask": None}), graph, context)
+    amended = checked(store, plan.model_copy(update={"ask": None, "doubts": ()}), graph, context)
     return (stored.resume if turn.state == "waiting" else stored.amend)(store, turn, amended.to_json())
 
 
@@ -204,13 +215,13 @@ def _slot(turn: Turn) -> str | None:
 
 def _answer(turn: Turn, text: str, graph: Graph) -> Candidate | None:
     ask = Plan.of(turn).ask
-    return turns.answer(text, ask, graph) if ask and ask.slot else None
+    return turns.answer(text, ask, graph) if ask else None
 
 
 def _question(store: Store, turn: Turn) -> tuple[str, Ask] | None:
     """What was said, and asked back; None where nothing was said."""
     ask, said = Plan.of(turn).ask, stored.said(store, turn).text
-    return (said, ask) if ask and said else None
+    return (f"{ask.about} {said}".strip(), ask) if ask and said else None
 
 
 def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from agent.items import Item
 from agent.tokens import SLOTS, VIDEO, Vocabulary
@@ -116,7 +117,7 @@ def prompt(
     page = _Page(vocabulary)
     page.ids += vocabulary.begun(f"{template.system} USER:".strip())
     if template.listed:
-        page.say("\n".join(["\nTools:", *(described(tool) for tool in tools)]))
+        page.ids += _listing(vocabulary, tuple(tools))
     earlier = [item for item in items if item.role not in ("attached", "sound")]
     cut = compacted([_lengths(vocabulary, item, slots) for item in earlier], template.history)
     for place, item in enumerate(earlier):
@@ -126,6 +127,12 @@ def prompt(
         page.line(item, slots)
     _stand(page, standing, slots, template.message)
     return Prompt(tuple(page.ids), {slots[item.name]: item for item in items}, page.spliced, page.marks, kept)
+
+
+@lru_cache(maxsize=4)
+def _listing(vocabulary: Vocabulary, tools: tuple[Tool, ...]) -> list[int]:
+    """The ids of what is told of the tools, the same at every turn."""
+    return vocabulary.encode("\n".join(["\nTools:", *(described(tool) for tool in tools)]))
 
 
 def _lengths(vocabulary: Vocabulary, item: Item, slots: dict[str, int]) -> tuple[int, int]:

@@ -84,6 +84,7 @@ class Plan(_Told):
     steps: list[PlanStep] = []
     then: Json | None = None
     ask: Json | None = None
+    doubts: list[Json] = []
     chat: str | None = None
     planner: str = ""
     confidence: Share = 1

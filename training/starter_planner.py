@@ -39,7 +39,7 @@ from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
 WIDTH, LAYERS, INNER = 128, 4, 64
-STEPS, SIZE, RATE = 4500, 32, 3e-3
+STEPS, SIZE, RATE = 8000, 32, 3e-3
 EASY = 0.3
 """The share of the lessons that training begins with, by length."""
 TOLD = 2000

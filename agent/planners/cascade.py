@@ -35,7 +35,7 @@ _FILLER = re.compile(r"^(?:\s*(?:to|on|for|and|from|with|:|,|;|-|–|—))*\s*",
 class Cascade:
     """Implements `agent.plan.Planner`. `able`: whether a tool's weights are on this machine and see real photos.
 
-    `second`: asked where the rules refuse, and only there.
+    `second`: asked where the rules refuse, and where a message chooses among the answers to its own question.
     """
 
     rules: RulesPlanner
@@ -45,6 +45,8 @@ class Cascade:
 
     def plan(self, text: str, context: Context) -> Plan:
         """The plan of one message."""
+        if self.second is not None and context.meant is not None:
+            return self.second.plan(text, context)
         called = called_by_name(text)
         if called is not None:
             return called.model_copy(update={"planner": self.name})
@@ -75,12 +77,15 @@ def _agreed(text: str, plan: Plan, context: Context) -> Plan:
     if lost is not None:
         return Plan(chat=replies.lost(lost), planner=NAME)
     ask = agreeing.disagreement(text, plan, context)
-    return plan if ask is None else plan.model_copy(update={"ask": ask})
+    if ask is None:
+        return plan
+    others = tuple(one for one in (plan.ask, *plan.doubts) if one is not None and one.slot != ask.slot)
+    return plan.model_copy(update={"ask": ask, "doubts": others})
 
 
 def _left(plan: Plan, context: Context) -> bool:
-    """Whether the rules leave a message to another planner; words that answer a question need no plan of their own."""
-    answers = context.asked is not None and context.asked[1].free
+    """Whether the rules leave a message to another planner; words that fill a place of a plan need no plan."""
+    answers = context.asked is not None and context.asked[1].free and context.asked[1].slot is not None
     return not answers and (plan.chat in replies.REFUSALS | {replies.QUESTION} or languages.refuses(plan.chat))
 
 

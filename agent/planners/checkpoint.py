@@ -14,7 +14,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent import heads, tokens
-from agent.decoding import Reader
 from agent.grammar import compiled
 from agent.llm import Llm
 from agent.perception import Perception
@@ -75,15 +74,8 @@ def load(folder: Path, perception: Perception, backend: Backend = "torch") -> To
     offered = [tool for tool in registry.registered().values() if not says.tools or tool.name in says.tools]
     if not offered:
         raise BadWeights(f"{says.name} has learnt to call {', '.join(says.tools)}, and none of these is installed.")
-    grammar = compiled(vocabulary, tuple(offered))
-    return TokenHeads(
-        llm,
-        Reader(vocabulary, there, says.mode),
-        grammar,
-        tuple(grammar.tools.values()),
-        perception,
-        Pinned(says.name, TEMPLATES[says.template], says.sure, says.like),
-    )
+    pinned = Pinned(says.name, TEMPLATES[says.template], says.sure, says.like, says.mode)
+    return TokenHeads(llm, there, compiled(vocabulary, tuple(offered)), perception, pinned)
 
 
 def _llm(folder: Path, backend: Backend) -> Llm:

@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -15,28 +15,31 @@ import torch
 
 from agent.decoding import Decoded, Reader
 from agent.grammar import Grammar, read
-from agent.heads import ROLES
-from agent.items import items
-from agent.llm import Llm
+from agent.heads import ROLES, Heads
+from agent.items import Item, items
+from agent.llm import Floats, Llm
 from agent.llm.prefix import Conversations
 from agent.perception import Perception
 from agent.plan import Context, Plan
 from agent.planners.told import Told, whole
-from agent.pointer import Pool
+from agent.pointer import Mode, Pool
 from agent.prompt import Prompt, Standing, Template, prompt
 from agent.selfcheck import Expected
 from agent.tokens import SLOTS
 from sessions.values import Json
 from tools import registry
-from tools.base import Tool
 
 ROOM = 4
 """One part in so many of what an LLM reads is left for the plan: with many items, fewer are shown."""
 
+KEPT = 1024
+"""How many items' rows are kept."""
+
 
 @dataclass(frozen=True)
 class Pinned:
-    """What a checkpoint brings besides weights. `sure`: δ, the least confidence of a pick that is not asked about.
+    """What a checkpoint brings besides weights. `mode`: of the pointer. `sure`: δ, the least confidence of a pick that
+    is not asked about.
 
     `like`: the least cosine between what it expects of a tool with weights and a result that is as it should be.
     """
@@ -45,6 +48,7 @@ class Pinned:
     template: Template
     sure: float = 0.0
     like: float | None = None
+    mode: Mode = "fused"
 
 
 @dataclass(eq=False)
@@ -52,15 +56,15 @@ class TokenHeads:
     """Implements `agent.plan.Planner`. One prompt is read at a time."""
 
     llm: Llm
-    reader: Reader
+    heads: Heads
     grammar: Grammar
-    tools: Sequence[Tool]
     perception: Perception
     pinned: Pinned
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self._conversations = Conversations(self.llm)
+        self._rows: OrderedDict[tuple[str, str], Floats] = OrderedDict()
 
     @property
     def name(self) -> str:
@@ -86,7 +90,8 @@ class TokenHeads:
     def _prompt(self, text: str, context: Context, most: int) -> Prompt:
         standing = Standing(context.head, context.branch, text)
         shown = items(context, text, most)
-        return prompt(self.reader.vocabulary, self.pinned.template, self.tools, shown, standing)
+        tools = tuple(self.grammar.tools.values())
+        return prompt(self.grammar.vocabulary, self.pinned.template, tools, shown, standing)
 
     @property
     def _longest(self) -> int:
@@ -94,19 +99,25 @@ class TokenHeads:
 
     def _decoded(self, page: Prompt, context: Context) -> Decoded:
         slots = tuple(page.items)
-        h = self.perception.embeddings(context.session, list(page.items.values()))
-        heads = self.reader.heads
-        rows = torch.from_numpy(h).float()
-        spliced = {}
-        if heads is not None:
-            roles = torch.tensor([ROLES.index(item.role) for item in page.items.values()], dtype=torch.long)
-            into = heads.spliced(rows, roles).numpy()
-            spliced = {position: into[slots.index(slot)] for position, slot in page.spliced.items()}
+        h = torch.from_numpy(self.perception.embeddings(context.session, list(page.items.values()))).float()
+        rows = {slot: self._row(item, one) for (slot, item), one in zip(page.items.items(), h, strict=True)}
+        spliced = {position: rows[slot] for position, slot in page.spliced.items()}
         thread = self._conversations.of(context.session)
         states, logits = thread.read(page.ids, spliced, [page.marks[slot] for slot in slots])
-        pool = Pool(slots, rows, torch.from_numpy(states).float())
+        pool = Pool(slots, h, torch.from_numpy(states).float())
         decoding = self.grammar.start(self._live(page, "picture"), self._live(page, "sound"))
-        return self.reader.decode(thread, logits, pool, decoding)
+        reader = Reader(self.grammar.vocabulary, self.heads, self.pinned.mode)
+        return reader.decode(thread, logits, pool, decoding)
+
+    def _row(self, item: Item, h: torch.Tensor) -> Floats:
+        """What stands for an item in the prompt, (H,): computed alone and kept, so that it is the same to the last bit
+        whatever is shown beside it, and the prefix with it is not read anew."""
+        key = item.content, item.role
+        if key not in self._rows:
+            self._rows[key] = self.heads.spliced(h[None], torch.tensor([ROLES.index(item.role)]))[0].numpy()
+            while len(self._rows) > KEPT:
+                self._rows.popitem(last=False)
+        return self._rows[key]
 
     def _live(self, page: Prompt, kind: str) -> list[int]:
         return [slot for slot, item in page.items.items() if item.kind == kind]

@@ -5,7 +5,7 @@ Where a reference fits two items about as well, the plan is told with a question
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.grammar import Ref, Written
@@ -47,18 +47,19 @@ class Told:
         )
         chosen = [pick for pick in picks if pick is not None]
         sure = min((pick.confidence for pick in chosen), default=1.0)
-        return Plan(steps=steps, ask=self._doubt(picks, places), planner=self.planner, confidence=sure)
+        doubts = tuple(self._doubts(picks, places))
+        ask = doubts[0] if doubts else None
+        return Plan(steps=steps, ask=ask, doubts=doubts[1:], planner=self.planner, confidence=sure)
 
     def _name(self, ref: Ref) -> str:
         return self.items[ref].name if isinstance(ref, int) else PREV
 
-    def _doubt(self, picks: Sequence[Pick | None], places: Sequence[str]) -> Ask | None:
-        """The question for the first reference that two items fit about as well."""
+    def _doubts(self, picks: Sequence[Pick | None], places: Sequence[str]) -> Iterator[Ask]:
+        """A question for each reference that two items fit about as well."""
         for place, pick in zip(places, picks, strict=True):
             if pick is not None and pick.other is not None and pick.confidence < self.sure:
                 among = tuple(_candidate(self.items[slot]) for slot in (pick.slot, pick.other))
-                return Ask(question="Which one do you mean?", candidates=among, slot=place)
-        return None
+                yield Ask(question="Which one do you mean?", candidates=among, slot=place)
 
     def _reasons(self, places: Sequence[str], picks: Sequence[Pick | None]) -> dict[int, str]:
         """Of each step that had a choice: `starts from #3, by what it shows (93% sure); uses #5, by …`."""
@@ -76,7 +77,7 @@ def whole(text: str, context: Context) -> str:
     if context.asked is None or context.asked[1].slot is not None:
         return text
     said, ask = context.asked
-    return f"{said} {ask.question} {text}"
+    return f"{said} {ask.question} {context.meant.label if context.meant else text}"
 
 
 def _places(written: Written) -> list[str]:

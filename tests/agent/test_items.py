@@ -1,6 +1,7 @@
 """Which pictures and sounds of a session are shown to the planner, and which 64 of many."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from agent.items import Item, items
 from agent.plan import Context
@@ -47,7 +48,28 @@ def test_of_many_those_that_may_be_meant_have_a_slot():
     names = [item.name for item in shown]
     assert len(shown) == SLOTS
     assert {"r1", "r40", "r99", "r150", "r300", "a"} <= set(names)
-    assert [item.number for item in shown[:-1]] == sorted(item.number for item in shown[:-1])
+    assert len(set(names)) == SLOTS
+    newest = [item.number for item in shown if item.number > 300 - 24]
+    assert newest == list(range(277, 301)), "the newest are shown, in the order in which they came"
+
+
+def test_what_is_shown_first_stays_for_a_block_of_turns():
+    """Or the prompt would begin anew at every turn, and nothing of it could be kept."""
+    shown = [items(line(n), f"the one of {n}") for n in range(90, 154)]
+    kept = [_same(one, other) for one, other in pairwise(shown)]
+    assert sum(one < 33 for one in kept) <= len(kept) / 8 + 1
+    assert max(kept) < SLOTS
+
+
+def _same(one, other) -> int:
+    """How many items two lists begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+
+
+def test_however_few_are_shown_the_head_is_among_them():
+    for most in (1, 2, 7, 8, 9, 16, 32):
+        shown = items(replace(line(300), head="r120"), "", most)
+        assert len(shown) == most and "r120" in {item.name for item in shown}
 
 
 def test_a_merge_and_an_import_are_named_as_what_they_are():

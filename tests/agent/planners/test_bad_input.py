@@ -310,7 +310,7 @@ def test_a_tool_that_is_gone_is_history_and_in_no_plan(store, session, there, ma
     monkeypatch.setattr(registry, "registered", lambda: left)
     person = Person(store, session, keen(Shelved(store.home, Sight(store))))
     planner = person.assistant.planner.planner
-    assert "monochrome" not in {tool.name for tool in planner.tools}
+    assert "monochrome" not in set(planner.grammar.tools)
     page = planner._page("as it was", seen(store, history.graph(store, session), None, ()))
     assert "monochrome" in planner.grammar.vocabulary.decode(page.ids), "it is told of"
     for number in range(3):

@@ -39,13 +39,13 @@ def test_a_folder_is_a_planner(folder, perception):
     planner = checkpoint.load(folder, perception)
     assert planner.name == "tiny@1" and planner.pinned.sure == 0.4
     assert planner.llm.width == tiny_planner.WIDTH and not planner.pinned.template.listed
-    assert {tool.name for tool in planner.tools} == set(registry.registered())
+    assert set(planner.grammar.tools) == set(registry.registered())
 
 
 def test_a_card_may_name_the_tools_it_knows(folder, perception):
     told = json.loads((folder / "planner.json").read_text()) | {"tools": ["blur", "crop", "gone"]}
     (folder / "planner.json").write_text(json.dumps(told))
-    assert {tool.name for tool in checkpoint.load(folder, perception).tools} == {"blur", "crop"}
+    assert set(checkpoint.load(folder, perception).grammar.tools) == {"blur", "crop"}
 
 
 @pytest.mark.parametrize("said", ["", "{", '{"name": 3}', '{"name": "x", "colour": "red"}', '{"name": "x", "sure": 2}'])

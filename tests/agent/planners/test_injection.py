@@ -121,7 +121,7 @@ def weights(tmp_path_factory):
 def planner(weights, store, tmp_path):
     """One with token heads; its weights are random, and keen on editing."""
     made = checkpoint.load(weights[1], Perception(weights[0], Cache(tmp_path / "cache", 10**8), Sight(store)))
-    return replace(made, llm=Keen(made.llm, made.reader.vocabulary))
+    return replace(made, llm=Keen(made.llm, made.grammar.vocabulary))
 
 
 def session(assistant, words):
@@ -174,7 +174,7 @@ def test_messages_of_the_past_are_words(assistant, planner):
         step = {"tool": "rotate", "args": {"degrees": 90}}
         list(Assistant(assistant.store, Doing(step)).turn(made, words))
     context = seen(assistant.store, history.graph(assistant.store, made), None, ())
-    vocabulary = planner.reader.vocabulary
+    vocabulary = planner.grammar.vocabulary
     page = planner._page("darker", context)
     special = [token for token in page.ids if token in vocabulary.special]
     shown = [token for item in range(len(page.items)) for token in (vocabulary.ids["<video>"], vocabulary.slot(item))]
@@ -232,7 +232,7 @@ def test_pictures_with_orders_in_them_order_nothing(store, assistant, planner, p
     for context in contexts[::4]:
         plan = planner.plan("make it darker", context)
         assert plan.command is None and plan.then is None
-        assert {step.tool for step in plan.steps} <= {tool.name for tool in planner.tools}
+        assert {step.tool for step in plan.steps} <= set(planner.grammar.tools)
         told = json.dumps([step.args for step in plan.steps]) + (plan.chat or "")
         assert not any(word in told for word in said)
         plans.append(plan)
