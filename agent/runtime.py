@@ -89,9 +89,12 @@ def lacks(name: str, home: Path) -> str:
 
 def _require(home: Path, backend: str) -> None:
     """MissingWeights where there is no planner with token heads, or nothing that runs it."""
+    from agent.planners import shelved
     from tools import encoders, shelf
 
-    shelf.at(home).require([shelf.PLANNER, encoders.ROLE])
+    there = shelf.at(home)
+    there.require([encoders.ROLE])
+    shelved.suited(there, "llama.cpp" if backend else "torch")
     if backend:
         from agent.llm import llama_cpp
 

@@ -194,11 +194,12 @@ class Shelf:
         `folders`: those of the entry whose weights it holds, by default all.
         """
         devices.require_torch()
-        return self._part(self.entry(role), name, load, folders)
+        return self.part_of(self.entry(role), name, load, folders)
 
-    def _part(
+    def part_of(
         self, entry: Entry, name: str, load: Callable[[Path, torch.device], T], folders: Sequence[str] | None = None
     ) -> T:
+        """The same of a checked entry."""
         if folders is None:
             folders = sorted({place.partition("/")[0] for place in entry.files})
         needed = self._needed(entry, folders)
@@ -213,7 +214,7 @@ class Shelf:
         if digest and not of_it:
             raise MissingWeights("The encoder that this needs is not on this machine.", "pentimento models list")
         entry = self.checked(of_it[0]) if of_it else self.entry(encoders.ROLE)
-        return self._part(entry, encoders.ROLE, lambda folder, device: encoders.load(entry, device))
+        return self.part_of(entry, encoders.ROLE, lambda folder, device: encoders.load(entry, device))
 
     def _needed(self, entry: Entry, folders: Sequence[str]) -> int:
         """Bytes of memory that the weights in some folders of an entry take here."""
@@ -239,6 +240,8 @@ def missing(role: str) -> MissingWeights:
         return MissingWeights("No editor of the Hub is on this machine.", "pentimento models pull hub:OWNER/NAME")
     if role.startswith(HUB):
         return MissingWeights(f"The weights of {role[4:]} are not on this machine.", f"pentimento models pull {role}")
-    words = [source.word for pack in packs.packs().values() for source in pack if source.role == role] or [role]
+    words = [source.word for pack in packs.packs().values() for source in pack if source.role == role]
+    if not words:
+        return MissingWeights(f"There is no {role} on this machine.", f"pentimento models add PATH --as {role}")
     pull = " or ".join(f"pentimento models pull {word}" for word in words)
     return MissingWeights(f"There are no weights for {role} on this machine.", pull)

@@ -42,7 +42,7 @@ def export(
     json_: JsonOption = False,
 ) -> None:
     """Write the planner on the shelf as a GGUF file with its heads: pentimento planner export --gguf DIR."""
-    from agent.planners import exporting
+    from agent.planners import exporting, shelved
     from agent.settings import Settings
     from sessions.errors import BadArguments
     from tools import shelf
@@ -50,7 +50,8 @@ def export(
 
     if not gguf:
         raise BadArguments("A planner is exported as GGUF: say --gguf.", "pentimento planner export --gguf DIR")
-    entry = shelf.at(Settings().home).entry(shelf.PLANNER)
+    there = shelf.at(Settings().home)
+    entry = there.checked(shelved.suited(there, "torch"))
     made = exporting.export(entry.folder / shelf.PLANNER, folder, kind)
     files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
     if json_:

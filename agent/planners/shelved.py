@@ -7,14 +7,15 @@ are is the shelf's to say, what they do `token_heads`'.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.plan import Context, Plan
 from agent.sight import Sight
+from sessions.errors import MissingWeights
 from tools import shelf
 from tools.shelf import PLANNER
+from tools.weights import GGUF
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from agent.planners.released import Released
     from agent.planners.token_heads import TokenHeads
     from tools.shelf import Shelf
+    from tools.weights import Entry
 
 NAME = "token_heads"
 
@@ -35,22 +37,21 @@ class Shelved:
     home: Path
     sight: Sight
     backend: Backend = "torch"
-
-    @property
-    def name(self) -> str:
-        loaded = self.__dict__.get("planner")
-        return loaded.name if loaded is not None else NAME
+    name: str = NAME
 
     def plan(self, text: str, context: Context) -> Plan:
         """The plan of one message."""
-        return self.planner.plan(text, context)
+        planner = self.planner
+        self.name = planner.name
+        return planner.plan(text, context)
 
-    @cached_property
+    @property
     def planner(self) -> TokenHeads | Released | InContext:
-        """What plans."""
+        """What plans: the shelf's to keep, and to let go where its memory is needed."""
         there = shelf.at(self.home)
-        return there.part(
-            PLANNER, f"{PLANNER} on {self.backend}", lambda folder, device: self._loaded(there, folder, device)
+        entry = there.checked(suited(there, self.backend))
+        return there.part_of(
+            entry, f"{PLANNER} on {self.backend}", lambda folder, device: self._loaded(there, folder, device)
         )
 
     def _loaded(self, there: Shelf, folder: Path, device: torch.device) -> TokenHeads | Released | InContext:
@@ -59,12 +60,28 @@ class Shelved:
 
         ours = (folder / PLANNER / checkpoint.CARD).exists()
         if not ours and not _has_projectors(folder / PLANNER):
-            return in_context.load(folder / PLANNER, there.entry(PLANNER).name, self.backend)
+            return in_context.load(folder / PLANNER, suited(there, self.backend).name, self.backend)
         wanted = checkpoint.card(folder / PLANNER).encoder if ours else ""
         seen = Perception(there.encoder(wanted), there.cache, self.sight)
         if ours:
             return checkpoint.load(folder / PLANNER, seen, self.backend)
         return released.load(folder / PLANNER, seen, device)
+
+
+def suited(there: Shelf, backend: Backend) -> Entry:
+    """The best planner that a back end can run; MissingWeights, with what helps, where there is none."""
+    found = [entry for entry in there.entries() if entry.role == PLANNER]
+    if not found:
+        raise shelf.missing(PLANNER)
+    for entry in found:
+        if any(place.endswith(GGUF) for place in entry.files) == (backend == "llama.cpp"):
+            return entry
+    if backend == "llama.cpp":
+        raise MissingWeights(
+            "No planner here is a GGUF file, and llama.cpp runs no other.",
+            "pentimento planner export --gguf DIR, and then: pentimento models add DIR --as planner",
+        )
+    raise MissingWeights("The planner here is a GGUF file.", "PENTIMENTO_PLANNER=token_heads:llama.cpp runs it.")
 
 
 def _has_projectors(folder: Path) -> bool:

@@ -23,6 +23,7 @@ from agent.plan import Plan
 from agent.planners import exporting
 from agent.planners.checkpoint import Card
 from agent.planners.shelved import Shelved
+from agent.planners.token_heads import TokenHeads
 from agent.planning import seen
 from agent.sight import Sight
 from sessions import history, turns
@@ -69,10 +70,9 @@ def shelved(made, store, there):
     return keen(Shelved(store.home, Sight(store)))
 
 
-def keen(shelved: Shelved) -> Shelved:
+def keen(shelved: Shelved) -> TokenHeads:
     planner = shelved.planner
-    shelved.__dict__["planner"] = replace(planner, llm=Keen(planner.llm, planner.grammar.vocabulary))
-    return shelved
+    return replace(planner, llm=Keen(planner.llm, planner.grammar.vocabulary))
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_references_that_contradict_one_another(person, text):
 
 def test_two_photos_and_this_one(person, store, cup, cat, shelved):
     """Where it is not sure it asks, naming both files, and shows them; the answer is done."""
-    shelved.planner.pinned = replace(shelved.planner.pinned, sure=1.0)
+    shelved.pinned = replace(shelved.pinned, sure=1.0)
     assistant = Assistant(store, shelved)
     events = list(assistant.turn(person.session, "this one", [("cup.png", cup), ("dog.png", cat)]))
     [asked] = [event for event in events if isinstance(event, Asked)]
@@ -271,7 +271,7 @@ def test_three_hundred_revisions_of_long_messages_fit_into_what_the_model_reads(
     context = seen(store, graph, None, ())
     long = replace(context, revisions=(*graph.revisions, *more), words={**context.words, **words}, head="r300")
     long = replace(long, branches={"main": "r300"})
-    planner = shelved.planner
+    planner = shelved
     assert len(items(long, "darker")) == 64
     page = planner._page("make it darker", long)
     assert len(page.ids) <= planner.llm.context * 3 // 4 and set(page.items) == set(range(len(page.items)))
@@ -288,7 +288,7 @@ def test_a_model_that_reads_little_is_shown_less(store, session, there, made, tm
     line(store, session, 12, "make it a little darker than it was, {}")
     small = keen(Shelved(store.home, Sight(store)))
     here = seen(store, history.graph(store, session), None, ())
-    page = small.planner._page("make it darker", here)
+    page = small._page("make it darker", here)
     assert here.head in [item.name for item in page.items.values()] and 0 < len(page.items) < 13
     assert len(page.ids) <= context * 3 // 4 or len(page.items) == 1
     person = Person(store, session, small)
@@ -309,7 +309,7 @@ def test_a_tool_that_is_gone_is_history_and_in_no_plan(store, session, there, ma
     left = {name: tool for name, tool in registry.registered().items() if name != "monochrome"}
     monkeypatch.setattr(registry, "registered", lambda: left)
     person = Person(store, session, keen(Shelved(store.home, Sight(store))))
-    planner = person.assistant.planner.planner
+    planner = person.assistant.planner
     assert "monochrome" not in set(planner.grammar.tools)
     page = planner._page("as it was", seen(store, history.graph(store, session), None, ()))
     assert "monochrome" in planner.grammar.vocabulary.decode(page.ids), "it is told of"

@@ -3,7 +3,9 @@
 Its weights are random: what it plans means nothing, and is legal all the same.
 """
 
+import gc
 import json
+import weakref
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +19,7 @@ from agent.planners.shelved import Shelved
 from agent.planning import seen
 from agent.runtime import lacks
 from agent.sight import Sight
-from sessions import history
+from sessions import history, turns
 from sessions.errors import BadWeights, MissingWeights
 from tests import tiny_encoders, tiny_planner
 from tests.agent.llm.conftest import need_llama_cpp
@@ -75,7 +77,7 @@ def test_whatever_it_says_is_a_plan_that_can_be_stored(store, session, there):
         turn = assistant.propose(session, text)
         plan = Plan.of(turn)
         assert plan.steps or plan.ask or plan.chat
-        assert plan.planner == "tiny@1"
+        assert plan.planner == "tiny@1" and plan.refused is None
         for step in plan.steps:
             assert step.base in {"prev", *(r.id for r in history.graph(store, session).revisions)}
 
@@ -130,13 +132,39 @@ def test_a_session_of_many_pictures_is_shown_bounded(store, session, there):
 
 def test_an_attachment_has_a_slot(store, session, there, cup):
     turn = Assistant(store, Shelved(store.home, Sight(store))).propose(session, "use this", [("cup.png", cup)])
-    assert Plan.of(turn).planner == "tiny@1"
+    plan = Plan.of(turn)
+    assert plan.planner == "tiny@1" and plan.refused is None
+    sent = tuple(store.asset(session, name) for name in turns.said(store, turn).attachments)
+    shown = items(seen(store, history.graph(store, session), None, sent), "use this")
+    assert [item.words for item in shown if item.role == "attached"] == ["cup.png"]
 
 
-def test_without_a_planner_the_command_is_named(store):
-    with pytest.raises(MissingWeights, match="no weights for planner"):
+def test_each_back_end_has_the_planner_it_can_run(store, session, there, made, tmp_path):
+    need_llama_cpp()
+    assert lacks("token_heads", store.home) == ""
+    assert "GGUF" in lacks("token_heads:llama.cpp", store.home)
+    folder = exporting.export(made[1], tmp_path / "gguf")
+    adding.add(there, folder, PLANNER, "exported")
+    assert lacks("token_heads", store.home) == lacks("token_heads:llama.cpp", store.home) == ""
+    assert planned(store, session, "torch") and planned(store, session, "llama.cpp")
+
+
+def test_what_the_shelf_lets_go_of_is_gone(store, there):
+    shelved = Shelved(store.home, Sight(store))
+    gone = weakref.ref(shelved.planner)
+    there.clear()
+    gc.collect()
+    assert gone() is None and shelved.planner.name == "tiny@1"
+
+
+def test_without_a_planner_the_command_is_named(store, tmp_path, monkeypatch):
+    known = json.loads(shelf.STARTER.read_text())
+    known["entries"] = [entry for entry in known["entries"] if entry["role"] != PLANNER]
+    (tmp_path / "register.json").write_text(json.dumps(known))
+    monkeypatch.setattr(shelf, "STARTER", tmp_path / "register.json")
+    with pytest.raises(MissingWeights, match="no planner .*"):
         _ = Shelved(store.home, Sight(store)).planner
-    assert "no weights for planner" in lacks("token_heads", store.home)
+    assert "no planner" in lacks("token_heads", store.home)
 
 
 def test_a_folder_that_is_no_planner(store, tmp_path):
