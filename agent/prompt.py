@@ -60,6 +60,11 @@ class Prompt:
     marks: dict[int, int]
     kept: int
 
+    @property
+    def pictures(self) -> list[int]:
+        """The slots with pictures in them. (Sounds are heard; no tool works with one.)"""
+        return [slot for slot, item in self.items.items() if item.kind == "picture"]
+
 
 @dataclass
 class _Page:

@@ -116,7 +116,7 @@ def _call(tool: Tool, mark: Mapping[str, str], number: int, room: int) -> tuple[
     place = f"{mark[WHERE]} WHERE{number}"
     place = {"none": "", "optional": f"({place})?", "required": place}[tool.region]
     rules = [f"call{number}: {dumped(tool.name)} {mark[BASE]} ref {subjects} {place} ARGS{number}"]
-    rules += [*arguments.rules, f"ARGS{number}: {args.lark}", f"WHERE{number}: {string(text).lark}"]
+    rules += [*arguments.rules, f"ARGS{number}: {args.lark}", f"WHERE{number}: {string(text, 1).lark}"]
     size = 4 + len(tool.name.encode()) + 2 * high + args.longest + (1 + string(text).longest if where else 0)
     if size > room:
         raise PlanError(f"{tool.name} has so many arguments that no plan has room for a call of it.")

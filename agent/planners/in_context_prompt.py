@@ -50,9 +50,10 @@ class Page:
     items: dict[int, Item]
     names: dict[int, str]
 
-    def live(self, kind: str) -> list[int]:
-        """The slots with something of a kind in them."""
-        return [slot for slot, item in self.items.items() if item.kind == kind]
+    @property
+    def pictures(self) -> list[int]:
+        """The slots with pictures in them. (Sounds are heard; no tool works with one.)"""
+        return [slot for slot, item in self.items.items() if item.kind == "picture"]
 
 
 @dataclass(frozen=True)

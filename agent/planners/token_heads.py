@@ -105,7 +105,7 @@ class TokenHeads:
         thread = self._conversations.of(context.session)
         states, logits = thread.read(page.ids, spliced, [page.marks[slot] for slot in slots])
         pool = Pool(slots, h, torch.from_numpy(states).float())
-        decoding = self.grammar.start(self._live(page, "picture"), self._live(page, "sound"))
+        decoding = self.grammar.start(page.pictures)
         reader = Reader(self.grammar.vocabulary, self.heads, self.pinned.mode)
         return reader.decode(thread, logits, pool, decoding)
 
@@ -118,9 +118,6 @@ class TokenHeads:
             while len(self._rows) > KEPT:
                 self._rows.popitem(last=False)
         return self._rows[key]
-
-    def _live(self, page: Prompt, kind: str) -> list[int]:
-        return [slot for slot, item in page.items.items() if item.kind == kind]
 
     def _expected(self, tool: str, decoded: Decoded, place: int) -> Json | None:
         """What the result of a step with weights should look like, where the planner knows how sure it is of that."""
