@@ -62,7 +62,10 @@ def _chosen(shown: Sequence[Item], context: Context, text: str, room: int) -> li
         first = max(0, -(-(len(shown) - room + 3 * block) // block) * block)
     photos = [place for place in range(first) if shown[place].role == "upload"][:block]
     steady = [*photos, *range(first, len(shown))]
-    others = sorted(set(range(first)) - set(photos), key=_nearness(shown, context, text))
+    rank = _nearness(shown, context, text)
+    others = sorted(set(range(first)) - set(photos), key=rank)
+    needed = sum(rank(place)[0] == 0 for place in others)
+    steady = steady[max(0, len(steady) + needed - room) :]  # many names take the place of what is not named
     return [shown[place] for place in (*steady, *sorted(others[: room - len(steady)]))]
 
 

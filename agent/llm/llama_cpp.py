@@ -111,7 +111,7 @@ class LlamaCppThread:
 
 
 def load(file: Path, threads: int | None = None, exact: bool = False) -> LlamaCpp:
-    """The model in a GGUF file; on all processors of this process where no number of `threads` is said.
+    """The model in a GGUF file; on as many processors as torch where no number of `threads` is said.
 
     MissingWeights where llama.cpp or the file is not there, BadWeights where llama.cpp refuses it.
     """
@@ -142,6 +142,10 @@ def _listener(kind: Any) -> Any:
 
 
 def _processors() -> int:
+    """As torch counts them: OMP_NUM_THREADS where that is said, else all that this process may use."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

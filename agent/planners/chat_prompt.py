@@ -102,7 +102,7 @@ def _plain(value: Any) -> Any:
 def listed(text: str, context: Context, tools: Mapping[str, Tool]) -> Iterator[Json]:
     """Where we stand, the pictures in order of commit, what came with the message, and the question it may answer."""
     by_id = {revision.id: revision for revision in context.revisions}
-    live = [by_id[item.name] for item in _live(text, context)]
+    live = sorted((by_id[item.name] for item in _live(text, context)), key=lambda revision: revision.seq)
     older = len(by_id) - len(live)
     if older:
         yield {"older": f"{older} pictures are not listed; they can be named by their numbers"}

@@ -74,7 +74,7 @@ def suited(there: Shelf, backend: Backend) -> Entry:
     if not found:
         raise shelf.missing(PLANNER)
     for entry in found:
-        if any(place.endswith(GGUF) for place in entry.files) == (backend == "llama.cpp"):
+        if _runs(entry, backend):
             return entry
     if backend == "llama.cpp":
         raise MissingWeights(
@@ -82,6 +82,12 @@ def suited(there: Shelf, backend: Backend) -> Entry:
             "pentimento planner export --gguf DIR, and then: pentimento models add DIR --as planner",
         )
     raise MissingWeights("The planner here is a GGUF file.", "PENTIMENTO_PLANNER=token_heads:llama.cpp runs it.")
+
+
+def _runs(entry: Entry, backend: Backend) -> bool:
+    """Whether a back end has what it loads. A GGUF file alone is llama.cpp's, whichever was asked for."""
+    gguf = any(place.endswith(GGUF) for place in entry.files)
+    return gguf if backend == "llama.cpp" else not gguf or f"{PLANNER}/planner.json" not in entry.files
 
 
 def _has_projectors(folder: Path) -> bool:

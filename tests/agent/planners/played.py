@@ -6,6 +6,7 @@ Only dialogues whose history needs no weights; what their message asks for may. 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from agent.planners.given import Given
 from sessions import history, intake, uploads
 from sessions.store import Store
 from tests.agent.conftest import png
-from toybox.dialogues import Dialogue, Item, dialogue, pixels, samples
+from toybox.dialogues import Dialogue, Item, pixels, samples
 from toybox.sounds import RATE
 
 EDITOR = "instruct_pix2pix"
@@ -40,10 +41,9 @@ class Played:
         return self.revisions.get(place) or self.attached[place]
 
 
-def playable(numbers: range, held_out: bool = False) -> list[Dialogue]:
+def playable(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
     """Those of these dialogues whose history the darkroom can make, and short ones."""
-    found = (dialogue(number, held_out) for number in numbers)
-    return [one for one in found if len(one.items) <= 5 and all(item.tool != EDITOR for item in one.items)]
+    return [one for one in dialogues if len(one.items) <= 5 and all(item.tool != EDITOR for item in one.items)]
 
 
 def play(store: Store, one: Dialogue) -> Played:

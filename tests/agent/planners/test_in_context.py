@@ -444,7 +444,7 @@ class TestOnTheShelf:
 
     def test_a_folder_without_one_has_nothing_for_llama_cpp(self, store, folders):
         adding.add(shelf.at(store.home), folders["byte level"], PLANNER)
-        with pytest.raises(MissingWeights, match="has no GGUF file"):
+        with pytest.raises(MissingWeights, match="No planner here is a GGUF"):
             _ = Shelved(store.home, Sight(store), "llama.cpp").planner
 
     def test_two_models_in_one_folder_are_refused(self, files, tmp_path):

@@ -15,7 +15,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from agent.llm import checkpoint
-from agent.planners import released
+from agent.planners import released, shelved
 from agent.planners.released import TOKENS
 from sessions.errors import BadWeights, MissingWeights
 from tests.manifests import remake
@@ -187,6 +187,6 @@ def test_tokens_are_found_by_name_whatever_their_order(tmp_path):
 def test_plain_vicuna_is_not_taken_for_one(tmp_path):
     plain = {name: said for name, said in LISTED.items() if "vae_" not in name and "mm_" not in name}
     folder = written(tmp_path / "vicuna", True, {name: plain[name] for name in plain if "vision" not in name})
-    assert not released.is_one(folder)
+    assert not shelved._has_projectors(folder)
     with pytest.raises(BadWeights, match=r"no InstructAny2Pix checkpoint: its projector model\.vae_projector_image"):
         released.load(folder, IMAGEBIND, META)
