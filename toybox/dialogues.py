@@ -19,7 +19,7 @@ import numpy as np
 
 from agent.grammar import Ref, Written, WrittenStep
 from toybox import joint
-from toybox.history import Called, Item, Session, by_content, names, pixels, samples
+from toybox.history import LONGEST, Called, Item, Session, by_content, names, pixels, samples
 from toybox.joint import Meant, Spoken, chained
 from toybox.phrases import REPLIES, Voice
 from toybox.scenes import Scene
@@ -73,12 +73,13 @@ def _done(session: Session, spoken: Spoken, kind: str) -> Dialogue:
     )
 
 
-def pair(seed: int, held_out: bool = False) -> tuple[Dialogue, Dialogue]:
-    """One message in two sessions: two pictures have changed places, and so the base of the plan."""
+def pair(seed: int, held_out: bool = False, longest: int = LONGEST) -> tuple[Dialogue, Dialogue]:
+    """One message in two sessions, of `longest` results at most: two pictures have changed places, and so the base of
+    the plan."""
     rng = np.random.default_rng((13, seed, held_out))
     while True:
         voice = Voice(rng, held_out)
-        session = Session(voice, spare=2)
+        session = Session(voice, spare=2, longest=longest)
         i, j = sorted(session.spare, reverse=voice.chance(0.5))
         found = [called for called, _ in by_content(session, i)]
         if not found:

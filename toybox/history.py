@@ -95,17 +95,18 @@ class Called:
 
 
 class Session:
-    """A session that grows. `past`: how many items there were before the message. `spare`: uploads left alone."""
+    """A session that grows, by `longest` results at most. `past`: how many items there were before the message.
+    `spare`: uploads left alone."""
 
-    def __init__(self, voice: Voice, spare: int = 0) -> None:
+    def __init__(self, voice: Voice, spare: int = 0, longest: int = LONGEST) -> None:
         self.voice, self.head = voice, 0
         self.items: list[Item] = []
         self.attached: list[int] = []
         self.spare: set[int] = set()
         self.upload()
         teller = Voice(voice.rng, held_out=False)
-        places = {voice.number(LONGEST) for _ in range(spare)}
-        for place in range(voice.number(LONGEST + 1)):
+        places = {voice.number(longest) for _ in range(spare)}
+        for place in range(voice.number(longest + 1)):
             self._step(teller, place in places)
         while len(self.spare) < spare:
             self.spare.add(self.upload())

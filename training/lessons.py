@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tools.sounds import Sound
 from tools.weights import tensors, write
-from toybox.dialogues import Dialogue, Item, dialogue, pixels, samples
+from toybox.dialogues import Dialogue, Item, dialogue, pair, pixels, samples
 from toybox.drawing import draw
 from toybox.sounds import RATE
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tools.encoders import Encoder
 
 FILE = "lessons.safetensors"
+Source = Callable[[], Iterator[Dialogue]]
+"""Dialogues without end, the same ones each time."""
 SHORT, ONE_LONG_IN = 4, 3
 """The most items of a short dialogue; and of so many lessons one is a longer one."""
 TOGETHER = 64
@@ -54,11 +56,17 @@ def chosen() -> Iterator[Dialogue]:
             yield long.popleft()
 
 
-def make(where: Path, encoder: Encoder, wanted: int, deadline: float) -> Path:
+def swapped() -> Iterator[Dialogue]:
+    """Dialogues in which only what is seen says which picture is meant: the same message, two pictures exchanged."""
+    for number in count():
+        yield from pair(number, longest=SHORT - 1)
+
+
+def make(where: Path, encoder: Encoder, wanted: int, deadline: float, source: Source = chosen) -> Path:
     """Look at the items of so many dialogues, as far as the time goes; what is there already is gone on from."""
     path = where / FILE
     seen, results = _read(path) if path.exists() else ([], [])
-    ahead = islice(chosen(), len(seen), wanted)
+    ahead = islice(source(), len(seen), wanted)
     while len(seen) < wanted and time.monotonic() < deadline:
         for one, of_steps in _looked(encoder, list(islice(ahead, TOGETHER))):
             seen.append(one)
@@ -103,9 +111,9 @@ def looked_at(encoder: Encoder, numbers: Sequence[int], held_out: bool = False) 
     return [Lesson(one, seen, results) for one, (seen, results) in pairs]
 
 
-def read(where: Path) -> list[Lesson]:
+def read(where: Path, source: Source = chosen) -> list[Lesson]:
     """All that has been made."""
-    return [Lesson(*parts) for parts in zip(chosen(), *_read(where / FILE), strict=False)]
+    return [Lesson(*parts) for parts in zip(source(), *_read(where / FILE), strict=False)]
 
 
 def _read(path: Path) -> tuple[list[Tensor], list[Tensor]]:
