@@ -68,6 +68,8 @@ def _said(vocabulary: Vocabulary, step: WrittenStep) -> list[int]:
     strange = sorted(step.args.keys() - set(order))
     if strange:
         raise PlanError(f"{step.tool} has no argument {strange[0]}.")
+    if step.where == "":
+        raise PlanError("A region is named in words, and these are none.")
     place = "" if step.where is None else dumped(_sayable(step.where))
     args = dumped({name: _sayable(step.args[name]) for name in order if name in step.args})
     head = [ids[STEP], *vocabulary.encode(step.tool), ids[BASE], _id(vocabulary, step.base)]

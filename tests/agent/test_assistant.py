@@ -271,7 +271,7 @@ def test_a_plan_that_does_not_fit_is_refused_before_anything_runs(say, store, se
 
 def test_photos_without_a_word_are_kept_and_a_word_is_asked_for(assistant, store, session, cup):
     events = list(assistant.turn(session, "", files=[("cup.png", cup)]))
-    assert end(events).state == "refused"
+    assert end(events).state == "waiting"
     assert "cup.png" in end(events).reply
     message = turns.messages(store, session)[0]
     assert store.asset(session, message.attachments[0]).name == "cup.png"

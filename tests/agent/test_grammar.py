@@ -222,6 +222,7 @@ class TestReading:
             Written(ask="\x1b[31m"),
             Written((WrittenStep("adjust", 0, args={"exposure": 0.12345}),)),
             Written((WrittenStep("flip", 64),)),
+            Written((WrittenStep("blur", 0, where=""),)),
             Written((WrittenStep("no such tool", 0),)),
             Written((WrittenStep("flip", 0, args={"axle": 1}),)),
         ],

@@ -103,7 +103,7 @@ def _some_step(rng: np.random.Generator, number: int) -> WrittenStep:
     refs: list[Ref] = [int(ref) for ref in rng.integers(0, 64, 1 + tool.subjects[1])]
     base, *subjects = ["prev" if number and rng.random() < 0.4 else ref for ref in refs]
     placed = tool.region == "required" or (tool.region == "optional" and rng.random() < 0.5)
-    return WrittenStep(name, base, tuple(subjects), _words(rng, 60) if placed else None, calls[name]())
+    return WrittenStep(name, base, tuple(subjects), _words(rng, 60, 1) if placed else None, calls[name]())
 
 
 def _words(rng: np.random.Generator, most: int, least: int = 0) -> str:
