@@ -7,11 +7,13 @@ import gc
 import json
 import weakref
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from agent.assistant import Assistant
-from agent.items import items
+from agent.items import Item, items
 from agent.plan import Plan
 from agent.planners import exporting
 from agent.planners.checkpoint import Card
@@ -137,6 +139,30 @@ def test_an_attachment_has_a_slot(store, session, there, cup):
     sent = tuple(store.asset(session, name) for name in turns.said(store, turn).attachments)
     shown = items(seen(store, history.graph(store, session), None, sent), "use this")
     assert [item.words for item in shown if item.role == "attached"] == ["cup.png"]
+
+
+def test_what_stands_for_a_picture_is_its_own_and_its_roles(store, there):
+    planner = Shelved(store.home, Sight(store)).planner
+    h = torch.nn.functional.normalize(torch.randn(2, planner.heads.space), dim=-1)
+
+    def row(content: str, role: str, h: torch.Tensor) -> np.ndarray:
+        return planner._row(Item(content, content, "picture", role), h)
+
+    uploaded = row("p1", "upload", h[0])
+    assert np.array_equal(uploaded, planner.heads.spliced(h[:1], torch.tensor([0]))[0].numpy())
+    assert not np.allclose(uploaded, row("p1", "attached", h[0]))
+    assert not np.allclose(uploaded, row("p2", "upload", h[1]))
+    assert row("p1", "upload", h[0]) is uploaded
+
+
+def test_a_turn_reads_only_what_is_new(store, session, there):
+    """Also where one picture more is shown: rows that were computed together would differ in their last bits."""
+    planner, assistant, fed = Shelved(store.home, Sight(store)), Assistant(store, Plans()), []
+    for number in range(5):
+        planner.plan("make it darker", seen(store, history.graph(store, session), None, ()))
+        fed.append(planner.planner._conversations.of(session).fed)
+        list(assistant.turn(session, json.dumps({"steps": [{"tool": "adjust", "args": {"tint": number / 10 - 1}}]})))
+    assert max(fed[1:]) < fed[0] and max(fed[1:]) - min(fed[1:]) < 40
 
 
 def test_each_back_end_has_the_planner_it_can_run(store, session, there, made, tmp_path):
