@@ -30,7 +30,7 @@ from sessions import history, turns
 from sessions.errors import Damaged, TooLarge
 from sessions.fsck import fsck
 from tests import tiny_encoders, tiny_planner
-from tests.agent.conftest import end
+from tests.agent.conftest import ScriptedPlanner, end
 from tests.agent.llm.conftest import BACKENDS, need_llama_cpp
 from tests.agent.planners.keen import Keen
 from tools import adding, registry, shelf
@@ -38,15 +38,6 @@ from tools.shelf import PLANNER
 
 TOOLS = ("flip", "match_colors", "monochrome", "rotate", "vignette")
 DARKER = {"tool": "adjust", "args": {"exposure": -0.1}}
-
-
-class Told:
-    """Takes the message for the plan."""
-
-    name = "told@1"
-
-    def plan(self, text, context):
-        return Plan.model_validate_json(text)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +98,7 @@ class Person:
 
     def goes_on(self):
         """Whether the next message of a person who says something sensible is done."""
-        events = list(Assistant(self.store, Told()).turn(self.session, json.dumps({"steps": [DARKER]})))
+        events = list(Assistant(self.store, ScriptedPlanner()).turn(self.session, json.dumps({"steps": [DARKER]})))
         return end(events).state == "done" and self.tidy()
 
 
@@ -212,7 +203,11 @@ def test_files_that_come_one_by_one_are_kept_together(person, cup, cat):
 
 def test_a_file_without_words_is_no_answer_in_free_words(person, cup):
     ask = {"question": "What shall it say?", "slot": "steps.0.args.text", "free": True}
-    list(Assistant(person.store, Told()).turn(person.session, json.dumps({"steps": [{"tool": "text"}], "ask": ask})))
+    list(
+        Assistant(person.store, ScriptedPlanner()).turn(
+            person.session, json.dumps({"steps": [{"tool": "text"}], "ask": ask})
+        )
+    )
     _, last = person.says("", ("cup.png", cup))
     assert last.state == "waiting" and last.reply.startswith("You sent cup.png")
 
@@ -316,10 +311,10 @@ def test_a_tool_that_is_gone_is_history_and_in_no_plan(store, session, there, ma
     for number in range(3):
         plan, _ = person.says(f"once more {number}")
         assert "monochrome" not in {one.tool for one in plan.steps}
-    events = list(Assistant(store, Told()).turn(session, "sepia once more", request_id=held.request_id))
+    events = list(Assistant(store, ScriptedPlanner()).turn(session, "sepia once more", request_id=held.request_id))
     assert end(events).state == "refused" and "monochrome" in end(events).reply
     again = {"command": {"name": "replay", "target": "original", "other": "main"}}
-    replayed = end(list(Assistant(store, Told()).turn(session, json.dumps(again))))
+    replayed = end(list(Assistant(store, ScriptedPlanner()).turn(session, json.dumps(again))))
     assert replayed.state == "refused" and "monochrome" in replayed.reply
     assert person.goes_on()
 

@@ -37,6 +37,7 @@ from agent.tokens import ASK, BASE, CHAT, EOP, PREV, STEP, SUB, WHERE
 from sessions import history
 from sessions.errors import BadWeights, MissingWeights, PlanError, TooLarge
 from tests.agent import instruct
+from tests.agent.conftest import ScriptedPlanner
 from tests.agent.instruct import KINDS
 from tests.agent.llm.conftest import need_llama_cpp
 from tests.reliability.hostile.test_injection import adversarial
@@ -52,15 +53,6 @@ TURNS = {
         (WrittenStep("crop", 2, args={"aspect": "1:1"}), WrittenStep("adjust", "prev", args={"exposure": 0.4}))
     ),
 }
-
-
-class Plans:
-    """Takes the message for the plan."""
-
-    name = "told@1"
-
-    def plan(self, text, context):
-        return Plan.model_validate_json(text)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +88,7 @@ def exact(monkeypatch):
 
 @pytest.fixture
 def session(store, cat) -> str:
-    assistant = Assistant(store, Plans())
+    assistant = Assistant(store, ScriptedPlanner())
     session = assistant.new(("cat.png", cat))[0].id
     for message in (made("adjust", exposure=-0.3), made("blur", amount=0.4)):
         list(assistant.turn(session, message))

@@ -24,6 +24,7 @@ from agent.sight import Sight
 from sessions import history, turns
 from sessions.errors import BadWeights, MissingWeights
 from tests import tiny_encoders, tiny_planner
+from tests.agent.conftest import ScriptedPlanner
 from tests.agent.llm.conftest import need_llama_cpp
 from tools import adding, shelf
 from tools.shelf import PLANNER
@@ -51,20 +52,11 @@ def there(made, store):
 
 @pytest.fixture
 def session(store, cat, cup) -> str:
-    assistant = Assistant(store, Plans())
+    assistant = Assistant(store, ScriptedPlanner())
     session = assistant.new(("cat.png", cat))[0].id
     for step in ({"tool": "adjust", "args": {"exposure": -0.3}}, {"tool": "blur", "args": {"amount": 0.4}}):
         list(assistant.turn(session, json.dumps({"steps": [step]})))
     return session
-
-
-class Plans:
-    """Takes the message for the plan."""
-
-    name = "told@1"
-
-    def plan(self, text, context):
-        return Plan.model_validate_json(text)
 
 
 def planned(store, session, backend: str) -> list[dict]:
@@ -123,7 +115,7 @@ def test_its_memory_counts_while_it_is_loaded(store, there):
 
 
 def test_a_session_of_many_pictures_is_shown_bounded(store, session, there):
-    assistant = Assistant(store, Plans())
+    assistant = Assistant(store, ScriptedPlanner())
     for number in range(70):
         list(assistant.turn(session, json.dumps({"steps": [{"tool": "adjust", "args": {"tint": number / 1000}}]})))
     context = seen(store, history.graph(store, session), None, ())
@@ -157,7 +149,7 @@ def test_what_stands_for_a_picture_is_its_own_and_its_roles(store, there):
 
 def test_a_turn_reads_only_what_is_new(store, session, there):
     """Also where one picture more is shown: rows that were computed together would differ in their last bits."""
-    planner, assistant, fed = Shelved(store.home, Sight(store)), Assistant(store, Plans()), []
+    planner, assistant, fed = Shelved(store.home, Sight(store)), Assistant(store, ScriptedPlanner()), []
     for number in range(5):
         planner.plan("make it darker", seen(store, history.graph(store, session), None, ()))
         fed.append(planner.planner._conversations.of(session).fed)
