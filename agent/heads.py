@@ -86,8 +86,14 @@ def regression(e: Tensor, h: Tensor) -> Tensor:
 
 
 def contrast(e: Tensor, h: Tensor, temperature: float = 0.07) -> Tensor:
-    """InfoNCE of what was read out against the targets of the batch (van den Oord et al., arXiv 1807.03748). (B, D)"""
-    logits = F.normalize(e, dim=-1) @ F.normalize(h, dim=-1).T / temperature  # (B, B)
+    """InfoNCE of what was read out against the targets of the batch (van den Oord et al., arXiv 1807.03748). (B, D)
+
+    A target that stands there twice is no example against itself.
+    """
+    targets = F.normalize(h, dim=-1)
+    own = torch.eye(len(e), dtype=torch.bool, device=e.device)
+    twice = (targets[:, None] == targets).all(-1) & ~own
+    logits = (F.normalize(e, dim=-1) @ targets.T / temperature).masked_fill(twice, -torch.inf)  # (B, B)
     return F.cross_entropy(logits, torch.arange(len(e), device=e.device))
 
 

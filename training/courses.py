@@ -102,13 +102,13 @@ def _drawn(items: Sequence[Seen], writing: Writing) -> list[Part]:
     def part(item: Item, h: Tensor) -> Part:
         if item.sound is None:
             return lambda step: drawn(caption(item.shown), h, writing.vocabulary)
-        fits = [seen for other, seen in pictures if true_of(item.sound, other.shown)]
+        fits = fitting[item.sound]
         return lambda step: drawn_from(h, "sound", fits[step % len(fits)], writing.vocabulary)
 
     pictures = [(item, h) for item, h in items if item.sound is None]
     heard = {item.sound for item, _ in items if item.sound is not None}
-    known = {name for name in heard if any(true_of(name, other.shown) for other, _ in pictures)}
-    return [part(item, h) for item, h in items if item.sound is None or item.sound in known]
+    fitting = {name: [h for other, h in pictures if true_of(name, other.shown)] for name in heard}
+    return [part(item, h) for item, h in items if item.sound is None or fitting[item.sound]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from agent.heads import Heads, contrast, regression
 from training.loop import Recipe
 from training.turns import UNHEARD, Batch
 
-POINTING, READING, CONTRAST = 1.0, 1.0, 0.2
+POINTING, READING, CONTRAST = 1.0, 1.0, 0.5
 """λ_p, λ_r and the weight of InfoNCE beside the tokens' cross-entropy."""
 
 
@@ -59,16 +59,17 @@ def states(net: Planner, batch: Batch) -> Tensor:
 
 
 def losses(net: Planner, batch: Batch) -> Losses:
-    """Token cross-entropy of the replies, cross-entropy of the pointer, regression of what is read out, InfoNCE."""
+    """Token cross-entropy of the replies, cross-entropy of the pointer; regression and InfoNCE of what is read out."""
     hidden = states(net, batch)
     said = batch.labels[:, 1:] != UNHEARD
     logits = net.llm.lm_head(hidden[:, :-1][said])
     nothing = hidden.new_zeros(())
+    e, h = read_out(net, batch, hidden)
     return Losses(
         tokens=F.cross_entropy(logits.float(), batch.labels[:, 1:][said]),
         pointing=pointing(net, batch, hidden) if len(batch.refs) else nothing,
-        reading=reading(net, batch, hidden) if len(batch.refs) or len(batch.gens) else nothing,
-        contrast=told_apart(net, batch, hidden) if len(batch.gens) > 1 else nothing,
+        reading=regression(e, h).mean() if len(e) else nothing,
+        contrast=contrast(e, h) if len(e) > 1 else nothing,
     )
 
 
@@ -87,17 +88,11 @@ def pointing(net: Planner, batch: Batch, hidden: Tensor) -> Tensor:
     return F.cross_entropy(scores(net, batch, hidden), batch.refs[:, 2])
 
 
-def reading(net: Planner, batch: Batch, hidden: Tensor) -> Tensor:
-    """What is read out at `<base>` and `<sub>` is the item that is meant; at `<gen>`, the result."""
+def read_out(net: Planner, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """What is read out at each `<base>`, `<sub>` and `<gen>`; the items and results that are meant. (R + G, D) each"""
     turn, position, row = batch.refs.unbind(1)
     at = torch.cat([hidden[turn, position], hidden[batch.gens[:, 0], batch.gens[:, 1]]])
-    return regression(net.heads.leave(at.float()), torch.cat([batch.h[turn, row], batch.wanted])).mean()
-
-
-def told_apart(net: Planner, batch: Batch, hidden: Tensor) -> Tensor:
-    """InfoNCE of the results among those of the batch."""
-    at = hidden[batch.gens[:, 0], batch.gens[:, 1]]
-    return contrast(net.heads.leave(at.float()), batch.wanted)
+    return net.heads.leave(at.float()), torch.cat([batch.h[turn, row], batch.wanted])
 
 
 def small(vocabulary: int, width: int = 192, layers: int = 4, context: int = 2048) -> LlamaForCausalLM:

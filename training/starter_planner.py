@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,17 +31,22 @@ from tools.registry import registered
 from tools.shelf import PLANNER, Shelf
 from tools.weights import write
 from toybox.dialogues import Dialogue, dialogue
-from training import lessons, planner_tokens
+from training import courses, lessons, planner_tokens
 from training.dialogue_turns import items, taught
 from training.examining import Candidate, calibrated
 from training.export import register
 from training.lessons import Lesson
-from training.loop import Recipe, Trainer, generator, logged
+from training.loop import Trainer, generator, logged
+from training.mm_inst_turns import Writing
 from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
 WIDTH, LAYERS, INNER = 128, 4, 64
-STEPS, SIZE, RATE = 14000, 32, 3e-3
+STEPS, SIZE, RATE = 12000, 32, 3e-3
+SHORT_SIZE = 96
+"""Turns of a batch of captions, which are short."""
+DESCRIBED = 6000
+"""Lessons whose pictures and sounds are described and drawn."""
 NOISE = 0.02
 """The deviation of what is added to embeddings: a picture that is never the same twice is not learnt by heart."""
 EASY = 0.3
@@ -106,15 +111,22 @@ class School:
         return batch([self.turn(first + place, step) for place in chosen])
 
 
+def mixed(school: School, learnt: Sequence[Lesson], writing: Writing, seed: int = 6) -> Callable[[int], Batch]:
+    """The batch of a step: of eight, six are of dialogues, one describes what is seen and heard, one says what is to be
+    drawn (stages 1 and 2). There words and embeddings find each other, so that pictures are looked at."""
+    describing, drawing = (courses.toybox(stage, learnt[:DESCRIBED], writing, seed) for stage in (1, 2))
+
+    def drawn(step: int) -> Batch:
+        other = {3: describing, 7: drawing}.get(step % 8)
+        return school.batch(step) if other is None else other.batch(step, SHORT_SIZE, seed)
+
+    return drawn
+
+
 def network(vocabulary: Vocabulary, space: int, seed: int = 3) -> Planner:
     """A Llama with new weights, and its heads for embeddings of `space` numbers."""
     torch.manual_seed(seed)
     return Planner(small(vocabulary.size, WIDTH, LAYERS), Heads(WIDTH, space, INNER))
-
-
-def lessons_of(net: Planner, school: School, steps: int = STEPS) -> Recipe:
-    """The recipe "planner" over a school's batches."""
-    return recipe(net, school.batch, steps, rate=RATE)
 
 
 def export(net: Planner, tokenizer: Path, where: Path, card: Card) -> None:
@@ -148,11 +160,12 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     eyes = encoder()
     words_of = tokenizer(out)
     lessons.make(out, eyes, count, time.monotonic() + 20 * minutes)
-    lessons.make(out / SWAPPED, eyes, count // 4, time.monotonic() + 10 * minutes, lessons.swapped)
+    lessons.make(out / SWAPPED, eyes, count // 2, time.monotonic() + 10 * minutes, lessons.swapped)
     learnt = [*lessons.read(out), *lessons.read(out / SWAPPED, lessons.swapped)]
     school = School(learnt, words_of, seed=5, steps=steps)
     net = network(words_of, eyes.width)
-    trainer = Trainer(lessons_of(net, school, steps), out)
+    turns = mixed(school, learnt, Writing(words_of))
+    trainer = Trainer(recipe(net, turns, steps, rate=RATE), out)
     trainer.run(deadline)
     trainer.settle()
     net.eval().requires_grad_(False)

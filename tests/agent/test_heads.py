@@ -82,6 +82,16 @@ def test_the_contrastive_term_is_infonce():
     assert float(contrast(e, h)) == pytest.approx(expected, abs=1e-10)
 
 
+def test_a_target_that_stands_there_twice_is_no_example_against_itself():
+    e, h = torch.randn(4, D).double(), torch.randn(4, D).double()
+    h[3] = h[1] * 2
+    e1, h1 = (x / x.norm(dim=1, keepdim=True) for x in (e, h))
+    others = {0: (0, 1, 2, 3), 1: (0, 1, 2), 2: (0, 1, 2, 3), 3: (0, 2, 3)}
+    said = {i: {j: math.exp(e1[i] @ h1[j] / 0.07) for j in js} for i, js in others.items()}
+    expected = np.mean([-math.log(of[i] / sum(of.values())) for i, of in said.items()])
+    assert float(contrast(e, h)) == pytest.approx(expected, abs=1e-10)
+
+
 def test_what_is_saved_is_what_is_loaded(tmp_path):
     made = Heads(H, D)
     save_file(made.state_dict(), tmp_path / "heads.safetensors")

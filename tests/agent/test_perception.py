@@ -6,6 +6,7 @@ import pytest
 from agent import perception
 from agent.items import Item
 from agent.perception import Perception
+from sessions.errors import BlobDamaged
 from tools.caches import Cache
 
 
@@ -69,3 +70,21 @@ def test_what_is_not_in_memory_any_more_is_on_the_disk(cache, monkeypatch):
 
 def test_nothing_shown_is_nothing_seen(cache):
     assert Perception(Eyes(), cache, Flat()).embeddings("s", []).shape == (0, 3)
+
+
+class Lost(Flat):
+    """Flat pictures, of which the disk has lost some."""
+
+    def __init__(self, *lost: str) -> None:
+        self.lost = lost
+
+    def picture(self, session: str, content: str):
+        if content in self.lost:
+            raise BlobDamaged("A tile of this picture is damaged.")
+        return super().picture(session, content)
+
+
+def test_what_the_disk_has_lost_shows_nothing_and_hides_nothing(cache):
+    seen = Perception(Eyes(), cache, Lost("p5")).embeddings("s", items(3, 5, 7))
+    assert (seen[:, 0] * 255).round().tolist() == [3, 0, 7] and not seen[1].any()
+    assert Perception(Eyes(), cache, Flat()).embeddings("s", items(5))[0].any(), "it is not kept that it showed nothing"

@@ -11,7 +11,7 @@ import torch
 
 from agent import pointer
 from agent.grammar import Grammar
-from agent.heads import Heads
+from agent.heads import Heads, contrast, regression
 from agent.llm.prefix import Prefix
 from agent.llm.torch_llama import TorchLlama
 from agent.pointer import Pool
@@ -141,7 +141,13 @@ def test_each_loss_is_its_formula(net, lessons, vocabulary):
         scores = planner.scores(net, batch, hidden)
         of_refs = [-math.log(float(torch.softmax(s, 0)[row])) for s, row in zip(scores, batch.refs[:, 2], strict=True)]
         assert float(got.pointing) == pytest.approx(sum(of_refs) / len(of_refs), rel=1e-4)
-        assert got.whole == got.tokens + got.pointing + got.reading + 0.2 * got.contrast
+        meant = [(b, at, batch.h[b, row]) for b, at, row in batch.refs.tolist()]
+        meant += [(b, at, h) for (b, at), h in zip(batch.gens.tolist(), batch.wanted, strict=True)]
+        e, h = torch.stack([net.heads.leave(hidden[b, at]) for b, at, _ in meant]), torch.stack([x for *_, x in meant])
+        assert len(batch.refs) and len(batch.gens), "both are read out"
+        assert float(got.reading) == pytest.approx(float(regression(e, h).mean()), rel=1e-4)
+        assert float(got.contrast) == pytest.approx(float(contrast(e, h)), rel=1e-4)
+        assert got.whole == got.tokens + got.pointing + got.reading + 0.5 * got.contrast
         assert not batch.legal.all(), "there are turns with fewer items than others"
         assert (scores[~batch.legal] == -torch.inf).all()
 
