@@ -11,7 +11,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic import Field
 from agent import engine, latents, lease, repeats
 from agent.events import Working
 from sessions.errors import OutOfMemory, Unsure
+from sessions.store import Store
 from sessions.values import Picture
 from tools import devices, registry, shelf
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
@@ -32,6 +34,17 @@ PATIENCE = 120.0
 """Seconds after which a wait has failed."""
 
 _PAUSE = threading.Event()
+
+
+@contextmanager
+def serving(store: Store) -> Iterator[engine.Engine]:
+    """The engine in a thread of this process, as the page keeps it."""
+    kept = engine.Engine(store)
+    kept.keep()
+    try:
+        yield kept
+    finally:
+        assert kept.leave(PATIENCE)
 
 
 class TintArgs(ToolArgs):

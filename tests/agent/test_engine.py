@@ -20,7 +20,7 @@ from sessions import history, turns
 from sessions.store import Store
 from tests.agent import neural
 from tests.agent.conftest import ScriptedPlanner, end
-from tests.agent.neural import PATIENCE, until
+from tests.agent.neural import PATIENCE, serving, until
 from tools import shelf
 
 TINT = {"tool": "tint"}
@@ -49,17 +49,6 @@ def no_process(monkeypatch):
 class _Nobody:
     def poll(self):
         return None
-
-
-@contextmanager
-def engine(store):
-    """The engine in a thread of this process, as the page keeps it."""
-    kept = Engine(store)
-    kept.keep()
-    try:
-        yield kept
-    finally:
-        assert kept.leave(PATIENCE)
 
 
 @contextmanager
@@ -95,7 +84,7 @@ def test_a_turn_without_weights_runs_here_and_asks_nobody(say, no_process):
 
 
 def test_a_turn_that_needs_weights_runs_in_the_engine(store, home, say, session):
-    with engine(store):
+    with serving(store):
         events = say(FLIP, TINT)
     assert events[0].elsewhere and end(events).state == "done"
     assert [type(event) for event in events if not isinstance(event, Working)] == [
@@ -110,7 +99,7 @@ def test_a_turn_that_needs_weights_runs_in_the_engine(store, home, say, session)
 
 def test_followers_hear_how_far_a_step_is_and_see_it(store, assistant, session, home, tmp_path):
     gate, working = tmp_path / "gate", []
-    with engine(store), closing(assistant.turn(session, plan(TINT | {"args": {"gate": str(gate)}}))) as events:
+    with serving(store), closing(assistant.turn(session, plan(TINT | {"args": {"gate": str(gate)}}))) as events:
         for event in events:
             if isinstance(event, Working):
                 working.append(event)
@@ -125,7 +114,7 @@ def test_followers_hear_how_far_a_step_is_and_see_it(store, assistant, session, 
 
 
 def test_commands_before_and_after_the_steps_are_told(store, home, say):
-    with engine(store):
+    with serving(store):
         say(FLIP)
         events = say(TINT, command={"name": "undo"}, then={"name": "compare", "target": "#1"})
     told = [type(event) for event in events if isinstance(event, Moved | Committed | Compared)]
@@ -162,7 +151,7 @@ def test_a_plan_that_only_asks_asks_at_once(store, home, say, no_process):
 
 def test_a_held_plan_waits_until_it_is_sent_again(store, home, assistant, session):
     held = assistant.propose(session, plan(TINT), request_id="r")
-    with engine(store):
+    with serving(store):
         end(list(assistant.turn(session, plan(TINT), request_id="other")))
         assert turns.get(store, session, held.request_id).state == "planned"
         assert end(list(assistant.turn(session, "", request_id="r"))).state == "done"
@@ -192,7 +181,7 @@ def test_an_engine_is_told_where_things_are_from_wherever_it_stands(tmp_path, ca
 def test_who_waits_is_told_for_how_many(store, home, assistant, cat, say):
     gate, busy = home / "gate", [assistant.new(("cat.png", cat))[0].id for _ in range(2)]
     message = plan({"tool": "tint", "args": {"gate": str(gate)}})
-    with ThreadPoolExecutor(3) as pool, engine(store):
+    with ThreadPoolExecutor(3) as pool, serving(store):
         pool.submit(lambda: list(assistant.turn(busy[0], message)))
         until(lambda: neural.lines(home / "begun"))
         pool.submit(lambda: list(assistant.turn(busy[1], message)))
@@ -205,7 +194,7 @@ def test_who_waits_is_told_for_how_many(store, home, assistant, cat, say):
 
 
 def test_who_need_not_wait_is_told_nothing(store, home, say):
-    with engine(store):
+    with serving(store):
         assert not [event for event in say(TINT) if isinstance(event, Queued)]
 
 
@@ -226,14 +215,14 @@ def test_where_only_the_news_cannot_be_written_the_turn_is_done(store, home, say
         (home / "live").write_text("not a folder")
     else:
         monkeypatch.setattr(Path, {"pid": "write_text", "question": "write_bytes"}[broken], full)
-    with engine(store):
+    with serving(store):
         events = say(TINT | {"args": {"fails": "unsure"}})
         assert end(events).state == "waiting" and any(isinstance(event, Asked) for event in events)
     assert bool(written) == (broken != "live")
 
 
 def test_a_picture_of_a_question_that_was_lost_is_not_shown(store, home, say, session, assistant):
-    with engine(store):
+    with serving(store):
         say(TINT | {"args": {"fails": "unsure"}}, request_id="r")
     kept = sorted((home / "live" / session).glob("*.png"))
     for path, data in zip(kept, (b"", kept[0].read_bytes()[:50]), strict=True):
@@ -243,7 +232,7 @@ def test_a_picture_of_a_question_that_was_lost_is_not_shown(store, home, say, se
 
 
 def test_a_question_shows_what_the_engine_found_and_the_answer_goes_on(store, home, say, session, assistant):
-    with engine(store):
+    with serving(store):
         first = say(FLIP, {"tool": "tint", "args": {"fails": "unsure"}}, request_id="r")
         asked = next(event for event in first if isinstance(event, Asked))
         assert end(first).state == "waiting"
@@ -259,7 +248,7 @@ def test_a_question_shows_what_the_engine_found_and_the_answer_goes_on(store, ho
 def test_out_of_memory_is_an_answer_and_the_next_turn_works(store, home, say, index):
     steps = [TINT] * 3
     steps[index] = {"tool": "tint", "args": {"fails": "memory"}}
-    with engine(store):
+    with serving(store):
         events = say(*steps)
         assert events[-2].code == "out_of_memory"
         assert end(events).state == ("failed" if index else "refused")
@@ -272,7 +261,7 @@ def test_a_step_that_kills_every_engine_is_given_up(store, home, say, monkeypatc
     with ThreadPoolExecutor(1) as pool, started(home) as first:
         told = pool.submit(say, {"tool": "tint", "args": {"fails": "dies"}})
         until(lambda: first.exitcode is not None)
-        with engine(store):
+        with serving(store):
             events = told.result(PATIENCE)
     assert end(events).state == "failed" and events[-2].code == "tool_failed"
 
@@ -327,7 +316,7 @@ def test_cancelled_while_it_waits_it_never_begins(store, home, session, assistan
 
 def test_to_close_a_follower_is_to_cancel(store, home, session, assistant, no_process):
     following = assistant.turn(session, plan(TINT), request_id="r")
-    with engine(store):
+    with serving(store):
         gate = home / "gate"
         held = assistant.turn(session, plan({"tool": "tint", "args": {"gate": str(gate)}}), request_id="first")
         while not neural.lines(home / "begun"):
@@ -364,7 +353,7 @@ def test_an_engine_with_nothing_to_do_leaves_and_another_comes(store, home, say)
         first.join(PATIENCE)
         assert first.exitcode == 0
         assert not lease.held(home)
-    with engine(store):
+    with serving(store):
         until(lambda: lease.held(home))
         with lease.lease(home) as ours:
             assert not ours
@@ -385,7 +374,7 @@ def test_an_engine_that_fails_and_fails_leaves(store, home, monkeypatch):
 
 
 def test_the_page_takes_over_when_the_engine_before_it_goes(store, home, say):
-    with started(home) as first, engine(store) as kept:
+    with started(home) as first, serving(store) as kept:
         assert end(say(TINT)).state == "done"
         assert neural.lines(home / "loads") == [str(first.pid)]
         killed(first)
@@ -404,7 +393,7 @@ def test_sessions_take_turns_and_each_keeps_its_order(store, home, assistant, ca
             turn = assistant.propose(name, plan(FLIP), request_id=f"{number}")
             turns.enqueue(store, turn)
     turns.enqueue(store, assistant.propose(places[2], plan(FLIP), request_id="0"))
-    with engine(store):
+    with serving(store):
         until(lambda: not turns.queue(store.database))
     made = [(one, at) for at, place in enumerate(places) for one in history.graph(store, place).revisions if one.step]
     assert [at for _, at in sorted(made, key=lambda pair: pair[0].created_at)] == [0, 1, 2, 0, 1, 0, 1]
@@ -415,14 +404,14 @@ def test_another_owner_is_served_by_the_same_engine(store, home, cat):
     other = store.of("other")
     assistant = Assistant(other, ScriptedPlanner())
     session = assistant.new(("cat.png", cat))[0].id
-    with engine(store):
+    with serving(store):
         assert end(list(assistant.turn(session, plan(TINT)))).state == "done"
     assert other.database is store.database and not store.sessions()
 
 
 def test_darkroom_turns_go_on_beside_the_engine(store, home, assistant, cat, say):
     gate, busy = home / "gate", assistant.new(("cat.png", cat))[0].id
-    with ThreadPoolExecutor(1) as pool, engine(store):
+    with ThreadPoolExecutor(1) as pool, serving(store):
         message = plan({"tool": "tint", "args": {"gate": str(gate)}})
         told = pool.submit(lambda: list(assistant.turn(busy, message)))
         until(lambda: neural.lines(home / "begun"))

@@ -61,8 +61,8 @@ def play(store: Store, one: Dialogue) -> Played:
             revisions[place] = uploads.root(store, session, asset, f"photo-{place}")[0].id
         else:
             revisions[place] = _done(store, session, item, revisions[item.parent])
-    _stand(store, session, revisions[one.head])
-    files = [_file(one.items[place], place) for place in one.attachments]
+    stand(store, session, revisions[one.head])
+    files = [file(one.items[place], str(place)) for place in one.attachments]
     attached = {
         place: uploads.receive(store, session, intake.admit(data, name), name).sha256
         for place, (name, data) in zip(one.attachments, files, strict=True)
@@ -80,7 +80,8 @@ def _done(store: Store, session: str, item: Item, base: str) -> str:
     return history.graph(store, session).revisions[-1].id
 
 
-def _stand(store: Store, session: str, revision: str) -> None:
+def stand(store: Store, session: str, revision: str) -> None:
+    """Make a revision the session's head."""
     graph = history.graph(store, session)
     if graph.head is None or graph.head.id != revision:
         plan = Plan(command=Command(name="switch", target=revision))
@@ -88,9 +89,10 @@ def _stand(store: Store, session: str, revision: str) -> None:
             pass
 
 
-def _file(item: Item, place: int) -> tuple[str, bytes]:
+def file(item: Item, name: str) -> tuple[str, bytes]:
+    """An item as people send it, losslessly: name and content."""
     if item.kind == "picture":
-        return f"{place}.png", png(pixels(item))
-    file = io.BytesIO()
-    soundfile.write(file, np.asarray(samples(item)), RATE, format="FLAC", subtype="PCM_16")
-    return f"{place}.flac", file.getvalue()
+        return f"{name}.png", png(pixels(item))
+    written = io.BytesIO()
+    soundfile.write(written, np.asarray(samples(item)), RATE, format="FLAC", subtype="PCM_16")
+    return f"{name}.flac", written.getvalue()
