@@ -18,6 +18,8 @@ from sessions.errors import BlobDamaged, BlobMissing
 from sessions.values import Json, Pixels
 from tools import sounds
 from tools.caches import Cache
+from tools.diffusion import world
+from tools.pixels import shrink
 from tools.sounds import Sound
 
 if TYPE_CHECKING:
@@ -67,6 +69,12 @@ class Perception:
             yield from zip([item for item, _ in seen], self.encoder.pictures([x for _, x in seen]), strict=True)
         if heard:
             yield from zip([item for item, _ in heard], self.encoder.sounds([x for _, x in heard]), strict=True)
+
+    def photos(self, session: str, items: Sequence[Item]) -> bool:
+        """Whether one of these came from outside and is no drawn scene of the toybox."""
+        came = [item for item in items if item.role in ("upload", "attached")]
+        looked = _readable(came, lambda item: shrink(self._sight.picture(session, item.content), world.SIDE))
+        return any(not world.in_world(pixels) for _, pixels in looked)
 
     def _key(self, item: Item) -> Json:
         return {"kind": "embedding", "encoder": self.encoder.digest, "of": item.kind, "content": item.content}

@@ -171,7 +171,7 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     net.eval().requires_grad_(False)
     who = Candidate(TorchLlama(net.llm, NAME), net.heads, Grammar(words_of, tuple(registered().values())))
     sure, like = calibrated(net, who, lessons.looked_at(eyes, range(UNSEEN, UNSEEN + CALIBRATING)))
-    card = Card(name=NAME, template="brief", sure=sure, like=like, encoder=eyes.digest)
+    card = Card(name=NAME, template="brief", sure=sure, like=like, encoder=eyes.digest, world="toybox")
     export(net, out / "tokenizer.json", out / "planner", card)
 
 

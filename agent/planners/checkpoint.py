@@ -22,6 +22,7 @@ from agent.pointer import Mode
 from agent.prompt import BRIEF, Template
 from sessions.errors import BadWeights
 from tools import registry
+from tools.weights import World
 
 CARD, HEADS, GGUF = "planner.json", "heads.safetensors", "model.gguf"
 Backend = Literal["torch", "llama.cpp"]
@@ -32,7 +33,7 @@ class Card(BaseModel):
     """What goes with the weights. `sure`, `like`: as `agent.planners.token_heads.Pinned` has them.
 
     `tools`: those that it has learnt to call; all where empty. `encoder`: the digest of the encoder whose embeddings it
-    was taught with; another's would mean nothing to it.
+    was taught with; another's would mean nothing to it. `world`: what pictures it has seen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +45,7 @@ class Card(BaseModel):
     like: float | None = Field(default=None, ge=-1, le=1)
     encoder: str = ""
     tools: tuple[str, ...] = ()
+    world: World = "photos"
 
 
 def card(folder: Path) -> Card:
@@ -74,7 +76,7 @@ def load(folder: Path, perception: Perception, backend: Backend = "torch") -> To
     offered = [tool for tool in registry.registered().values() if not says.tools or tool.name in says.tools]
     if not offered:
         raise BadWeights(f"{says.name} has learnt to call {', '.join(says.tools)}, and none of these is installed.")
-    pinned = Pinned(says.name, TEMPLATES[says.template], says.sure, says.like, says.mode)
+    pinned = Pinned(says.name, TEMPLATES[says.template], says.sure, says.like, says.mode, says.world)
     return TokenHeads(llm, there, compiled(vocabulary, tuple(offered)), perception, pinned)
 
 

@@ -26,8 +26,10 @@ from agent.pointer import Mode, Pool
 from agent.prompt import Prompt, Standing, Template, prompt
 from agent.selfcheck import Expected
 from agent.tokens import SLOTS
+from sessions.errors import OutsideWorld
 from sessions.values import Json
 from tools import registry
+from tools.weights import World
 
 ROOM = 4
 """One part in so many of what an LLM reads is left for the plan: with many items, fewer are shown."""
@@ -42,6 +44,7 @@ class Pinned:
     is not asked about.
 
     `like`: the least cosine between what it expects of a tool with weights and a result that is as it should be.
+    `world`: the only pictures that it has seen; in sessions of others it would guess, and so refuses.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Pinned:
     sure: float = 0.0
     like: float | None = None
     mode: Mode = "fused"
+    world: World = "photos"
 
 
 @dataclass(eq=False)
@@ -71,9 +75,14 @@ class TokenHeads:
         return self.pinned.name
 
     def plan(self, text: str, context: Context) -> Plan:
-        """The plan of one message; a question where a reference is not clear."""
+        """The plan of one message; a question where a reference is not clear. OutsideWorld where it knows no photos."""
         text = whole(text, context)
         page = self._page(text, context)
+        if self.pinned.world == "toybox" and self.perception.photos(context.session, tuple(page.items.values())):
+            raise OutsideWorld(
+                "The rules do not understand this, and the small planner behind them knows drawn scenes only.",
+                "Say it in other words, or choose a planner for photos: docs/planners.md has them.",
+            )
         with self._lock:
             decoded = self._decoded(page, context)
         written = read(self.grammar, decoded.ids)

@@ -16,6 +16,8 @@ import numpy as np
 from sessions.errors import OutsideWorld
 from sessions.values import Pixels
 
+SIDE = 64
+"""Of a scene, in pixels."""
 BORDER = 2
 """Pixels at each side that show background in every scene."""
 DRAWN, DECODED = 1.0, 11.0

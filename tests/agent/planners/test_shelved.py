@@ -24,10 +24,12 @@ from agent.sight import Sight
 from sessions import history, turns
 from sessions.errors import BadWeights, MissingWeights
 from tests import tiny_encoders, tiny_planner
-from tests.agent.conftest import ScriptedPlanner
+from tests.agent.conftest import ScriptedPlanner, png
 from tests.agent.llm.conftest import need_llama_cpp
 from tools import adding, shelf
 from tools.shelf import PLANNER
+from toybox.drawing import draw
+from toybox.scenes import seeded
 from ui.cli import app
 
 SAID = ("make it darker", "take the first one and blur it, then make it square", "what is this?", "#1 as it was")
@@ -183,6 +185,21 @@ def test_without_a_planner_the_command_is_named(store, tmp_path, monkeypatch):
     with pytest.raises(MissingWeights, match="no planner"):
         _ = Shelved(store.home, Sight(store)).planner
     assert "no planner" in lacks("token_heads", store.home)
+
+
+def test_one_that_knows_drawn_scenes_only_plans_nothing_for_photos(store, session, there, made, cat, tmp_path):
+    digest = there.encoder().digest
+    small = tiny_planner.planner(
+        tmp_path / "small", Card(name="small@1", template="brief", encoder=digest, world="toybox")
+    )
+    adding.add(there, small, PLANNER)
+    assistant, scene = Assistant(store, Shelved(store.home, Sight(store))), png(draw(seeded(3)).rgb)
+    plan = Plan.of(assistant.propose(session, "make it darker"))
+    assert plan.refused == "outside_world" and "drawn scenes only" in plan.chat and not plan.steps
+    drawn = assistant.new(("scene.png", scene))[0].id
+    known = Plan.of(assistant.propose(drawn, "make it darker"))
+    assert known.planner == "small@1" and known.refused is None
+    assert Plan.of(assistant.propose(drawn, "like this one", [("cat.png", cat)])).refused == "outside_world"
 
 
 def test_a_folder_that_is_no_planner(store, tmp_path):
