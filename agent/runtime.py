@@ -87,6 +87,21 @@ def lacks(name: str, home: Path) -> str:
     return ""
 
 
+def drawn_only(name: str, home: Path) -> bool:
+    """Whether a planner of that name knows drawn scenes only, as the small one does that comes with Pentimento."""
+    kind, _, which = name.partition(":")
+    if kind != "token_heads":
+        return False
+    from agent.planners import shelved
+    from tools import shelf
+
+    try:
+        entry = shelved.suited(shelf.at(home), "llama.cpp" if which else "torch")
+    except EditError:
+        return False
+    return shelved.world_of(entry) == "toybox"
+
+
 def _require(home: Path, backend: str) -> None:
     """MissingWeights where there is no planner with token heads, or nothing that runs it."""
     from agent.planners import shelved

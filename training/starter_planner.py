@@ -23,7 +23,8 @@ from torch import Tensor
 from agent.grammar import Grammar
 from agent.heads import Heads
 from agent.llm.torch_llama import TorchLlama
-from agent.planners.checkpoint import CARD, HEADS, Card
+from agent.planners.checkpoint import HEADS, Card
+from agent.planners.shelved import CARD
 from agent.tokens import SLOTS, Vocabulary, vocabulary
 from tools import encoders
 from tools.encoders import Encoder

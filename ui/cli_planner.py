@@ -23,7 +23,12 @@ def list_(json_: JsonOption = False) -> None:
 
     used = Settings().planner.strip() or "cascade"
     found = [
-        {"name": name, "used": name == used, "lacks": runtime.lacks(name, Settings().home)}
+        {
+            "name": name,
+            "used": name == used,
+            "lacks": runtime.lacks(name, Settings().home),
+            "drawn_only": runtime.drawn_only(name, Settings().home),
+        }
         for name in dict.fromkeys((*runtime.PLANNERS, used))
     ]
     if json_:
@@ -31,7 +36,8 @@ def list_(json_: JsonOption = False) -> None:
         return
     for one in found:
         mark = "→" if one["used"] else " "
-        terminal.out(f"{mark} {one['name']:<24} {one['lacks'] or 'ready'}")
+        ready = "ready, for drawn scenes only" if one["drawn_only"] else "ready"
+        terminal.out(f"{mark} {one['name']:<24} {one['lacks'] or ready}")
 
 
 @command

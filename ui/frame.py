@@ -160,6 +160,10 @@ def _planner(names: list[str], view: View, home: Path) -> None:
         st.caption(f"What the rules leave goes to {plain(chosen[5:])}: your words, and small copies of the pictures.")
     if chosen.startswith("token_heads") and (lacking := runtime.lacks(chosen, home)):
         st.caption(plain(lacking))
+    elif runtime.drawn_only(chosen, home):
+        st.caption(
+            "It knows drawn scenes only: in sessions with photos, what the rules do not understand stays undone."
+        )
     if chosen != names[here]:
         place.go(planner="" if chosen == names[0] else chosen)
 

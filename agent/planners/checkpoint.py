@@ -17,6 +17,7 @@ from agent import heads, tokens
 from agent.grammar import compiled
 from agent.llm import Llm
 from agent.perception import Perception
+from agent.planners.shelved import CARD
 from agent.planners.token_heads import Pinned, TokenHeads
 from agent.pointer import Mode
 from agent.prompt import BRIEF, Template
@@ -24,7 +25,7 @@ from sessions.errors import BadWeights
 from tools import registry
 from tools.weights import World
 
-CARD, HEADS, GGUF = "planner.json", "heads.safetensors", "model.gguf"
+HEADS, GGUF = "heads.safetensors", "model.gguf"
 Backend = Literal["torch", "llama.cpp"]
 TEMPLATES = {"vicuna": Template(), "brief": BRIEF}
 

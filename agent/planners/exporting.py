@@ -7,7 +7,8 @@ from pathlib import Path
 
 from agent.llm import gguf
 from agent.llm.gguf import Kind
-from agent.planners.checkpoint import CARD, GGUF, HEADS, card
+from agent.planners.checkpoint import GGUF, HEADS, card
+from agent.planners.shelved import CARD
 from sessions.errors import BadArguments, MissingWeights, StorageFull
 
 BESIDE = (CARD, HEADS, "tokenizer.json")

@@ -6,6 +6,7 @@ are is the shelf's to say, what they do `token_heads`'.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from agent.sight import Sight
 from sessions.errors import MissingWeights
 from tools import shelf
 from tools.shelf import PLANNER
-from tools.weights import GGUF
+from tools.weights import GGUF, World
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tools.shelf import Shelf
     from tools.weights import Entry
 
-NAME = "token_heads"
+NAME, CARD = "token_heads", "planner.json"
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Shelved:
         from agent.perception import Perception
         from agent.planners import checkpoint, in_context, released
 
-        ours = (folder / PLANNER / checkpoint.CARD).exists()
+        ours = (folder / PLANNER / CARD).exists()
         if not ours and not _has_projectors(folder / PLANNER):
             return in_context.load(folder / PLANNER, suited(there, self.backend).name, self.backend)
         wanted = checkpoint.card(folder / PLANNER).encoder if ours else ""
@@ -84,10 +85,17 @@ def suited(there: Shelf, backend: Backend) -> Entry:
     raise MissingWeights("The planner here is a GGUF file.", "PENTIMENTO_PLANNER=token_heads:llama.cpp runs it.")
 
 
+def world_of(entry: Entry) -> World:
+    """What pictures a planner has seen, by its card; photos where it has none."""
+    card = entry.files.get(f"{PLANNER}/{CARD}")
+    said = json.loads(Path(card.source).read_bytes()) if card is not None else {}
+    return "toybox" if said.get("world") == "toybox" else "photos"
+
+
 def _runs(entry: Entry, backend: Backend) -> bool:
     """Whether a back end has what it loads. A GGUF file alone is llama.cpp's, whichever was asked for."""
     gguf = any(place.endswith(GGUF) for place in entry.files)
-    return gguf if backend == "llama.cpp" else not gguf or f"{PLANNER}/planner.json" not in entry.files
+    return gguf if backend == "llama.cpp" else not gguf or f"{PLANNER}/{CARD}" not in entry.files
 
 
 def _has_projectors(folder: Path) -> bool:

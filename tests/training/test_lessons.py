@@ -9,6 +9,7 @@ from agent.tokens import SLOTS
 from tests.agent.vocabularies import vocabulary
 from training import lessons, starter_planner
 from training.dialogue_turns import taught
+from training.mm_inst_turns import Writing
 from training.starter_planner import School
 
 
@@ -45,3 +46,19 @@ def test_training_begins_with_what_is_short():
 
     assert longest(range(5)) < lengths[40] and longest(range(90, 110)) > lengths[50]
     assert int(School(some, words, seed=1).batch(0, 60).there.sum(1).max()) == lengths[-1]
+
+
+def test_of_eight_batches_one_describes_and_one_draws():
+    words = vocabulary("byte level", 1000)
+    some = [
+        lessons.Lesson(one, torch.randn(len(one.items), 4), torch.randn(len(one.results), 4))
+        for one in islice(lessons.chosen(), 40)
+    ]
+    turns = starter_planner.mixed(School(some, words, seed=1), some, Writing(words))
+    eight = [turns(step) for step in range(8, 16)]
+    whole = [len(one.refs) > 0 for one in eight]
+    assert whole == [True, True, True, False, True, True, True, False]
+    describing, drawing = eight[3], eight[7]
+    assert len(describing.spliced) == len(describing.ids) and not len(describing.gens)
+    assert len(drawing.gens) == len(drawing.ids)
+    assert torch.equal(turns(11).ids, describing.ids) and not torch.equal(turns(19).ids, describing.ids)
