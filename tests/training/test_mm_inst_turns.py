@@ -121,7 +121,7 @@ def test_losses_and_states_are_those_of_a_dense_reference(media, vectors):
     net = Planner(small(words.size, 32, 2), Heads(32, 1024, 8))
     made = [instructed(told(media, said), FOLLOWER, Writing(words), SLOTS) for said, _, _ in WRITTEN.values()]
     batch = turns.batch(made)
-    nll, pointed, apart, wanted = [], [], [], []
+    nll, pointed, told_of = [], [], []
     with torch.no_grad():
         got, hidden = losses(net, batch), states(net, batch)
         for b, (turn, (said, _, shown)) in enumerate(zip(made, WRITTEN.values(), strict=True)):
@@ -151,15 +151,21 @@ def test_losses_and_states_are_those_of_a_dense_reference(media, vectors):
                 a, b_, c = net.heads.fuse
                 scores.append(a * cosine + b_ * known + c * log_p[place])
             pointed.append(-torch.log_softmax(torch.stack(scores), 0)[0])
-            apart.append(distance(e, h[0]))
+            told_of.append((e, h[0]))
             if said["result"] != "[nobody knows]":
                 at = turn.ids.index(words.ids["<gen>"])
-                wanted.append(torch.from_numpy(vectors["a heron beside a pond"][0]))
-                apart.append(distance(net.heads.leave(alone[at]), wanted[-1]))
+                told_of.append((net.heads.leave(alone[at]), torch.from_numpy(vectors["a heron beside a pond"][0])))
+        apart, among = [], []
+        for e, h in told_of:
+            apart.append(distance(e, h))
+            others = [other for _, other in told_of if not torch.equal(h, other)]
+            cosines = torch.stack([e @ x / (e.norm() * x.norm()) for x in (h, *others)])
+            among.append(-torch.log_softmax(cosines / 0.07, 0)[0])
     assert float(got.tokens) == pytest.approx(float(torch.stack(nll).mean()), rel=1e-4)
     assert float(got.pointing) == pytest.approx(float(torch.stack(pointed).mean()), rel=1e-4)
     assert float(got.reading) == pytest.approx(float(torch.stack(apart).mean()), rel=1e-4)
-    assert len(wanted) == 3 and float(got.contrast) == pytest.approx(np.log(3), rel=1e-4), "three results, all the same"
+    assert len(told_of) == len(made) + 3, "three results, all the same"
+    assert float(got.contrast) == pytest.approx(float(torch.stack(among).mean()), rel=1e-4)
 
 
 def distance(e, h):
