@@ -65,8 +65,11 @@ class Heads(nn.Module):
         """
         a, b, c = self.fuse
         seen = F.cosine_similarity(self.leave(z)[..., None, :], h, dim=-1)
-        known = (self.key(u) @ self.query(z)[..., None]).squeeze(-1) / self.inner**0.5
-        return torch.stack([a * seen, b * known, c * log_p])
+        return torch.stack([a * seen, b * self.known(z, u), c * log_p])
+
+    def known(self, z: Tensor, u: Tensor) -> Tensor:
+        """The contextual key by itself, (W_q z)·(W_k u_i)/√d. z (…, H), u (…, n, H) → (…, n)"""
+        return (self.key(u) @ self.query(z)[..., None]).squeeze(-1) / self.inner**0.5  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""The one training loop: AdamW, averaged weights, checkpoints that continue exactly, a clean stop at a deadline.
+"""The one training loop: AdamW or Muon, averaged weights, exact checkpoints, a clean stop at a deadline.
 
 A step's randomness comes from (seed, step) alone, so a run that was stopped and continued equals one that was not.
-State is one safetensors file (weights, average, AdamW's two moments, the step), written beside and renamed: a stop at
-any moment leaves the last whole one. Knows no recipe; losses and networks are theirs.
+State is one safetensors file (weights, average, the optimizers' moments, the step), written beside and renamed: a stop
+at any moment leaves the last whole one. Knows no recipe; losses and networks are theirs.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ from tools.weights import tensors
 log = logging.getLogger("training")
 EMA_DECAY, EMA_HORIZON = 0.9995, 10
 SAVE_EVERY = 120.0
+DECAY = 0.01
 LOG_EVERY = 10
+MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
+"""What AdamW and Muon keep of a weight."""
 ELSEWHERE = "Choose another folder with --out."
 
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What is trained and how long: `loss(step)` draws that step's batch itself, from its number alone."""
+    """What is trained and how long: `loss(step)` draws that step's batch itself, from its number alone.
+
+    `turned`: which weights, by name, Muon steps at AdamW's size (Jordan et al., 2024; Liu et al., arXiv 2502.16982).
+    """
 
     name: str
     net: nn.Module
@@ -40,6 +46,7 @@ class Recipe:
     rate: float = 6e-4
     warm: int = 100
     decay: float = 0.3
+    turned: Callable[[str, Tensor], bool] = lambda name, weight: False
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, constant, then linear to a twentieth over the last `decay` of all steps."""
@@ -68,7 +75,7 @@ class Trainer:
         self.path = folder / f"{recipe.name}.safetensors"
         self.weights = {name: p for name, p in recipe.net.named_parameters() if p.requires_grad}
         self.average = {name: p.detach().clone() for name, p in self.weights.items()}
-        self.adam = torch.optim.AdamW(self.weights.values(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.01)
+        self.optimizers = list(_optimizers(recipe, self.weights))
         if self.path.exists():
             self._load()
 
@@ -87,14 +94,16 @@ class Trainer:
         return self.step >= self.recipe.steps
 
     def once(self) -> float:
-        for group in self.adam.param_groups:
-            group["lr"] = self.recipe.learning_rate(self.step)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.recipe.learning_rate(self.step)
         with autocast(next(iter(self.weights.values())).device):
             loss = self.recipe.loss(self.step)
         loss.backward()
         nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
-        self.adam.step()
-        self.adam.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         rate = 1 - ema_decay(self.step)
         torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in self.weights.values()], rate)
         self.step += 1
@@ -105,7 +114,7 @@ class Trainer:
         state = {"step": torch.tensor(self.step)}
         for name, p in self.weights.items():
             state[f"weights/{name}"], state[f"average/{name}"] = p.detach(), self.average[name]
-            for key, value in self.adam.state[p].items():
+            for key, value in self._moments(p).items():
                 state[f"{key}/{name}"] = value
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_suffix(".new")
@@ -118,14 +127,30 @@ class Trainer:
         for name, p in self.weights.items():
             p.data.copy_(state[f"weights/{name}"])
             self.average[name].copy_(state[f"average/{name}"])
-            moments = {k: state[f"{k}/{name}"] for k in ("step", "exp_avg", "exp_avg_sq") if f"{k}/{name}" in state}
-            if moments:
-                self.adam.state[p] = {k: v.to(p.device) if k != "step" else v for k, v in moments.items()}
+            for key in MOMENTS:
+                if f"{key}/{name}" in state:
+                    value = state[f"{key}/{name}"]
+                    self._moments(p)[key] = value if key == "step" else value.to(p.device)
+
+    def _moments(self, p: Tensor) -> dict[str, Tensor]:
+        """What the optimizer that steps a weight keeps of it."""
+        (mine,) = (one for one in self.optimizers if any(p is other for other in one.param_groups[0]["params"]))
+        kept: dict[str, Tensor] = mine.state[p]
+        return kept
 
     def settle(self) -> None:
         """Put the average in place of the weights: training is over."""
         for name, p in self.weights.items():
             p.data.copy_(self.average[name])
+
+
+def _optimizers(recipe: Recipe, weights: Mapping[str, nn.Parameter]) -> Iterator[torch.optim.Optimizer]:
+    turned = {name: p for name, p in weights.items() if recipe.turned(name, p)}
+    others = [p for name, p in weights.items() if name not in turned]
+    if turned:
+        yield torch.optim.Muon(turned.values(), lr=recipe.rate, weight_decay=DECAY, adjust_lr_fn="match_rms_adamw")
+    if others:
+        yield torch.optim.AdamW(others, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=DECAY)
 
 
 def averages(path: Path) -> dict[str, Tensor]:

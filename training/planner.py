@@ -84,8 +84,14 @@ def scores(net: Planner, batch: Batch, hidden: Tensor) -> Tensor:
 
 
 def pointing(net: Planner, batch: Batch, hidden: Tensor) -> Tensor:
-    """Cross-entropy over the items of the session."""
-    return F.cross_entropy(scores(net, batch, hidden), batch.refs[:, 2])
+    """Cross-entropy over the items of the session, of the fused score and of the contextual key alone.
+
+    Where what is seen decides mostly, the key would hardly learn the rest: what came first, or before what.
+    """
+    turn, position, row = batch.refs.unbind(1)
+    known = net.heads.known(hidden[turn, position].float(), hidden[turn[:, None], batch.marks[turn]].float())
+    alone = F.cross_entropy(known.masked_fill(~batch.legal, -torch.inf), row)
+    return F.cross_entropy(scores(net, batch, hidden), row) + alone
 
 
 def read_out(net: Planner, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,8 +101,13 @@ def read_out(net: Planner, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor
     return net.heads.leave(at.float()), torch.cat([batch.h[turn, row], batch.wanted])
 
 
-def small(vocabulary: int, width: int = 192, layers: int = 4, context: int = 2048) -> LlamaForCausalLM:
-    """The starter's Llama: Vicuna's architecture at a few million parameters."""
+def small(
+    vocabulary: int, width: int = 192, layers: int = 4, context: int = 2048, tied: bool = False
+) -> LlamaForCausalLM:
+    """The starter's Llama: Vicuna's architecture at a few million parameters.
+
+    `tied`: one table for reading and saying, so that to say again what was read needs no second one to learn it.
+    """
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=width,
@@ -104,7 +115,7 @@ def small(vocabulary: int, width: int = 192, layers: int = 4, context: int = 204
         num_hidden_layers=layers,
         num_attention_heads=width // 32,
         max_position_embeddings=context,
-        tie_word_embeddings=False,
+        tie_word_embeddings=tied,
     )
     return LlamaForCausalLM(config)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from agent.grammar import Grammar
 from agent.heads import Heads
-from agent.llm.torch_llama import TorchLlama
+from agent.llm.torch_llama import HEAD, TorchLlama
 from agent.planners.checkpoint import HEADS, Card
 from agent.planners.shelved import CARD
 from agent.tokens import SLOTS, Vocabulary, vocabulary
@@ -43,7 +43,7 @@ from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
 WIDTH, LAYERS, INNER = 128, 4, 64
-STEPS, SIZE, RATE = 14000, 32, 3e-3
+STEPS, SIZE, RATE = 12000, 32, 3e-3
 SHORT_SIZE = 96
 """Turns of a batch of captions, which are short."""
 DESCRIBED = 6000
@@ -127,13 +127,21 @@ def mixed(school: School, learnt: Sequence[Lesson], writing: Writing, seed: int 
 def network(vocabulary: Vocabulary, space: int, seed: int = 3) -> Planner:
     """A Llama with new weights, and its heads for embeddings of `space` numbers."""
     torch.manual_seed(seed)
-    return Planner(small(vocabulary.size, WIDTH, LAYERS), Heads(WIDTH, space, INNER))
+    return Planner(small(vocabulary.size, WIDTH, LAYERS, tied=True), Heads(WIDTH, space, INNER))
+
+
+def in_a_layer(name: str, weight: Tensor) -> bool:
+    """Whether a weight is a matrix inside the LLM's layers: those Muon turns, all else is AdamW's."""
+    return ".layers." in name and weight.dim() == 2
 
 
 def export(net: Planner, tokenizer: Path, where: Path, card: Card) -> None:
     """The planner's folder: LLM and heads in half precision, tokenizer, card."""
     where.mkdir(parents=True, exist_ok=True)
-    half: dict[str, Tensor] = {name: value.half() for name, value in net.llm.state_dict().items()}
+    tied = net.llm.config.tie_word_embeddings
+    half: dict[str, Tensor] = {
+        name: value.half() for name, value in net.llm.state_dict().items() if not (tied and name == HEAD)
+    }
     write(where / "model.safetensors", half)
     net.llm.config.save_pretrained(where)
     write(where / HEADS, {name: value.half() for name, value in net.heads.state_dict().items()})
@@ -166,7 +174,7 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     school = School(learnt, words_of, seed=5, steps=steps)
     net = network(words_of, eyes.width)
     turns = mixed(school, learnt, Writing(words_of))
-    trainer = Trainer(recipe(net, turns, steps, rate=RATE), out)
+    trainer = Trainer(replace(recipe(net, turns, steps, rate=RATE), turned=in_a_layer), out)
     trainer.run(deadline)
     trainer.settle()
     net.eval().requires_grad_(False)

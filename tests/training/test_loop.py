@@ -11,7 +11,11 @@ from sessions.errors import BadWeights
 from training.loop import Recipe, Trainer, averages, claimed, ema_decay, generator
 
 
-def tiny(steps=8, seed=0):
+def matrices(name, weight):
+    return weight.dim() == 2
+
+
+def tiny(steps=8, seed=0, turned=lambda name, weight: False):
     """A recipe that fits a line, with noise drawn from the step's number."""
     torch.manual_seed(seed)
     net = nn.Linear(3, 1)
@@ -20,7 +24,7 @@ def tiny(steps=8, seed=0):
         x = torch.randn(16, 3, generator=generator(5, step))
         return (net(x) - x.sum(1, keepdim=True)).square().mean()
 
-    return Recipe("line", net, loss, steps, rate=1e-2, warm=2)
+    return Recipe("line", net, loss, steps, rate=1e-2, warm=2, turned=turned)
 
 
 def ticking(step=1.0):
@@ -34,20 +38,34 @@ def same(one, other):
     for name, p in one.weights.items():
         assert torch.equal(p, other.weights[name])
         assert torch.equal(one.average[name], other.average[name])
-        moments, others = one.adam.state[p], other.adam.state[other.weights[name]]
-        assert all(torch.equal(moments[key], others[key]) for key in ("step", "exp_avg", "exp_avg_sq"))
+        moments, others = one._moments(p), other._moments(other.weights[name])
+        assert moments.keys() == others.keys() and len(moments) == (1 if one.recipe.turned(name, p) else 3)
+        assert all(torch.equal(moments[key], others[key]) for key in moments)
 
 
-def test_continuing_equals_never_having_stopped(tmp_path):
-    whole = Trainer(tiny(), tmp_path / "whole")
+@pytest.mark.parametrize("turned", [lambda name, weight: False, matrices], ids=["AdamW", "Muon beside it"])
+def test_continuing_equals_never_having_stopped(tmp_path, turned):
+    whole = Trainer(tiny(turned=turned), tmp_path / "whole")
     whole.run(math.inf)
     for deadline in (5, math.inf):  # the first call stops in the middle; the second starts from random weights
-        part = (
-            Trainer(tiny(seed=9), tmp_path / "parts") if deadline == math.inf else Trainer(tiny(), tmp_path / "parts")
-        )
+        seed = 9 if deadline == math.inf else 0
+        part = Trainer(tiny(seed=seed, turned=turned), tmp_path / "parts")
         part.run(deadline, ticking())
         assert (part.step == 8) == (deadline == math.inf)
     same(whole, part)
+
+
+def test_muon_takes_a_step_of_one_length_in_every_direction(tmp_path):
+    """Its momentum made orthogonal, at AdamW's size: 0.2 √max(m, n) of the rate for each singular direction."""
+    torch.manual_seed(0)
+    net = nn.Linear(6, 6, bias=False)
+    before = net.weight.detach().clone()
+    recipe = Recipe(
+        "one", net, lambda step: (net.weight * torch.randn(6, 6)).sum(), 1, rate=1e-2, warm=1, turned=matrices
+    )
+    Trainer(recipe, tmp_path).once()
+    lengths = torch.linalg.svdvals(before * (1 - 1e-2 * 0.01) - net.weight.detach()) / (1e-2 * 0.2 * 6**0.5)
+    assert lengths.min() > 0.6 and lengths.max() < 1.3
 
 
 def test_a_budget_stops_between_steps_and_keeps_everything(tmp_path):

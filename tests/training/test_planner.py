@@ -24,7 +24,7 @@ from training.examining import Candidate, answer, calibrated, picked, pointed
 from training.lessons import Lesson
 from training.loop import Trainer
 from training.planner import Planner
-from training.starter_planner import School, words
+from training.starter_planner import School, in_a_layer, words
 
 D = 32
 
@@ -140,7 +140,11 @@ def test_each_loss_is_its_formula(net, lessons, vocabulary):
         assert float(got.tokens) == pytest.approx(sum(nll) / len(nll), rel=1e-4)
         scores = planner.scores(net, batch, hidden)
         of_refs = [-math.log(float(torch.softmax(s, 0)[row])) for s, row in zip(scores, batch.refs[:, 2], strict=True)]
-        assert float(got.pointing) == pytest.approx(sum(of_refs) / len(of_refs), rel=1e-4)
+        alone = []
+        for (b, at, row), legal in zip(batch.refs.tolist(), batch.legal, strict=True):
+            known = net.heads.key(hidden[b, batch.marks[b]]) @ net.heads.query(hidden[b, at]) / net.heads.inner**0.5
+            alone.append(-float(torch.log_softmax(known.masked_fill(~legal, -torch.inf), 0)[row]))
+        assert float(got.pointing) == pytest.approx(sum(of_refs + alone) / len(of_refs), rel=1e-4)
         meant = [(b, at, batch.h[b, row]) for b, at, row in batch.refs.tolist()]
         meant += [(b, at, h) for (b, at), h in zip(batch.gens.tolist(), batch.wanted, strict=True)]
         e, h = torch.stack([net.heads.leave(hidden[b, at]) for b, at, _ in meant]), torch.stack([x for *_, x in meant])
@@ -158,7 +162,7 @@ def test_a_tiny_planner_learns_32_dialogues_by_heart(net, lessons, vocabulary, t
     turn = cache(school.turn)
     monkeypatch.setattr(school, "turn", lambda place, step: turn(place, step % 16))  # dealt often enough
     recipe = planner.recipe(net, lambda step: school.batch(step, 16), 140, rate=8e-3)
-    Trainer(replace(recipe, warm=15), tmp_path).run(deadline=math.inf)
+    Trainer(replace(recipe, warm=15, turned=in_a_layer), tmp_path).run(deadline=math.inf)
     net.eval().requires_grad_(False)
     who = Candidate(TorchLlama(net.llm), net.heads, Grammar(vocabulary, tuple(registry.registered().values())))
     answers = [answer(who, one) for one in lessons]
