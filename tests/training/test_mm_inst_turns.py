@@ -143,14 +143,15 @@ def test_losses_and_states_are_those_of_a_dense_reference(media, vectors):
             pictures = [i for i, caption in enumerate(shown) if SHOWN[caption] == "picture"]
             slots = torch.stack([net.llm.lm_head(alone[at])[words.slot(SLOTS[i])] for i in pictures])
             log_p, z = torch.log_softmax(slots, 0), alone[at]
-            e, scores = net.heads.leave(z), []
+            e, scores, keys = net.heads.leave(z), [], []
             for place, i in enumerate(pictures):
                 mark = turn.ids.index(words.slot(SLOTS[i]))
                 known = net.heads.key(alone[mark]) @ net.heads.query(z) / 8**0.5
                 cosine = e @ h[i] / (e.norm() * h[i].norm())
                 a, b_, c = net.heads.fuse
                 scores.append(a * cosine + b_ * known + c * log_p[place])
-            pointed.append(-torch.log_softmax(torch.stack(scores), 0)[0])
+                keys.append(known)
+            pointed.append(sum(-torch.log_softmax(torch.stack(of), 0)[0] for of in (scores, keys)))
             told_of.append((e, h[0]))
             if said["result"] != "[nobody knows]":
                 at = turn.ids.index(words.ids["<gen>"])
