@@ -52,6 +52,8 @@ NOISE = 0.02
 """The deviation of what is added to embeddings: a picture that is never the same twice is not learnt by heart."""
 EASY = 0.3
 """The share of the lessons that training begins with, by length."""
+IN_ORDER = 0.5
+"""The share of turns whose slots are in order, as a session's are; the others' are dealt, so that all are learnt."""
 TOLD = 2000
 """Dialogues whose words the tokenizer is learnt from."""
 NAME = "starter@1"
@@ -94,9 +96,10 @@ class School:
         self._lessons = [learnt[i] for i in sorted(range(len(learnt)), key=lengths.__getitem__)]
 
     def turn(self, place: int, step: int) -> Taught:
-        """One lesson, its slots as this step deals them."""
+        """One lesson, its slots in order, or as this step deals them."""
         rng = generator(self._seed, step, place)
-        slots = torch.randperm(SLOTS, generator=rng).tolist()
+        dealt = torch.randperm(SLOTS, generator=rng).tolist()
+        slots = range(SLOTS) if torch.rand((), generator=rng) < IN_ORDER else dealt
         lesson = self._lessons[place]
         noisy = lesson.seen + NOISE * torch.randn(lesson.seen.shape, generator=rng)
         return taught(replace(lesson, seen=F.normalize(noisy, dim=-1)), self._vocabulary, slots)

@@ -62,3 +62,13 @@ def test_of_eight_batches_one_describes_and_one_draws():
     assert len(describing.spliced) == len(describing.ids) and not len(describing.gens)
     assert len(drawing.gens) == len(drawing.ids)
     assert torch.equal(turns(11).ids, describing.ids) and not torch.equal(turns(19).ids, describing.ids)
+
+
+def test_half_of_the_turns_have_their_slots_in_order_and_all_slots_are_dealt():
+    words = vocabulary("byte level", 1000)
+    one = next(one for one in lessons.chosen() if len(one.items) == 4)
+    school = School([lessons.Lesson(one, torch.randn(4, 4), torch.zeros(len(one.results), 4))], words, seed=1)
+    slots = [school.turn(0, step).slots for step in range(200)]
+    ordered = [words.slot(slot) for slot in range(4)]
+    assert 80 <= sum(list(some) == ordered for some in slots) <= 120
+    assert len({slot for some in slots for slot in some}) == SLOTS
