@@ -153,7 +153,7 @@ def test_another_tool_is_other_work(job: Job, monkeypatch):
     assert len(worked) == 2
 
 
-@pytest.mark.parametrize("what, other", [("best", torch.device("meta")), ("precision", torch.bfloat16)])
+@pytest.mark.parametrize("what, other", [("best", torch.device("meta")), ("precision", torch.float16)])
 def test_another_device_or_precision_is_other_work(job: Job, monkeypatch, what, other):
     done(job)
     monkeypatch.setattr(devices, what, lambda *_: other)
