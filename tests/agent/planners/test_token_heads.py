@@ -140,7 +140,7 @@ SHOWN = Item("picture", alone("square", "pink", "plain", "black"))
 CRICKETS = Item("sound", sound="crickets", jitter=5)
 TALK = (
     Said(
-        "make it darker, then blur it and mirror it",
+        "make it darker, then blur it and flip it",
         (("adjust", {"exposure": -0.3}, "#1"), ("blur", {}, "prev"), ("flip", {"axis": "horizontal"}, "prev")),
     ),
     Said("give it the colours of the attached picture", (("match_colors", {}, "#6"),), (SHOWN,)),
