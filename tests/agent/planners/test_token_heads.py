@@ -140,15 +140,15 @@ SHOWN = Item("picture", alone("square", "pink", "plain", "black"))
 CRICKETS = Item("sound", sound="crickets", jitter=5)
 TALK = (
     Said(
-        "make it darker, then blur it and flip it",
+        "make it darker, then soften it and flip it",
         (("adjust", {"exposure": -0.3}, "#1"), ("blur", {}, "prev"), ("flip", {"axis": "horizontal"}, "prev")),
     ),
-    Said("give it the colours of the attached picture", (("match_colors", {}, "#6"),), (SHOWN,)),
+    Said("make it like the sound", (("instruct_pix2pix", {"instruction": "make it night"}, "#6"),), (CRICKETS,)),
+    Said("give it the colours of the attached picture", (("match_colors", {}, "#7"),), (SHOWN,)),
     Said("go back to the original and make it sepia", (("monochrome", {"tone": "sepia"}, "#1"),)),
     Said("go back to the picture with the star and sharpen it", (("sharpen", {}, "star"),)),
-    Said("make it like the sound", (("instruct_pix2pix", {"instruction": "make it night"}, "#9"),), (CRICKETS,)),
 )
-"""Several steps, a picture, what came first, what a picture shows, and a sound.
+"""Several steps, a sound, a picture, what came first, and what a picture shows.
 
 Said in words that it understands; how often it understands is for the dialogues above to show.
 """
