@@ -7,6 +7,7 @@ For code that loads and runs networks: nothing here has learnt anything. `stable
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from transformers import Blip2Config, CLIPTextConfig, CLIPTextModel, CLIPTextMod
 from tools import adding
 from tools import shelf as shelves
 from tools.diffusion.model import LatentDiffusion
+from tools.nets import ip_adapter, prior
 from tools.shelf import Shelf
 
 WIDTH = 32
@@ -120,6 +122,22 @@ def sdxl_refiner(folder: Path, side: int = 64) -> Path:
     told = {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False}
     absent = {"text_encoder": [None, None], "tokenizer": [None, None]}
     wide_index(folder, "StableDiffusionXLImg2ImgPipeline", told | absent)
+    return folder
+
+
+def any2pix(folder: Path, base: Callable[[Path], Path] = stable_diffusion, space: int = 20, encoder: str = "") -> Path:
+    """A model of `base` with an adapter for embeddings of `space` numbers and a prior, both random, as we save them."""
+    net = UNet2DConditionModel.from_pretrained(base(folder) / "unet")
+    torch.manual_seed(64)
+    context, inner = net.config.cross_attention_dim, ip_adapter.inner(net)
+    sizes = ip_adapter.AdapterConfig(space, context, inner, views=2, encoder=encoder, together=True)
+    adapter = ip_adapter.beside(net, sizes)
+    for weight in adapter.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    ip_adapter.save(adapter, folder / "ip_adapter")
+    own = prior.Prior(prior.PriorConfig(space=space, width=16, blocks=1, waves=4, encoder=encoder))
+    torch.nn.init.normal_(own.leave.weight, std=0.3)
+    prior.save(own, folder / "prior")
     return folder
 
 

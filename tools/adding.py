@@ -31,6 +31,7 @@ CHANNELS = {
     "blip-diffusion-controlnet": 4,
     "sdxl": 4,
     "sdxl-refiner": 4,
+    "any2pix": 4,
 }
 """Input channels of the U-Net that each role asks for."""
 SINGLE = ("text-to-image", "instruct-pix2pix", "inpainting")
@@ -46,8 +47,11 @@ PARTS = {
     "blip-diffusion-controlnet": (*NETWORKS, "qformer", "controlnet"),
     "sdxl": (*NETWORKS, "text_encoder_2"),
     "sdxl-refiner": ("unet", "vae", "text_encoder_2"),
+    "any2pix": (*NETWORKS, "ip_adapter"),
 }
 """Those of roles that need others."""
+BESIDES = {"any2pix": ("prior", "text_encoder_2", "tokenizer_2")}
+"""What a role takes where it is there."""
 TOLD = "add_embedding.linear_1.weight"
 """A tensor that the U-Nets of SDXL have, and no other's."""
 
@@ -213,7 +217,7 @@ def parts_of(role: str) -> tuple[str, ...]:
         raise BadWeights(f"There is no role {role!r}.", f"Roles: {known}, hub:OWNER/NAME.")
     networks = PARTS.get(role, NETWORKS)
     words = (part.replace("text_encoder", "tokenizer") for part in networks if part.startswith("text_encoder"))
-    return (*networks, *words, "scheduler")
+    return (*networks, *words, "scheduler", *BESIDES.get(role, ()))
 
 
 def complete(name: str, places: Iterable[str], role: str) -> None:
@@ -261,7 +265,8 @@ def fits(entry: Entry) -> None:
         if found and name.startswith("unet/") and entry.role in CHANNELS:
             if first := found.get("conv_in.weight"):
                 _takes(first.shape[1:2], entry.name, entry.role)
-            _of_its_kind(TOLD in found, entry)
+            if entry.role not in BESIDES:
+                _of_its_kind(TOLD in found, entry)
 
 
 def _encoder_fits(entry: Entry) -> None:

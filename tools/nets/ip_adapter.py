@@ -43,7 +43,8 @@ class AdapterConfig:
     """Sizes. width: D, of an embedding. context: C, of a text state. inner: widths of the cross-attentions, `listed`.
 
     norm: L2 norm at which embeddings were given in training; the caller gives them so. encoder: the digest of the
-    encoder that they are of, "" where nobody knows.
+    encoder that they are of, "" where nobody knows. together: both views were given at once, zeros for an absent one
+    (`training.realigning`, and the paper); the released adapter was taught one view at a time.
     """
 
     width: int
@@ -53,6 +54,7 @@ class AdapterConfig:
     views: int = 1
     norm: float = 20.0
     encoder: str = ""
+    together: bool = False
 
 
 class ImageProjection(nn.Module):
@@ -105,17 +107,27 @@ class IpAdapter(nn.Module):
         self.ip_adapter = nn.ModuleDict(layers)
 
     def tokens(self, whole: Tensor | None, things: Tensor | None = None) -> Tensor:
-        """(n, T, C): of [gen] (n, D), then of [sub] (n, S, D) of any number; None is left out, ValueError for nothing.
-
-        What is absent is an embedding of zeros: an adapter that was trained with both views (`training.realigning`)
-        wants zeros for the one that is not given; the released one was trained for one view at a time.
-        """
+        """(n, T, C): of [gen] (n, D), then of [sub] (n, S, D), S any; None is left out, ValueError for nothing."""
         views = [] if whole is None else [self.image_proj(whole, GLOBAL)]
         if things is not None:
             views.append(self.image_proj(things, LOCAL).flatten(1, 2))
         if not views:
             raise ValueError("no embedding to make tokens of")
         return torch.cat(views, 1)
+
+    def told(self, whole: Tensor | None, things: Tensor | None) -> Tensor:
+        """(T, C) of [gen] (D,) and [sub] (S, D) at its norm, as this adapter was taught to read them.
+
+        Together where it was taught so, an absent one being zeros; else the whole alone, or the things where there is
+        none. An adapter without views takes the first thing for the whole. ValueError where neither is given.
+        """
+        one, others = (None if e is None else e[None].to(self.image_proj.proj.weight) for e in (whole, things))
+        if self.config.together and (known := one if one is not None else others) is not None:
+            blank = known.new_zeros(1, self.config.width)
+            return self.tokens(blank if one is None else one, blank[:, None] if others is None else others)[0]
+        if one is None and others is not None and self.config.views == 1:
+            one = others[:, 0]
+        return self.tokens(one, others if one is None else None)[0]
 
     def prompt(self, unet: Any, tokens: Tensor, rows: Tensor | None = None, scale: float = 1.0) -> ImagePrompt:
         """What cross-attentions see of tokens (n, T, C). rows: int64 (n,), whose of R texts they are; None: of each."""
@@ -303,6 +315,6 @@ def _described(file: Path, config: AdapterConfig) -> AdapterConfig:
         said = TypeAdapter(AdapterConfig).validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
         raise BadWeights(f"{file} does not say the sizes of an IP-Adapter.", LOOK) from error
-    if replace(config, norm=said.norm, encoder=said.encoder) != said:
+    if replace(config, norm=said.norm, encoder=said.encoder, together=said.together) != said:
         raise BadWeights(f"{file} describes another IP-Adapter than the one for this U-Net and encoder.", LOOK)
     return said
