@@ -43,7 +43,7 @@ from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
 WIDTH, LAYERS, INNER = 128, 4, 64
-STEPS, SIZE, RATE = 14000, 32, 3e-3
+STEPS, SIZE, RATE = 26000, 32, 3e-3
 SHORT_SIZE = 96
 """Turns of a batch of captions, which are short."""
 DESCRIBED = 6000
@@ -59,7 +59,7 @@ TOLD = 2000
 NAME = "starter@1"
 SWAPPED = "swapped"
 """The folder of the lessons in which only what is seen decides."""
-LESSONS, CALIBRATING, UNSEEN = 25000, 200, 1_000_000
+LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
 """Dialogues that are learnt; that δ is found on; and the number from which on none is learnt."""
 
 
@@ -172,7 +172,7 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     eyes = encoder()
     words_of = tokenizer(out)
     lessons.make(out, eyes, count, time.monotonic() + 20 * minutes)
-    lessons.make(out / SWAPPED, eyes, count // 2, time.monotonic() + 10 * minutes, lessons.swapped)
+    lessons.make(out / SWAPPED, eyes, count // 4, time.monotonic() + 10 * minutes, lessons.swapped)
     learnt = [*lessons.read(out), *lessons.read(out / SWAPPED, lessons.swapped)]
     school = School(learnt, words_of, seed=5, steps=steps)
     net = network(words_of, eyes.width)

@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from agent import runtime
+from tests.agent.llm.conftest import need_llama_cpp
 from ui.cli import app
 
 DREAM = "give it the look of an old dream"
@@ -79,3 +80,20 @@ def test_the_doctor_names_the_planner(cli, monkeypatch):
     assert "ok   planner        openai:gpt-5" in cli("doctor").output
     monkeypatch.setenv("PENTIMENTO_PLANNER", "magic")
     assert "NOT  planner        magic; PENTIMENTO_PLANNER is one of:" in cli("doctor", code=1).output
+
+
+def test_the_list_says_what_the_starters_planner_knows(cli, monkeypatch):
+    monkeypatch.setenv("PENTIMENTO_PLANNER", "token_heads")
+    said = cli("planner", "list").stdout.splitlines()
+    (shipped,) = (line.split(maxsplit=2) for line in said if line.startswith("→"))
+    assert shipped[1:] == ["token_heads", "ready, for drawn scenes only"]
+    told = {one["name"]: one for one in json.loads(cli("planner", "list", "--json").stdout)["planners"]}
+    assert told["token_heads"]["drawn_only"] and told["token_heads"]["used"] and not told["token_heads"]["lacks"]
+    assert not told["rules"]["drawn_only"] and not told["token_heads:llama.cpp"]["drawn_only"]
+
+
+def test_what_is_exported_still_knows_drawn_scenes_only(cli, tmp_path):
+    need_llama_cpp()
+    cli("planner", "export", "--gguf", str(tmp_path / "gguf"))
+    cli("models", "add", str(tmp_path / "gguf"), "--as", "planner")
+    assert "ready, for drawn scenes only" in cli("planner", "list").stdout.split("token_heads:llama.cpp")[1]
