@@ -342,6 +342,7 @@ CHECKPOINTS = {
     "blip-diffusion-controlnet": blip_diffusion_controlnet,
     "sdxl": sdxl,
     "sdxl-refiner": sdxl_refiner,
+    "any2pix": any2pix,
 }
 """What fills a folder for each role."""
 
