@@ -6,11 +6,14 @@ Which picture is meant is the pointer's to say, how they are written the prompt'
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from agent.plan import Context
+from agent.planners.rules.segments import clauses
 from agent.tokens import SLOTS
 from sessions.values import Asset, Revision
 
@@ -26,7 +29,7 @@ class Item:
 
     `name`: the revision's id, or the attached asset's hash. `content`: the hash of its pixels, or of the sound's file;
     the key of its embedding. `role`: one of `agent.heads.ROLES`. `done`: the tool that made it, or how it came
-    ("photo", "merge"). `words`: the message that made it, or the name of the file it came as, which no prompt tells.
+    ("photo", "merge"). `words`: what of a message made it, or the name of the file it came as, which no prompt tells.
     `parent`: the item it was made from, by its name.
     """
 
@@ -42,7 +45,8 @@ class Item:
 
 def items(context: Context, text: str, most: int = SLOTS) -> tuple[Item, ...]:
     """What has a slot: at most 64, or `most`; in the order in which it came, unless there is more than that."""
-    shown = [_of_revision(revision, context) for revision in context.revisions]
+    told = _told(context)
+    shown = [_of_revision(revision, told.get(revision.id, "")) for revision in context.revisions]
     sent = [_of_asset(asset) for asset in context.attachments if asset.kind in ("image", "audio")]
     room = max(most - len(sent), 1)
     return (*_chosen(shown, context, text, room), *sent)
@@ -90,7 +94,25 @@ def _words(text: str) -> set[str]:
     return set(_WORD.findall(text.lower()))
 
 
-def _of_revision(revision: Revision, context: Context) -> Item:
+def _told(context: Context) -> dict[str, str]:
+    """Revision → the words that made it: its own clause, where a message had one for each of the steps it led to."""
+    turns: dict[str | None, list[str]] = defaultdict(list)
+    for revision in context.revisions:
+        turns[revision.turn].append(revision.id)
+    told = dict(context.words)
+    for turn, made in turns.items():
+        parts = _clauses(context.words.get(made[0], "")) if turn is not None and len(made) > 1 else ()
+        if len(parts) == len(made):
+            told |= zip(made, parts, strict=True)
+    return told
+
+
+@lru_cache(maxsize=256)
+def _clauses(message: str) -> tuple[str, ...]:
+    return tuple(clauses(message))
+
+
+def _of_revision(revision: Revision, words: str) -> Item:
     made = revision.step is not None
     return Item(
         name=revision.id,
@@ -98,7 +120,7 @@ def _of_revision(revision: Revision, context: Context) -> Item:
         kind="picture",
         role="result" if made else "upload",
         done=revision.step.tool if revision.step else revision.source if revision.parents else "photo",
-        words=context.words.get(revision.id, ""),
+        words=words,
         parent=revision.parents[0] if revision.parents else None,
         number=revision.seq,
     )

@@ -19,7 +19,7 @@ import numpy as np
 
 from agent.grammar import Ref, Written, WrittenStep
 from toybox import joint
-from toybox.history import LONGEST, Called, Item, Session, by_content, names, pixels, samples
+from toybox.history import LONGEST, Called, Item, Session, by_content, names, pixels, samples, told
 from toybox.joint import Meant, Spoken, chained
 from toybox.phrases import REPLIES, Voice
 from toybox.scenes import Scene
@@ -58,12 +58,12 @@ def dialogue(seed: int, held_out: bool = False) -> Dialogue:
         session = Session(voice)
         spoken = COMPOSED[kind](session)
         if spoken is not None and bool(voice.unseen) == held_out:
-            return _done(session, spoken, kind)
+            return _done(session, spoken, kind, seed)
 
 
-def _done(session: Session, spoken: Spoken, kind: str) -> Dialogue:
+def _done(session: Session, spoken: Spoken, kind: str, seed: int) -> Dialogue:
     return Dialogue(
-        items=tuple(session.items),
+        items=told(session.items, seed),
         head=session.head,
         attachments=tuple(session.attached),
         message=spoken.message,
@@ -86,7 +86,7 @@ def pair(seed: int, held_out: bool = False, longest: int = LONGEST) -> tuple[Dia
             continue
         spoken = _wished(session, _said(voice, found[voice.number(len(found))]))
         if bool(voice.unseen) == held_out:
-            one = _done(session, spoken, "history")
+            one = _done(session, spoken, "history", seed)
             return one, _swapped(one, i, j)
 
 

@@ -6,7 +6,7 @@ What is then done with them is `dialogues`' to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -180,6 +180,33 @@ def made(wish: Wish, parent: Item, base: int) -> Item:
     done = (*parent.darkroom, (wish.tool, wish.args)) if wish.darkroom else parent.darkroom
     said = wish.said.replace("{it}", "it")
     return replace(parent, scene=wish.scene, made_by=said, parent=base, tool=wish.tool, event=wish.event, darkroom=done)
+
+
+def told(items: Sequence[Item], seed: int) -> tuple[Item, ...]:
+    """The items with their results told as people ask for them: a picture gone back to is named, others are called by
+    what was heard, some with a courtesy. Scenes, and all else that is drawn from a dialogue's own seed, stay."""
+    teller = Voice(np.random.default_rng((17, seed)), held_out=False)
+    return tuple(replace(item, made_by=_told(teller, items, i)) for i, item in enumerate(items))
+
+
+def _told(teller: Voice, items: Sequence[Item], i: int) -> str | None:
+    said, base = items[i].made_by, items[i].parent
+    if said is None or base is None:
+        return said
+    if any(one.parent is not None for one in items[base + 1 : i]):
+        said = teller.say("of", said=said, ref=_name(teller, items, base))
+    elif items[i].shown.light != items[base].shown.light and teller.chance(0.5):
+        said = teller.say("heard mood")
+    elif len(items[i].shown.things) < len(items[base].shown.things) and teller.chance(0.3):
+        said = teller.say("heard remove")
+    return teller.polite(said) if teller.chance(0.3) else said
+
+
+def _name(teller: Voice, items: Sequence[Item], index: int) -> str:
+    """A picture by its place, or as the original."""
+    if items[index].parent is None and teller.chance(0.4):
+        return teller.say("original")
+    return teller.say("ordinal", nth=NTH[index], n=str(index + 1))
 
 
 Test = Callable[[Item], bool]

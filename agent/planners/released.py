@@ -26,8 +26,7 @@ from agent.items import Item, items
 from agent.llm import Floats, Llm, checkpoint, torch_llama
 from agent.perception import Perception
 from agent.plan import MAX_STEPS, PREV, Context, Plan, PlanStep
-from agent.planners.rules import segments
-from agent.planners.rules.words import cut
+from agent.planners.rules.segments import clauses
 from agent.prompt import SYSTEM
 from agent.selfcheck import Expected
 from agent.tokens import Vocabulary, vocabulary
@@ -217,12 +216,6 @@ def _strange(ignored: Sequence[str]) -> list[str]:
     """The modules whose tensors neither the LLM nor the projectors took."""
     ours = {name.partition(".")[0] for name in RELEASED}
     return sorted({name.removeprefix("model.").partition(".")[0] for name in ignored} - ours)
-
-
-def clauses(text: str) -> list[str]:
-    """A message's requests, one by one, as the rules cut it."""
-    found = [segment.text.strip() for segment in segments.split(cut(text))]
-    return [clause for clause in found if clause] or [text]
 
 
 def meant(text: str, shown: Sequence[Item], head: str | None) -> list[Item]:

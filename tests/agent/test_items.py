@@ -3,6 +3,8 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from agent.items import Item, items
 from agent.plan import Context
 from agent.tokens import SLOTS
@@ -37,6 +39,22 @@ def test_what_an_item_says_of_itself():
         Item("a", "a", "picture", "attached"),
         Item("b", "b", "sound", "sound", "sound"),
     )
+
+
+@pytest.mark.parametrize(
+    "message, told",
+    [
+        ("make it darker, then blur it and flip it", ["make it darker", "blur it", "flip it"]),
+        ("first crop it square, then blur it", ["first crop it square, then blur it"] * 3),
+        ("make it a poster", ["make it a poster"] * 3),
+    ],
+)
+def test_what_is_made_by_a_message_of_several_steps_is_told_with_its_own_clause(message, told):
+    context = line(5)
+    revisions = [replace(one, turn="t" if one.seq > 2 else None) for one in context.revisions]
+    words = {"r1": "say 1", "r2": "blur it and flip it"} | dict.fromkeys(("r3", "r4", "r5"), message)
+    shown = items(replace(context, revisions=tuple(revisions), words=words), "")
+    assert [item.words for item in shown] == ["say 1", "blur it and flip it", *told]
 
 
 def test_of_many_those_that_may_be_meant_have_a_slot():

@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from agent.planners.rules import tables
 from agent.planners.rules.lexicon import lexicon
-from agent.planners.rules.words import Word
+from agent.planners.rules.words import Word, cut
 
 Joint = Literal["start", "and", "comma", "sentence", "colon", "then", "but", "reason", "with"]
 Place = Literal["", "before previous", "before all", "before next", "after next", "last"]
@@ -81,6 +81,12 @@ def _joints() -> dict[tuple[str, ...], str]:
     plain = {phrase: kind for kind, lines in tables.blocks("joints.txt") for phrase in tables.phrases(lines)}
     before = {phrase: kind for phrase, kind in plain.items() if kind == "before previous"}
     return {(link, *phrase): kind for phrase, kind in before.items() for link in ("but", "and")} | plain
+
+
+def clauses(text: str) -> list[str]:
+    """A message's requests, one by one, in their order."""
+    found = [segment.text.strip() for segment in split(cut(text))]
+    return [clause for clause in found if clause] or [text]
 
 
 def split(words: Sequence[Word]) -> list[Segment]:

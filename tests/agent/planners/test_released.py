@@ -17,7 +17,8 @@ from agent.heads import Heads, norm_of
 from agent.perception import Perception
 from agent.plan import Context
 from agent.planners import released
-from agent.planners.released import TOKENS, Released, clauses
+from agent.planners.released import TOKENS, Released
+from agent.planners.rules.segments import clauses
 from agent.selfcheck import Expected
 from agent.sight import Sight
 from agent.tokens import SPECIALS, vocabulary
