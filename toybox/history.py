@@ -193,7 +193,7 @@ def _told(teller: Voice, items: Sequence[Item], i: int) -> str | None:
     said, base = items[i].made_by, items[i].parent
     if said is None or base is None:
         return said
-    if any(one.parent is not None for one in items[base + 1 : i]):
+    if base < len(NTH) and any(one.parent is not None for one in items[base + 1 : i]):
         said = teller.say("of", said=said, ref=_name(teller, items, base))
     elif items[i].shown.light != items[base].shown.light and teller.chance(0.5):
         said = teller.say("heard mood")

@@ -43,7 +43,7 @@ from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
 WIDTH, LAYERS, INNER = 128, 4, 64
-STEPS, SIZE, RATE = 31000, 32, 3e-3
+STEPS, SIZE, RATE = 29000, 32, 3e-3
 SHORT_SIZE = 96
 """Turns of a batch of captions, which are short."""
 DESCRIBED = 6000

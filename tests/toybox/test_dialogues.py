@@ -311,3 +311,21 @@ def test_a_question_and_a_talk_have_no_steps(many):
     for one in many:
         if one.kind in ("ask", "chat"):
             assert one.written == Written(ask=one.written.ask, candidates=one.written.candidates, chat=one.written.chat)
+
+
+def test_results_are_told_as_people_ask_for_them(many):
+    """A picture gone back to is named, truly; a sound is said only where what it stands for happened."""
+    named = heard = 0
+    for one in many:
+        for i, item in enumerate(one.items):
+            if item.parent is None:
+                continue
+            words, base = item.made_by or "", one.items[item.parent]
+            back = item.parent < len(NTH) and any(other.parent is not None for other in one.items[item.parent + 1 : i])
+            place = {*NTH[item.parent : item.parent + 1], str(item.parent + 1)} & set(spoken(words))
+            assert bool(place) or not back or (base.parent is None and "original" in words), words
+            named += back
+            if {"hear", "sound", "sounds"} & set(spoken(words)):
+                assert item.shown.light != base.shown.light or len(item.shown.things) < len(base.shown.things), words
+                heard += 1
+    assert named > 20 and heard > 20
