@@ -6,7 +6,7 @@ weights, has been kept by the engine. Changes nothing.
 
 from __future__ import annotations
 
-from agent import commands, journal
+from agent import commands, journal, others
 from agent.commands import THUMBNAIL
 from agent.events import Asked
 from agent.plan import PREV, Ask, Candidate, Plan, PlanStep
@@ -66,15 +66,17 @@ def _doubted(store: Store, turn: Turn, ask: Ask, steps: tuple[PlanStep, ...]) ->
 
 
 def _job(store: Store, turn: Turn, index: int, step: PlanStep) -> Job:
-    def meant(name: str) -> Picture:
-        return _picture(store, turn, turns.revisions(store, turn)[index - 1] if name == PREV else name)
+    def named(name: str) -> str:
+        return turns.revisions(store, turn)[index - 1] if name == PREV else name
 
     brush = (step.region or {}).get("mask")
+    subjects, sounds = others.apart(others.other(store, turn.session, named(one)) for one in step.subjects)
     return Job(
         step,
-        meant(step.base or turn.planned_head or PREV),
-        tuple(meant(subject) for subject in step.subjects),
+        _picture(store, turn, named(step.base or turn.planned_head or PREV)),
+        subjects,
         _picture(store, turn, brush).pixels if brush else None,
+        sounds=sounds,
     )
 
 

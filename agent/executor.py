@@ -13,9 +13,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from agent import drift, latents, selfcheck, superseding, telling
+from agent import drift, latents, others, selfcheck, superseding, telling
 from agent.events import Committed, Event, Forked, Working
 from agent.laying import Past
+from agent.others import Other
 from agent.plan import PREV, PlanStep
 from agent.stepping import Job, Result, guarded, measured, shelf_for, work
 from sessions import commits, history, turns, uploads
@@ -130,10 +131,10 @@ class Run:
         return result, replace(start, fed=instead.base.id)
 
     def _job(self, index: int, step: PlanStep, start: Start, before: Start | None) -> Job:
-        """A step with every picture that it works on."""
-        subjects = tuple(self._subject(name, before) for name in step.subjects)
+        """A step with everything that it works on."""
+        subjects, sounds = others.apart(self._subject(name, before) for name in step.subjects)
         shelf = shelf_for(step.tool, self.store.home)
-        return Job(step, start.picture, subjects, self._brush(step), self._seed(index, step), shelf)
+        return Job(step, start.picture, subjects, self._brush(step), self._seed(index, step), shelf, sounds=sounds)
 
     def _watched(self, steps: Generator[Working, None, T], pending: list[Future[Landed]]) -> Generator[Event, None, T]:
         """Work on one step; reports earlier commits as they land and stops at the first yield after a cancel."""
@@ -162,13 +163,11 @@ class Run:
             raise BadArguments("What shall mark the place is a photo, not a mask.", "Paint over it with the brush.")
         return brush.pixels
 
-    def _subject(self, name: str, before: Start | None) -> Picture:
-        """Another picture that a step works with: what the step before made, a revision, or an asset."""
+    def _subject(self, name: str, before: Start | None) -> Other:
+        """What else a step works with: what the step before made, a revision, or an asset, perhaps a sound."""
         if name == PREV and before is not None:
             return before.picture
-        if name.startswith(REVISION_PREFIX):
-            name = self.store.revision(self.turn.session, name).image
-        return uploads.picture(self.store, self.turn.session, name)
+        return others.other(self.store, self.turn.session, name)
 
     def check_in(self) -> None:
         """At a tool's yields: stop if somebody said so, and now and then say that we live."""

@@ -1,8 +1,9 @@
 """Which token may come next in a plan, and what a finished one says. llguidance matches; plans are run elsewhere.
 
-Of its mask only three things are taken away here: slots that no picture or sound stands in, <prev> before there is a
-step before, and <step> where the longest step would not fit into what is left of the budget. So from every state that
-can be reached a legal end can be reached too, and every decode ends, and is read.
+Of its mask only four things are taken away here: slots that no picture or sound stands in, those with sounds where the
+tool of the step does not hear, <prev> before there is a step before, and <step> where there is no picture, or where the
+longest step would not fit into what is left of the budget. A tool that hears takes pictures too. So from every state
+that can be reached a legal end can be reached too, and every decode ends, and is read.
 
 `read` knows the language and no more. What a tool's own validators refuse (a box turned inside out) is a matter of
 `agent.turns.check_call`, which every plan passes.
@@ -49,7 +50,7 @@ class Grammar:
         self._matcher = matcher_of(vocabulary, known.lark)
 
     def start(self, pictures: Collection[int], sounds: Collection[int] = ()) -> Decoding:
-        """A plan not begun. `pictures`, `sounds`: the slots in which there is one; a base takes pictures only."""
+        """A plan not begun. `pictures`, `sounds`: the slots in which there is one; tools that hear take sounds."""
         return Decoding(self, self.matcher(), pictures, sounds)
 
     def matcher(self) -> LLMatcher:
@@ -89,7 +90,8 @@ class Decoding:
     """A plan being written, token by token.
 
     `expects`: whose reference comes next, of a step's base, of its other pictures, of a question's candidates; None
-    where none does. `left`: tokens of the budget that are left. `steps`: <step>s so far.
+    where none does. `hears`: that of the step whose base is named. `left`: tokens of the budget that are left. `steps`:
+    <step>s so far.
     """
 
     def __init__(
@@ -97,8 +99,10 @@ class Decoding:
     ) -> None:
         self.grammar, self.left, self.steps, self.done = grammar, grammar.budget, 0, False
         self.expects: Literal["base", "sub", "asked"] | None = None
+        self.hears = False
         self._matcher, self._asking = matcher, False
-        self._live = {"base": sorted(pictures), "sub": sorted({*pictures, *sounds}), "asked": sorted(pictures)}
+        self._pictures, self._all = sorted(pictures), sorted({*pictures, *sounds})
+        self._begun: list[int] = []
 
     def mask(self) -> Mask:
         """What may come next, bool (vocabulary.size,); never empty until the plan is done."""
@@ -129,22 +133,28 @@ class Decoding:
         self.steps += token == ids[STEP]
         self._asking |= token == ids[ASK]
         self.done = token == ids[EOP]
-        if token == ids[BASE]:
+        if token == ids[STEP]:
+            self._begun = []
+        elif token == ids[BASE]:
             self.expects = "asked" if self._asking else "base"
+            self.hears = not self._asking and self.grammar.tools[self.grammar.vocabulary.decode(self._begun)].hears
         elif token == ids[SUB]:
             self.expects = "sub"
+        else:
+            self._begun.append(token)
 
     def _references(self) -> list[int]:
         """The references that may come now; none once the plan is done."""
         if self.expects is None:
             return []
         vocabulary = self.grammar.vocabulary
-        slots = [vocabulary.slot(number) for number in self._live[self.expects]]
+        live = self._all if self.expects == "sub" and self.hears else self._pictures
+        slots = [vocabulary.slot(number) for number in live]
         return [vocabulary.ids[PREV], *slots] if self.steps > 1 else slots
 
     def _shut(self) -> list[int]:
         """Special tokens that the grammar may allow here, and the session or the budget does not."""
-        ids, pictures = self.grammar.vocabulary.ids, self._live["base"]
+        ids, pictures = self.grammar.vocabulary.ids, self._pictures
         shut = [] if pictures and self.left > self.grammar.longest_step else [ids[STEP]]
         return [*shut, ids[BASE]] if self._asking and not pictures else shut
 

@@ -64,8 +64,8 @@ def _again(index: int, past: Past, revision: Revision, furthest: int) -> Looking
     before = yield from latent_of(index, past, fed, step.tool, furthest - 1)
     brush = past.load(step.region.mask)[0].pixels if step.region and step.region.mask else None
     again = plan_step(revision).model_copy(update={"confirmed": True})
-    picture = past.load(fed.image)[0]
-    job = Job(again, picture, past.subjects(step), brush, step.seed, shelf, before, familiar=True)
+    picture, (subjects, sounds) = past.load(fed.image)[0], past.others(step)
+    job = Job(again, picture, subjects, brush, step.seed, shelf, before, familiar=True, sounds=sounds)
     try:
         result: Result = yield from work(index, job)
     except (EditError, PlanError):  # its tool may have other arguments by now
@@ -92,7 +92,7 @@ def familiar(shelf: Shelf, graph: Graph, revision: Revision, tool: str) -> bool:
     for one in graph.line(revision.id):
         if one.made_with.get("weights") and _made_by(shelf, one, tool):
             return True
-        if one.step is not None and one.step.subjects:
+        if one.step is not None and not set(one.step.subjects) <= graph.sounds.keys():
             return False
     return False
 

@@ -14,10 +14,11 @@ from functools import lru_cache, partial
 import cv2
 import numpy as np
 
+from agent import others
 from agent.events import Working
+from agent.others import Others
 from agent.plan import PlanStep
 from agent.stepping import Job, Result, shelf_for, with_mode, work
-from sessions import uploads
 from sessions.errors import BadArguments, NotGrounded
 from sessions.history import Graph
 from sessions.identity import REVISION_PREFIX
@@ -66,10 +67,10 @@ class Past:
         """What of a picture lies in a box of its pixels."""
         return self.store.window(self.graph.session.id, image, box)
 
-    def subjects(self, step: Step) -> tuple[Picture, ...]:
-        """The other pictures of a step."""
+    def others(self, step: Step) -> Others:
+        """The other pictures of a step, and its sounds."""
         names = (self.graph.by_id[s].image if s.startswith(REVISION_PREFIX) else s for s in step.subjects)
-        return tuple(uploads.picture(self.store, self.graph.session.id, name) for name in names)
+        return others.apart(others.other(self.store, self.graph.session.id, name) for name in names)
 
     def travelled(self, revision: Revision, onto: Geometry) -> Geometry:
         """From the pixels a step was made on to those of another frame."""
@@ -169,7 +170,9 @@ def again(canvas: Canvas, past: Past, revision: Revision, there: bool = False) -
         brush = _carried(_marked(past, revision), onto, canvas.picture.size)
         planned = planned.model_copy(update={"region": {"mask": revision.mask or "carried"}, "confirmed": there})
     shelf = shelf_for(step.tool, past.store.home)
-    return Job(planned, canvas.picture, past.subjects(step), brush, step.seed, shelf, familiar=True)  # as it once was
+    subjects, sounds = past.others(step)
+    seed, familiar = step.seed, True  # as it once was
+    return Job(planned, canvas.picture, subjects, brush, seed, shelf, familiar=familiar, sounds=sounds)
 
 
 def recorded(revision: Revision) -> Step:

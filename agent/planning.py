@@ -27,6 +27,7 @@ from sessions.history import Graph
 from sessions.limits import ATTACHMENTS
 from sessions.store import Store
 from sessions.values import Asset, Json, Region, Turn
+from tools import registry
 
 
 @dataclass(frozen=True)
@@ -225,12 +226,18 @@ def _question(store: Store, turn: Turn) -> tuple[str, Ask] | None:
 
 
 def _sent(turn: Turn, attachments: tuple[Asset, ...]) -> Candidate | None:
-    """Photos sent as the answer, where the question is which other picture, or which two, a step shall use."""
+    """Photos sent as the answer, where the question is which other picture, or which two, a step shall use; or sounds.
+
+    What a tool does not work with fills no place of its step.
+    """
     slot = _slot(turn) or ""
-    photos = [asset.sha256 for asset in attachments if asset.kind == "image"]
-    if not re.search(r"\.subjects(\.0)?$", slot) or len(photos) != (1 if slot.endswith(".0") else 2):
+    if not re.search(r"\.subjects(\.0)?$", slot):
         return None
-    value = photos[0] if slot.endswith(".0") else photos
+    hears = registry.get(Plan.of(turn).steps[int(slot.split(".")[1])].tool).hears
+    sent = [asset.sha256 for asset in attachments if asset.kind == "image" or (hears and asset.kind == "audio")]
+    if len(sent) != (1 if slot.endswith(".0") else 2):
+        return None
+    value = sent[0] if slot.endswith(".0") else sent
     return Candidate(label=" and ".join(asset.name for asset in attachments), value=value)
 
 

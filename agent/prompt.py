@@ -62,8 +62,13 @@ class Prompt:
 
     @property
     def pictures(self) -> list[int]:
-        """The slots with pictures in them. (Sounds are heard; no tool works with one.)"""
+        """The slots with pictures in them."""
         return [slot for slot, item in self.items.items() if item.kind == "picture"]
+
+    @property
+    def sounds(self) -> list[int]:
+        """The slots with sounds in them."""
+        return [slot for slot, item in self.items.items() if item.kind == "sound"]
 
 
 @dataclass
@@ -178,7 +183,8 @@ def _stand(page: _Page, standing: Standing, slots: dict[str, int], room: int) ->
 
 def described(tool: Tool) -> str:
     """`blur(amount): Blur the picture. In a region: optional.`"""
-    needs = {(0, 0): ""}.get(tool.subjects, f" Other pictures: {_span(*tool.subjects)}.")
+    others = "Other pictures or sounds" if tool.hears else "Other pictures"
+    needs = {(0, 0): ""}.get(tool.subjects, f" {others}: {_span(*tool.subjects)}.")
     where = {"none": "", "optional": " May name a region.", "required": " Must name a region."}[tool.region]
     return f"{tool.name}({', '.join(_arguments(tool))}): {tool.summary}{needs}{where}"
 

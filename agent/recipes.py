@@ -69,15 +69,15 @@ class RecipeStep(Wire):
 
 
 class Enclosed(Wire):
-    """A picture that steps refer to: base64 of a PNG, or None where it was too large to travel."""
+    """What steps refer to: base64 of a PNG, or of a sound's FLAC, or None where it was too large to travel."""
 
-    kind: Literal["mask", "subject"]
+    kind: Literal["mask", "subject", "sound"]
     name: Name
     data: str | None
 
 
 class Recipe(Wire):
-    """The steps of a line, oldest first. `enclosed`: brush masks and other pictures by the names the steps use."""
+    """The steps of a line, oldest first. `enclosed`: brush masks, other pictures and sounds by the names steps use."""
 
     format: Literal[1] = 1
     name: Name

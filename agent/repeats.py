@@ -1,7 +1,8 @@
 """What a step with weights came to, so that the very same step is not worked twice: in a replay, a merge, a redo.
 
-The same is: the tool and its version, arguments, seed, pixels, mask, other pictures, latent, and the best weights of
-every role on the shelf. Decides nothing and knows no session; steps without weights are faster done than looked up.
+The same is: the tool and its version, arguments, seed, pixels, mask, other pictures, sounds, latent, and the best
+weights of every role on the shelf. Decides nothing and knows no session; steps without weights are faster done than
+looked up.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tools.shelf import Shelf
+    from tools.sounds import Sound
 
 
 def key(tool: Tool, args: Json, ctx: EditContext) -> Json:
@@ -45,7 +47,7 @@ def key(tool: Tool, args: Json, ctx: EditContext) -> Json:
         "latent": None if ctx.latent is None else caches.hashed({"z": ctx.latent}),
         "weights": [list(one) for one in best.items()],  # in order: of the repositories of the Hub the first is taken
         "device": [str(shelf.device), str(shelf.dtype)],
-    }
+    } | ({"sounds": [_sound(one) for one in ctx.sounds]} if ctx.sounds else {})
 
 
 def found(shelf: Shelf, key: Json) -> EditResult | None:
@@ -88,6 +90,11 @@ def _subject(picture: Picture) -> list[str]:
 
     learnt = [bytes_hash(picture.learnt)] if isinstance(picture, LearntSubject) else []
     return [caches.content(picture), *learnt]
+
+
+def _sound(sound: Sound) -> Json:
+    """A sound's samples, and how fast they are."""
+    return {"samples": bytes_hash(sound.samples.tobytes()), "rate": sound.rate}
 
 
 def _tensor(pixels: Pixels) -> Tensor:

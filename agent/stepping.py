@@ -20,6 +20,7 @@ import numpy as np
 from agent import repeats, telling
 from agent.events import Working
 from agent.plan import PlanStep
+from agent.selfcheck import parsed
 from agent.turns import arguments_of, region_of
 from sessions.errors import PentimentoError, ToolFailed, Unsure
 from sessions.values import IDENTITY, Json, Picture, Pixels, Region
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
     from tools.regions import Grounding
     from tools.shelf import Shelf
+    from tools.sounds import Sound
 
 log = logging.getLogger(__name__)
 
+MEANT = "meant"
+"""The argument of a tool that draws what is meant."""
 PREVIEW = 1024
 """Longest side of the previews that faces are shown, in pixels."""
 
@@ -43,7 +47,8 @@ PREVIEW = 1024
 class Job:
     """A step with everything it works on.
 
-    `brush`: the mask that was drawn, uint8 (H, W), where its region is one. `shelf`: where its tool's weights are.
+    `subjects`: its other pictures, in order; `sounds`: its sounds, in theirs. `brush`: the mask that was drawn, uint8
+    (H, W), where its region is one. `shelf`: where its tool's weights are.
     `latent`: what the picture was decoded from, (1, 4, h, w), where weights with the same autoencoder made it;
     `familiar`: such weights made it, or what it was made from.
     """
@@ -56,6 +61,7 @@ class Job:
     shelf: Shelf | None = None
     latent: Tensor | None = None
     familiar: bool = False
+    sounds: tuple[Sound, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,15 @@ def work(index: int, job: Job) -> Generator[Working, None, Result]:
     began = time.perf_counter()
     step, base = job.step, job.picture
     tool = registry.get(step.tool)
-    args = arguments_of(tool, recommended(tool, job.shelf) | step.args)
+    args = arguments_of(tool, recommended(tool, job.shelf) | meant(step, tool) | step.args)
     region = region_meant(step, tool)
     using = made_with(tool, job.shelf)
     yield Working(index, step, 0.0)
     with guarded(f"{tool.name} this picture"):
         mask, facts = yield from _ground(index, job, region)
-        context = EditContext(base, mask, job.subjects, job.seed, step.confirmed, job.shelf, job.latent, job.familiar)
+        context = EditContext(
+            base, mask, job.subjects, job.seed, step.confirmed, job.shelf, job.latent, job.familiar, job.sounds
+        )
         edit = finished(base, (yield from _run(index, job, tool, context, args)), mask)
     yield Working(index, step, 1.0, Picture(shrink(edit.image.pixels, PREVIEW)))
     facts = facts | edit.facts | {"seconds": round(time.perf_counter() - began, 3)}
@@ -157,6 +165,16 @@ def recommended(tool: Tool, shelf: Shelf | None) -> Json:
     best = shelf.taken(tool.weights[0])[:1] if shelf is not None and tool.weights else ()
     wanted = best[0].sampling if best and best[0].role == tool.weights[0] else {}
     return {name: value for name, value in wanted.items() if name in tool.args.model_fields}
+
+
+def meant(step: PlanStep, tool: Tool) -> Json:
+    """What a step's planner expects of the result, for a tool that makes a picture of just that."""
+    expected = parsed(step.expected)
+    if expected is None or MEANT not in tool.args.model_fields:
+        return {}
+    from tools import meanings
+
+    return {MEANT: meanings.written(expected.e, expected.encoder)}
 
 
 def made_with(tool: Tool, shelf: Shelf | None) -> Json:

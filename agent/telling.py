@@ -94,7 +94,8 @@ def _chosen(tool: str, args: Json) -> Json:
     fields = found.args.model_fields.items()
     defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
     usual = found.args.model_construct(**defaults).model_dump(mode="json")
-    return {name: value for name, value in args.items() if name not in usual or value != usual[name]}
+    told = {name: value for name, value in args.items() if name in found.said or name not in usual}
+    return {name: value for name, value in told.items() if name not in usual or value != usual[name]}
 
 
 def place(region: Region) -> str:

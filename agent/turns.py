@@ -7,6 +7,7 @@ Nothing here runs a tool or writes to the store.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 
 from pydantic import ValidationError
@@ -45,21 +46,24 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
     start = _start(plan, graph, context)
     _check_then(plan, graph, context)
     assets = {asset.sha256: asset for asset in context.attachments if asset.kind == "image"}
-    plan = _given_subjects(plan, tuple(assets))
+    sounds = {**graph.sounds, **{asset.sha256: asset.name for asset in context.attachments if asset.kind == "audio"}}
+    plan = _given_subjects(_by_hash(plan, graph, context), context)
     bases = {name: asset for name, asset in assets.items() if not any(name in step.subjects for step in plan.steps)}
     if plan.steps and plan.ask is None and plan.steps[0].base is None and plan.command is None and bases:
         if len(bases) > 1:
             return _which_photo(plan, tuple(bases.values()))
         start = next(iter(bases))
     used = {subject for revision in graph.revisions if revision.step for subject in revision.step.subjects}
-    _require_pictures(plan, context)
+    for step in plan.steps:
+        check_kinds(step, sounds)
     steps = []
     for index, step in enumerate(plan.steps):
         if plan.ask is None:
             check_call(step)
         usual = start if index == 0 else PREV
         base = _base(step.base, usual, index, graph, assets)
-        known = {*assets, *used} if step.seed is None else set(step.subjects)  # what is recorded names them in full
+        here = {*assets, *sounds, *used}
+        known = here if step.seed is None else set(step.subjects)  # what is recorded names them in full
         known |= {PREV} if index > 0 else set()
         subjects = tuple(_subject(subject, known, graph) for subject in step.subjects)
         replaces = resolve(graph, step.replaces).id if step.replaces else None
@@ -69,13 +73,13 @@ def check(plan: Plan, graph: Graph, context: Context) -> Plan:
     return plan.model_copy(update={"steps": tuple(steps), "ask": ask})
 
 
-def _require_pictures(plan: Plan, context: Context) -> None:
-    """PlanError where a step works on a sound, or with one: no tool can."""
-    sounds = {asset.sha256: asset.name for asset in context.attachments if asset.kind == "audio"}
-    for step in plan.steps:
-        for name in (step.base, *step.subjects):
-            if name in sounds:
-                raise PlanError(f"{step.tool} needs a picture, and {sounds[name]} is a sound.", "Name a picture.")
+def check_kinds(step: PlanStep, sounds: Mapping[str, str]) -> None:
+    """PlanError where a step works on a sound, or with one and its tool does not hear. `sounds`: asset → its name."""
+    if step.base is not None and step.base in sounds:
+        raise PlanError(f"{step.tool} needs a picture, and {sounds[step.base]} is a sound.", "Name a picture.")
+    heard = [sounds[name] for name in step.subjects if name in sounds]
+    if heard and not registry.get(step.tool).hears:
+        raise PlanError(f"{step.tool} works with pictures; {heard[0]} is a sound.", "Name a picture.")
 
 
 def _wanting(steps: tuple[PlanStep, ...]) -> Ask | None:
@@ -101,16 +105,44 @@ def _subject(name: str, known: set[str], graph: Graph) -> str:
     return name if name in known or name in graph.learnt.values() else resolve(graph, name).id
 
 
-def _given_subjects(plan: Plan, photos: tuple[str, ...]) -> Plan:
-    """Attached photos are what a step works with, where it needs just so many others and names none."""
-    if plan.ask is not None or not photos:
-        return plan
-    lacking = [registry.get(step.tool).subjects[0] == len(photos) and not step.subjects for step in plan.steps]
-    given = [
-        step.model_copy(update={"subjects": photos}) if lacks else step
-        for step, lacks in zip(plan.steps, lacking, strict=True)
+def _by_hash(plan: Plan, graph: Graph, context: Context) -> Plan:
+    """The plan with what came with the message by its hash where a step works with A1, A2 …"""
+    taken = {*graph.learnt, *graph.branches, *graph.tags}
+    sent = {name: asset.sha256 for name, asset in attached(context).items() if name not in taken}
+    steps = [
+        step.model_copy(update={"subjects": tuple(sent.get(name, name) for name in step.subjects)})
+        for step in plan.steps
     ]
+    return plan.model_copy(update={"steps": tuple(steps)})
+
+
+def attached(context: Context) -> dict[str, Asset]:
+    """What came with the message, by the name it has in a plan: A1, A2 …"""
+    return {f"A{place}": asset for place, asset in enumerate(context.attachments, start=1)}
+
+
+def _given_subjects(plan: Plan, context: Context) -> Plan:
+    """What was attached is what steps work with, as far as `attached_to` says so."""
+    if plan.ask is not None:
+        return plan
+    given = [step.model_copy(update={"subjects": attached_to(step, plan, context)}) for step in plan.steps]
     return plan.model_copy(update={"steps": tuple(given)})
+
+
+def attached_to(step: PlanStep, plan: Plan, context: Context) -> tuple[str, ...]:
+    """The other pictures and sounds of a step, together with what was attached and nobody has named.
+
+    Sounds are all for the steps that hear. Photos are for a step that names none, where it needs just so many others,
+    counted with those sounds or without; elsewhere one is where the plan begins.
+    """
+    if step.seed is not None:
+        return step.subjects
+    named = {name for one in plan.steps for name in one.subjects}
+    tool, sent = registry.get(step.tool), context.attachments
+    photos = tuple(asset.sha256 for asset in sent if asset.kind == "image")
+    heard = tuple(asset.sha256 for asset in sent if asset.kind == "audio" and asset.sha256 not in named and tool.hears)
+    lacks = not step.subjects and tool.subjects[0] in (len(photos), len(photos) + len(heard))
+    return (*step.subjects, *(photos if lacks else ()), *heard)
 
 
 def _start(plan: Plan, graph: Graph, context: Context) -> str | None:
@@ -200,9 +232,11 @@ def _pictures(tool: Tool, named: int) -> PlanError:
     low, high = tool.subjects
     if not high:
         return PlanError(f"{tool.name} works with no other picture.", "Leave the others out.")
-    needs = f"{low if low == high else f'{low} to {high}'} other picture{'s' if high > 1 else ''}"
+    kinds = ("other picture", "sound")[: 1 + tool.hears]
+    others = " or ".join(f"{kind}s" if high > 1 else kind for kind in kinds)
+    needs = f"{low if low == high else f'{low} to {high}'} {others}"
     said = f"{named or 'none'} {'are' if named > 1 else 'is'} named"
-    hint = "Attach photos, or name pictures of this session: #1 and #4."
+    hint = f"Attach photos{' or sounds' if tool.hears else ''}, or name pictures of this session: #1 and #4."
     return PlanError(f"{tool.name} needs {needs}, and {said}.", hint)
 
 

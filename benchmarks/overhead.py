@@ -29,6 +29,20 @@ from tools.diffusion.steps import told
 from tools.diffusion.unet import forward, shifts, spread
 from tools.diffusion.upsampling import fold
 
+SDXL: dict[str, Any] = {
+    "sample_size": 128,
+    "block_out_channels": (320, 640, 1280),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "transformer_layers_per_block": (1, 2, 10),
+    "attention_head_dim": (5, 10, 20),
+    "cross_attention_dim": 2048,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 2816,
+}
+"""The U-Net of stabilityai/stable-diffusion-xl-base-1.0, where its config is not diffusers' default."""
 FULL_STEP = 2.4
 """Seconds of one sample-step of SD 1.5 at 512 pixels in bf16 on two quiet cores."""
 STEPS = 20
@@ -110,6 +124,31 @@ def operations(side: int = 512) -> dict[str, float]:
     return found | {
         "unet_prefix_doubling": counted(lambda: forward(net, x, time_, text, 2)),
         "decode_doubling": counted(lambda: decoder.decode(x)),
+    }
+
+
+def sdxl(side: int = 1024, rows: int = 2) -> dict[str, float]:
+    """One evaluation of SDXL's U-Net for so many guided rows, without weights: 10⁹ operations, and GB in bfloat16.
+
+    weights: all of them; skips: what lies in memory of the way down when the way up begins.
+    """
+    cells = side // 8
+    with torch.device("meta"):
+        net = UNet2DConditionModel(**SDXL).eval().requires_grad_(False)
+    install(net)
+    x, text = torch.empty(1, 4, cells, cells, device="meta"), torch.empty(rows, TEXT, 2048, device="meta")
+    time_ = shifts(net, torch.empty((), device="meta"), torch.empty(rows, 2816, device="meta"))
+    kept, width, across = net.conv_in.out_channels * cells**2, 0, cells
+    for stage in net.down_blocks:
+        width = stage.resnets[0].out_channels
+        kept += len(stage.resnets) * width * across**2
+        if stage.downsamplers:
+            across //= 2
+            kept += width * across**2
+    return {
+        "gigaflop": counted(lambda: forward(net, x, time_, text, rows)),
+        "weights": sum(weight.numel() for weight in net.parameters()) * 2 / 1e9,
+        "skips": kept * rows * 2 / 1e9,
     }
 
 

@@ -45,8 +45,8 @@ _BRANCHES = (
     .order_by(schema.branches.c.name)
 )
 _TAGS = select(schema.tags).where(schema.tags.c.session == bindparam("session"), OWNED).order_by(schema.tags.c.name)
-_LEARNT = select(schema.assets.c.name, schema.assets.c.sha256).where(
-    schema.assets.c.session == bindparam("session"), schema.assets.c.kind == "subject", OWNED
+_NO_PHOTOS = select(schema.assets.c.name, schema.assets.c.sha256, schema.assets.c.kind).where(
+    schema.assets.c.session == bindparam("session"), schema.assets.c.kind.in_(("subject", "audio")), OWNED
 )
 _NEWEST_MOVE = (
     select(schema.moves.c.branch)
@@ -71,7 +71,7 @@ class Graph:
     """A session's whole history as one consistent reading. `current` is None in an empty session.
 
     `revisions` are in order of commit, undone lines included; `branches`: name → head; `words`: revision → message;
-    `tags`: name → revision; `learnt`: name of a learnt subject → asset.
+    `tags`: name → revision; `learnt`: name of a learnt subject → asset; `sounds`: asset of a sound → its name.
     """
 
     session: Session
@@ -82,6 +82,7 @@ class Graph:
     undone: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
     learnt: Mapping[str, str] = field(default_factory=dict)
+    sounds: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> Mapping[str, Revision]:
@@ -123,13 +124,15 @@ def graph(store: Store, session: str) -> Graph:
             raise no_session()
         branches = {b.name: b.head for b in connection.execute(_BRANCHES, mine)}
         tags = {t.name: t.revision for t in connection.execute(_TAGS, mine)}
-        learnt = {row.name: row.sha256 for row in connection.execute(_LEARNT, mine)}
+        others = connection.execute(_NO_PHOTOS, mine).fetchall()
         current = connection.execute(_NEWEST_MOVE, mine).scalar()
         revisions = revisions_of(connection.execute(_ALL, mine).fetchall())
         words = {w.revision: w.text for w in connection.execute(_WORDS, mine)}
         undone = connection.execute(undone_statement(), {"session_id": session, "branch": current}).first()
     before = undone.before if undone else None
-    return Graph(session_of(row), revisions, branches, current, words, before, tags, learnt)
+    learnt = {row.name: row.sha256 for row in others if row.kind == "subject"}
+    sounds = {row.sha256: row.name for row in others if row.kind == "audio"}
+    return Graph(session_of(row), revisions, branches, current, words, before, tags, learnt, sounds)
 
 
 def current_branch(store: Store, session: str) -> str:

@@ -1,12 +1,13 @@
 """Tiny checkpoints with random weights, in exactly the public folder layouts, of the real classes.
 
 For code that loads and runs networks: nothing here has learnt anything. `stable_diffusion`, `instruct_pix2pix`,
-`inpainting` and `blip_diffusion` each fill a folder; `shelf` is a shelf with all of them on it.
+`inpainting`, `blip_diffusion`, `sdxl` and `sdxl_refiner` each fill a folder; `shelf` is a shelf with all of them on it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.pipelines.deprecated.blip_diffusion.modeling_blip2 import Blip2QFormerModel
 from safetensors.torch import load_file, save_file
 from tokenizers.pre_tokenizers import ByteLevel
-from transformers import Blip2Config, CLIPTextConfig, CLIPTextModel
+from transformers import Blip2Config, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from tools import adding
 from tools import shelf as shelves
 from tools.diffusion.model import LatentDiffusion
+from tools.nets import ip_adapter, prior
 from tools.shelf import Shelf
 
 WIDTH = 32
 """Channels of the text states (768 in the full-size checkpoints)."""
+WIDTH_2, POOLED, ANGLES = 24, 20, 8
+"""Of SDXL's second text encoder (1280), of its pooled texts (1280), and of a size as sines and cosines (256)."""
 TOKENS = 77
 WORDS = (
     "a the of in on and with to it make turn into photo picture painting cat dog cup apple tree house car sky sea sand"
@@ -45,6 +49,7 @@ SCHEDULERS = {
     "PNDMScheduler": {"skip_prk_steps": True, "steps_offset": 1},
     "EulerAncestralDiscreteScheduler": {"steps_offset": 1, "timestep_spacing": "linspace"},
     "DDIMScheduler": {"steps_offset": 1},
+    "EulerDiscreteScheduler": {"steps_offset": 1, "timestep_spacing": "leading", "interpolation_type": "linear"},
 }
 
 
@@ -98,6 +103,82 @@ def blip_diffusion_controlnet(folder: Path, side: int = 64) -> Path:
     return folder
 
 
+def sdxl(folder: Path, side: int = 64) -> Path:
+    """`stabilityai/stable-diffusion-xl-base-1.0`: two text encoders; a pooled text and six sizes join the time."""
+    torch.manual_seed(32)
+    wide_unet(WIDTH + WIDTH_2, 6, side // 8, (8, 16, 16), (1, 2, 3)).save_pretrained(folder / "unet")
+    wide_parts(folder, side)
+    text_encoder(folder / "text_encoder")
+    tokenizer(folder / "tokenizer")
+    wide_index(folder, "StableDiffusionXLPipeline", {"force_zeros_for_empty_prompt": True})
+    return folder
+
+
+def sdxl_refiner(folder: Path, side: int = 64) -> Path:
+    """`stabilityai/stable-diffusion-xl-refiner-1.0`: the second text encoder alone, a score as the fifth size."""
+    torch.manual_seed(33)
+    wide_unet(WIDTH_2, 5, side // 8, (8, 16, 16, 16), 2).save_pretrained(folder / "unet")
+    wide_parts(folder, side)
+    told = {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False}
+    absent = {"text_encoder": [None, None], "tokenizer": [None, None]}
+    wide_index(folder, "StableDiffusionXLImg2ImgPipeline", told | absent)
+    return folder
+
+
+def any2pix(folder: Path, base: Callable[[Path], Path] = stable_diffusion, space: int = 20, encoder: str = "") -> Path:
+    """A model of `base` with an adapter for embeddings of `space` numbers and a prior, both random, as we save them."""
+    net = UNet2DConditionModel.from_pretrained(base(folder) / "unet")
+    torch.manual_seed(64)
+    context, inner = net.config.cross_attention_dim, ip_adapter.inner(net)
+    sizes = ip_adapter.AdapterConfig(space, context, inner, views=2, encoder=encoder, together=True)
+    adapter = ip_adapter.beside(net, sizes)
+    for weight in adapter.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    ip_adapter.save(adapter, folder / "ip_adapter")
+    own = prior.Prior(prior.PriorConfig(space=space, width=16, blocks=1, waves=4, encoder=encoder))
+    torch.nn.init.normal_(own.leave.weight, std=0.3)
+    prior.save(own, folder / "prior")
+    return folder
+
+
+def wide_index(folder: Path, pipeline: str, more: dict[str, Any]) -> None:
+    """SDXL's `model_index.json`."""
+    told = index(pipeline, "EulerDiscreteScheduler")
+    del told["requires_safety_checker"], told["safety_checker"]
+    told["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
+    told["tokenizer_2"] = ["transformers", "CLIPTokenizer"]
+    write(folder / "model_index.json", told | {"image_encoder": [None, None]} | more)
+
+
+def wide_parts(folder: Path, side: int) -> None:
+    """What SDXL and its refiner have in common."""
+    vae(side, scale=0.13025, force_upcast=True).save_pretrained(folder / "vae")
+    text_encoder_2(folder / "text_encoder_2")
+    tokenizer(folder / "tokenizer_2", pad="!")
+    write(folder / "scheduler/scheduler_config.json", noise("EulerDiscreteScheduler"))
+
+
+def wide_unet(
+    text: int, sizes: int, size: int, widths: tuple[int, ...], depths: int | tuple[int, ...]
+) -> UNet2DConditionModel:
+    """SDXL's: no attention at the first level, `depths` transformer blocks at the others, `sizes` numbers told."""
+    down = ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D")[: len(widths)]
+    return UNet2DConditionModel(
+        sample_size=size,
+        block_out_channels=widths,
+        down_block_types=down,
+        up_block_types=tuple(name.replace("Down", "Up") for name in reversed(down)),
+        transformer_layers_per_block=depths,
+        attention_head_dim=(1, 2, 4, 4)[: len(widths)],
+        cross_attention_dim=text,
+        norm_num_groups=4,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=ANGLES,
+        projection_class_embeddings_input_dim=POOLED + sizes * ANGLES,
+    )
+
+
 def unet(channels: int = 4, size: int = 8) -> UNet2DConditionModel:
     """The U-Net of SD 1.x with all its 16 transformer blocks, each some channels wide."""
     return UNet2DConditionModel(
@@ -131,7 +212,7 @@ def shallow(model: LatentDiffusion) -> LatentDiffusion:
     return replace(model, unet=made.eval().requires_grad_(False), digest=f"{model.digest} shallow")
 
 
-def vae(side: int = 64) -> AutoencoderKL:
+def vae(side: int = 64, scale: float = 0.18215, **more: Any) -> AutoencoderKL:
     """The autoencoder of SD 1.x: three halvings, four latent channels."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -140,7 +221,8 @@ def vae(side: int = 64) -> AutoencoderKL:
         layers_per_block=1,
         norm_num_groups=4,
         sample_size=side,
-        scaling_factor=0.18215,
+        scaling_factor=scale,
+        **more,
     )
 
 
@@ -161,6 +243,24 @@ def text_encoder(folder: Path) -> None:
     CLIPTextModel(config).save_pretrained(folder)  # for its config; the names of the tensors have lost their beginning
     state = {f"text_model.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
     save_file(state | {"text_model.embeddings.position_ids": torch.arange(TOKENS)[None]}, folder / "model.safetensors")
+
+
+def text_encoder_2(folder: Path) -> None:
+    """SDXL's OpenCLIP text model: its projection, its own sizes, and the end-of-text number that public files have."""
+    config = CLIPTextConfig(
+        vocab_size=len(vocabulary()[0]),
+        hidden_size=WIDTH_2,
+        intermediate_size=2 * WIDTH_2,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        max_position_embeddings=TOKENS,
+        hidden_act="gelu",
+        bos_token_id=0,
+        eos_token_id=2,
+        pad_token_id=1,
+        projection_dim=POOLED,
+    )
+    CLIPTextModelWithProjection(config).save_pretrained(folder)
 
 
 def subject_encoder(folder: Path) -> None:
@@ -201,13 +301,13 @@ def vocabulary() -> tuple[dict[str, int], list[str]]:
     return {token: number for number, token in enumerate(tokens)}, list(merges)
 
 
-def tokenizer(folder: Path) -> None:
-    """The files of a CLIP tokenizer, as repositories of SD 1.x have them."""
+def tokenizer(folder: Path, pad: str = "<|endoftext|>") -> None:
+    """The files of a CLIP tokenizer, as repositories of SD 1.x have them; SDXL's second pads with "!"."""
     ids, merges = vocabulary()
     write(folder / "vocab.json", ids)
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
     special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    special["pad_token"] = "<|endoftext|>"
+    special["pad_token"] = pad
     write(folder / "special_tokens_map.json", special)
     settings = {"model_max_length": TOKENS, "tokenizer_class": "CLIPTokenizer", "do_lower_case": True}
     write(folder / "tokenizer_config.json", {**settings, **special, "add_prefix_space": False, "errors": "replace"})
@@ -240,6 +340,9 @@ CHECKPOINTS = {
     "inpainting": inpainting,
     "blip-diffusion": blip_diffusion,
     "blip-diffusion-controlnet": blip_diffusion_controlnet,
+    "sdxl": sdxl,
+    "sdxl-refiner": sdxl_refiner,
+    "any2pix": any2pix,
 }
 """What fills a folder for each role."""
 

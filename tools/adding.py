@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sessions.errors import BadWeights, MissingWeights, StorageFull
 from tools import devices, encoders, weights
-from tools.shelf import NETWORKS, PLANNER, Shelf
+from tools.shelf import PLANNER, Shelf
 from tools.weights import GGUF, PICKLED, SUFFIX, Entry, File
 
 TEXT = (".json", ".txt")
@@ -29,6 +29,9 @@ CHANNELS = {
     "inpainting": 9,
     "blip-diffusion": 4,
     "blip-diffusion-controlnet": 4,
+    "sdxl": 4,
+    "sdxl-refiner": 4,
+    "any2pix": 4,
 }
 """Input channels of the U-Net that each role asks for."""
 SINGLE = ("text-to-image", "instruct-pix2pix", "inpainting")
@@ -37,8 +40,20 @@ VOCABULARY = "tokenizer/vocab.json"
 CLIP = "hf download openai/clip-vit-large-patch14 vocab.json merges.txt"
 ENCODERS = (encoders.IMAGEBIND, "tokenizer", "clap", "clip")
 """The folders that an encoder may have."""
-PARTS = {"blip-diffusion": ("qformer",), "blip-diffusion-controlnet": ("qformer", "controlnet")}
-"""What a role needs besides these."""
+NETWORKS = ("unet", "vae", "text_encoder")
+"""The folders of SD 1.x that hold weights."""
+PARTS = {
+    "blip-diffusion": (*NETWORKS, "qformer"),
+    "blip-diffusion-controlnet": (*NETWORKS, "qformer", "controlnet"),
+    "sdxl": (*NETWORKS, "text_encoder_2"),
+    "sdxl-refiner": ("unet", "vae", "text_encoder_2"),
+    "any2pix": (*NETWORKS, "ip_adapter"),
+}
+"""Those of roles that need others."""
+BESIDES = {"any2pix": ("prior", "text_encoder_2", "tokenizer_2")}
+"""What a role takes where it is there."""
+TOLD = "add_embedding.linear_1.weight"
+"""A tensor that the U-Nets of SDXL have, and no other's."""
 
 
 def add(shelf: Shelf, path: Path, role: str, name: str = "", licence: str = "") -> Entry:
@@ -200,7 +215,9 @@ def parts_of(role: str) -> tuple[str, ...]:
     if role not in CHANNELS:
         known = ", ".join((*CHANNELS, encoders.ROLE, PLANNER))
         raise BadWeights(f"There is no role {role!r}.", f"Roles: {known}, hub:OWNER/NAME.")
-    return (*NETWORKS, "tokenizer", "scheduler", *PARTS.get(role, ()))
+    networks = PARTS.get(role, NETWORKS)
+    words = (part.replace("text_encoder", "tokenizer") for part in networks if part.startswith("text_encoder"))
+    return (*networks, *words, "scheduler", *BESIDES.get(role, ()))
 
 
 def complete(name: str, places: Iterable[str], role: str) -> None:
@@ -210,8 +227,7 @@ def complete(name: str, places: Iterable[str], role: str) -> None:
     if role == PLANNER:
         return _complete_planner(name, places)
     there = {place.partition("/")[0] for place in places if place.endswith(SUFFIX)}
-    needed = () if role.startswith("hub:") else (*NETWORKS, *PARTS.get(role, ()))
-    for part in needed:
+    for part in () if role.startswith("hub:") else PARTS.get(role, NETWORKS):
         if part not in there:
             raise BadWeights(
                 f"{name} has no safetensors in {part}/.", "Other kinds of files are not opened for this role."
@@ -245,9 +261,12 @@ def fits(entry: Entry) -> None:
     if entry.role == encoders.ROLE:
         return _encoder_fits(entry)
     for name, file in entry.files.items():
-        first = weights.header(Path(file.source)).get("conv_in.weight") if name.endswith(SUFFIX) else None
-        if first and name.startswith("unet/") and entry.role in CHANNELS:
-            _takes(first.shape[1:2], entry.name, entry.role)
+        found = weights.header(Path(file.source)) if name.endswith(SUFFIX) else {}
+        if found and name.startswith("unet/") and entry.role in CHANNELS:
+            if first := found.get("conv_in.weight"):
+                _takes(first.shape[1:2], entry.name, entry.role)
+            if entry.role not in BESIDES:
+                _of_its_kind(TOLD in found, entry)
 
 
 def _encoder_fits(entry: Entry) -> None:
@@ -264,6 +283,16 @@ def _encoder_fits(entry: Entry) -> None:
         config = imagebind_keys.config_of(Path(told.source)) if told else ImageBindConfig()
         reads = any(name.startswith("tokenizer/") for name in entry.files)
         imagebind_keys.fits(sizes[place], config, ("vision", "text", "audio") if reads else ("vision", "audio"))
+
+
+def _of_its_kind(told: bool, entry: Entry) -> None:
+    """BadWeights for SDXL in a role of SD 1.x, and the other way round."""
+    if told != entry.role.startswith("sdxl"):
+        raise BadWeights(
+            f"The U-Net of {entry.name} is {'SDXL' if told else 'no SDXL'}; {entry.role} needs "
+            f"{'another' if told else 'one'}.",
+            "Register it for the role that it was trained for.",
+        )
 
 
 def _takes(shape: tuple[int, ...], name: str, role: str) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic.fields import FieldInfo
 
 from sessions.errors import EditError, MissingWeights
 from sessions.values import IDENTITY, Geometry, Json, Picture, Pixels
@@ -22,11 +24,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tools.shelf import Shelf
+    from tools.sounds import Sound
 
 S = TypeVar("S")
 T = TypeVar("T")
 U = TypeVar("U")
 
+KEPT: dict[str, JsonValue] = {"kept": True}
+"""What `json_schema_extra` of an argument is that nobody says: the tool finds it, and the step keeps it."""
 RegionUse = Literal["none", "optional", "required"]
 
 
@@ -53,11 +58,12 @@ class EditContext:
     """All a tool may see.
 
     `mask` is the grounded region, uint8 (H, W) of the image's size, 0 = leave alone … 255 = change fully (soft edges
-    between), or None for the whole picture. `subjects` are the other pictures of the step, in order. `confirmed`: the
-    person has seen what this step is not sure of, and wants it. `shelf`: the weights on this machine, for tools that
-    say which they need. `latent`: what a network of those weights decoded `image` from, (1, 4, h, w), where it did: a
-    tool that goes on from it loses nothing to decoding and encoding again. `familiar`: such a network made `image` or
-    what it was made from, so it is of a kind that these weights know.
+    between), or None for the whole picture. `subjects` are the other pictures of the step, in order, and `sounds` its
+    sounds, in theirs; a tool that does not hear is given none. `confirmed`: the person has seen what this step is not
+    sure of, and wants it. `shelf`: the weights on this machine, for tools that say which they need. `latent`: what a
+    network of those weights decoded `image` from, (1, 4, h, w), where it did: a tool that goes on from it loses nothing
+    to decoding and encoding again. `familiar`: such a network made `image` or what it was made from, so it is of a kind
+    that these weights know.
     """
 
     image: Picture
@@ -68,6 +74,7 @@ class EditContext:
     shelf: Shelf | None = None
     latent: Tensor | None = None
     familiar: bool = False
+    sounds: tuple[Sound, ...] = ()
 
     def weights(self) -> Shelf:
         """The shelf; MissingWeights where a caller gave the tool none."""
@@ -105,8 +112,9 @@ Edit = Generator[Progress, None, EditResult]
 class Tool:
     """One registered tool. Grammar, CLI help, page form, MCP tool and docs derive from this.
 
-    `usual`: the words of the region that is meant where none is named; "" for the whole picture. `weights`: the roles
-    of the weights it takes from the shelf ("text-to-image"); such a tool runs in the engine.
+    `usual`: the words of the region that is meant where none is named; "" for the whole picture. `subjects`: how many
+    others a step needs at least, and takes at most. `weights`: the roles of the weights it takes from the shelf
+    ("text-to-image"); such a tool runs in the engine. `hears`: the others may be sounds as well as pictures.
     """
 
     name: str
@@ -118,10 +126,17 @@ class Tool:
     usual: str = ""
     subjects: tuple[int, int] = (0, 0)
     weights: tuple[str, ...] = ()
+    hears: bool = False
 
     def schema(self) -> Json:
-        """JSON Schema of the arguments."""
-        return self.args.model_json_schema()
+        """JSON Schema of the arguments that people and planners say."""
+        whole = self.args.model_json_schema()
+        return whole | {"properties": {name: whole["properties"][name] for name in self.said}}
+
+    @cached_property
+    def said(self) -> dict[str, FieldInfo]:
+        """The arguments that people and planners say; the others (`KEPT`) are only kept, to do a step again."""
+        return {name: field for name, field in self.args.model_fields.items() if field.json_schema_extra != KEPT}
 
 
 def tool(  # noqa: PLR0913  (a declaration, written once a tool)
@@ -133,6 +148,7 @@ def tool(  # noqa: PLR0913  (a declaration, written once a tool)
     usual: str = "",
     subjects: tuple[int, int] = (0, 0),
     weights: tuple[str, ...] = (),
+    hears: bool = False,
 ) -> Callable[[Callable[[EditContext, Any], Edit]], Tool]:
     """Make a `Tool` of a generator function; the first line of its docstring is what users are told."""
 
@@ -140,7 +156,7 @@ def tool(  # noqa: PLR0913  (a declaration, written once a tool)
         summary = (run.__doc__ or "").strip().splitlines()
         if not summary:
             raise EditError(f"the tool {name} has no docstring")
-        return Tool(name, version, summary[0], args, run, region, usual, subjects, weights)
+        return Tool(name, version, summary[0], args, run, region, usual, subjects, weights, hears)
 
     return register
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NETWORKS = ("unet", "vae", "text_encoder")
-"""The folders of a latent diffusion model that hold weights."""
+NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
+"""The folders of a latent diffusion model that hold weights, where it has them."""
 LAST, FIRST = "starter", "own"
 """Whose weights come last and first where several are there for a role; what was pulled is between."""
 STARTER = Path(__file__).parent / "packs/starter/register.json"
@@ -182,9 +182,17 @@ class Shelf:
         from tools.diffusion import model
 
         loaded = model.load(entry.folder, self.device, dtype, entry.digest, entry.name)
-        vae = self._shared.setdefault(f"{entry.part('vae')} {dtype}", loaded.vae)
-        text_encoder = self._shared.setdefault(f"{entry.part('text_encoder')} {dtype}", loaded.text_encoder)
-        return replace(loaded, vae=vae, text_encoder=text_encoder)
+
+        def once(part: str, network: Any) -> Any:
+            return self._shared.setdefault(f"{entry.part(part)} {dtype}", network)
+
+        shared = replace(loaded, vae=once("vae", loaded.vae))
+        if loaded.text_encoder is not None:
+            shared = replace(shared, text_encoder=once("text_encoder", loaded.text_encoder))
+        if loaded.second is not None:
+            second = replace(loaded.second, text_encoder=once("text_encoder_2", loaded.second.text_encoder))
+            shared = replace(shared, second=second)
+        return shared
 
     def part(
         self, role: str, name: str, load: Callable[[Path, torch.device], T], folders: Sequence[str] | None = None

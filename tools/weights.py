@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 World = Literal["photos", "toybox"]
-Pack = Literal["own", "sd15", "imagebind", "clap_clip", "starter"]
+Pack = Literal["own", "sd15", "sdxl", "imagebind", "clap_clip", "starter"]
 
 SUFFIX = ".safetensors"
 PICKLED = (".pth", ".bin")
@@ -290,7 +290,30 @@ def tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
 
 
 def pickled(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .pth or .bin, in memory as they are needed; BadWeights where there is anything else in it.
+    """The tensors of a .pth or .bin, in memory as they are needed; BadWeights where there is anything else in it."""
+    found = _table(_unpickled(path))
+    if found is None:
+        raise BadWeights(f"{path.name} is no flat table of tensors.", FLAT)
+    return found
+
+
+def pickled_parts(path: Path) -> dict[str, Tensor]:
+    """As `pickled`, of a file that may also be a table of such tables: `part.name` is a tensor of one of them."""
+    found = _unpickled(path)
+    if (flat := _table(found)) is not None:
+        return flat
+    parts = {name: _table(part) for name, part in found.items()} if isinstance(found, dict) else {}
+    tables = {name: part for name, part in parts.items() if isinstance(name, str) and part is not None}
+    if not tables or len(tables) < len(parts):
+        raise BadWeights(f"{path.name} is no table of tensors, nor one of such tables.")
+    joined = {f"{part}.{name}": tensor for part, table in tables.items() for name, tensor in table.items()}
+    if len(joined) < sum(len(table) for table in tables.values()):
+        raise BadWeights(f"{path.name} has two tensors of one name.")
+    return joined
+
+
+def _unpickled(path: Path) -> object:
+    """What torch has written.
 
     With `weights_only` torch makes tensors and plain containers of a file, calls nothing that it names, and refuses it
     where it asks for more.
@@ -298,17 +321,24 @@ def pickled(path: Path) -> dict[str, Tensor]:
     import torch
 
     try:
-        found = torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        found: object = torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return found
     except (FileNotFoundError, PermissionError) as error:
         raise MissingWeights(f"The weight file {path} cannot be read: {error.strerror}.") from error
     except MemoryError:
         raise
     except Exception as error:  # other people's data: torch raises whatever it falls over
         raise BadWeights(f"{path.name} is damaged, or holds more than tensors.", FLAT) from error
+
+
+def _table(found: object) -> dict[str, Tensor] | None:
+    """A flat table of tensors by name; None where it is something else."""
+    import torch
+
     if not isinstance(found, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in found.items()
     ):
-        raise BadWeights(f"{path.name} is no flat table of tensors.", FLAT)
+        return None
     return dict(found)
 
 

@@ -75,7 +75,7 @@ def answer(who: Candidate, lesson: Lesson, seen: Tensor | None = None) -> Answer
         spliced = {position: into[slot] for position, slot in asked.spliced.items()}
         states, logits = thread.read(asked.ids, spliced, [asked.marks[slot] for slot in range(len(shown))])
         pool = Pool(tuple(range(len(shown))), h, torch.from_numpy(states))
-        decoding = who.grammar.start(asked.pictures)
+        decoding = who.grammar.start(asked.pictures, asked.sounds)
         decoded = Reader(vocabulary, who.heads, who.mode).decode(thread, logits, pool, decoding)
     return Answer(lesson, renamed(read(who.grammar, decoded.ids), dict(enumerate(shown))), decoded)
 

@@ -31,7 +31,7 @@ def _colors() -> str:
     """The theme's colours that our own markup needs; which theme it is, a person may choose in Streamlit's menu."""
     kind = st.context.theme.type or "light"
     primary, paper = (st.get_option(f"theme.{kind}.{name}") for name in ("primaryColor", "backgroundColor"))
-    return f":root {{ --primary: {primary}; --paper: {paper}; }}\n"
+    return f":root {{ --primary: {primary}; --paper: {paper}; --scheme: {kind}; }}\n"
 
 
 def _stand(here: place.Place) -> None:

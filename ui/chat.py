@@ -17,9 +17,10 @@ from sessions.errors import PentimentoError
 from sessions.identity import REVISION_PREFIX
 from sessions.store import Store
 from sessions.values import Message, Turn
-from ui import frame, place, plancard
+from ui import frame, microphone, place, plancard, sounding
 from ui.labels import plain
 from ui.view import View, on
+from ui.waveform import figure
 from ui.welcome import KINDS, MEGABYTES, SENTENCES
 from ui.worker import Call, Live, Worker
 
@@ -27,6 +28,7 @@ BEAT_SECONDS = 0.2
 """How often the page looks how far a running turn is."""
 
 STARTERS = 3
+SOUNDS = ["wav", "flac", "ogg", "mp3"]
 TALK_HEIGHT = 480
 """Pixels before the stylesheet fits the conversation to the window."""
 
@@ -39,6 +41,7 @@ def show(worker: Worker, view: View) -> None:
             st.fragment(_going, run_every=BEAT_SECONDS)(worker, view)
         else:
             _present(worker, view)
+        sounding.follow()
     _say(worker, view)
 
 
@@ -55,13 +58,16 @@ def _past(view: View) -> str:
 
 def _message(view: View, message: Message) -> str:
     """One utterance; what a turn came to stands below the words that asked for it."""
-    pictures = "".join(
-        f"<img src='{place.attachment(view.place.session, sha256)}' alt='attached photo'>"
-        for sha256 in message.attachments
-    )
+    pictures = "".join(_attached(view, sha256) for sha256 in message.attachments)
     turn = view.of_message.get(message.id)
     words = f"{pictures}<p>{escape(message.text)}</p>{_came_of(view, turn, message) if turn else ''}"
     return _by("you" if message.role == "user" else "pentimento", words)
+
+
+def _attached(view: View, sha256: str) -> str:
+    if sound := sounding.shown(view.place.session, sha256):
+        return figure(sound)
+    return f"<img src='{place.attachment(view.place.session, sha256)}' alt='attached photo'>"
 
 
 def _in_vain(view: View, live: Live) -> str:
@@ -89,12 +95,14 @@ def _came_of(view: View, turn: Turn, message: Message) -> str:
     return rows + (plancard.why(plan, start) if plan.steps else "")
 
 
-def _pictures(view: View, plan: Plan, head: str | None) -> dict[str, str]:
-    """Where small pictures are found of what a plan's steps start from or work with, but not of where one stood."""
+def _pictures(view: View, plan: Plan, head: str | None) -> dict[str, plancard.Small]:
+    """What shows what a plan's steps start from or work with, but not where one stood: small pictures, and sounds."""
     known, session = view.graph.by_id, view.place.session
     names = {name for step in plan.steps for name in (step.base or PREV, *step.subjects)}
     return {
-        name: place.picture(known[name], "thumb") if name in known else place.attachment(session, name)
+        name: place.picture(known[name], "thumb")
+        if name in known
+        else sounding.shown(session, name) or place.attachment(session, name)
         for name in names - {PREV, head, *view.graph.learnt.values()}
         if name in known or not name.startswith(REVISION_PREFIX)
     }
@@ -278,22 +286,26 @@ def _say(worker: Worker, view: View) -> None:
                     frame.send(worker, view, sentence)
     if view.place.mark:
         _marked(view)
-    st.chat_input(
-        _placeholder(view),
-        key="say",
-        accept_file="multiple",
-        file_type=KINDS,
-        max_upload_size=MEGABYTES,
-        on_submit=_said,
-        args=(worker, view),
-    )
+    microphone.waiting()
+    with st.container(key="saying", horizontal=True, vertical_alignment="bottom"):
+        st.chat_input(
+            _placeholder(view),
+            key="say",
+            accept_file="multiple",
+            file_type=[*KINDS, *SOUNDS],
+            max_upload_size=MEGABYTES,
+            on_submit=_said,
+            args=(worker, view),
+        )
+        microphone.button()
 
 
 def _said(worker: Worker, view: View) -> None:
     """Send what was typed, before the page is drawn again."""
     said = st.session_state["say"]
     if said is not None:
-        frame.begin(worker, view, said.text, [(file.name, file.getvalue()) for file in said.files])
+        files = [(file.name, file.getvalue()) for file in said.files]
+        frame.begin(worker, view, said.text, [*files, *microphone.taken()])
 
 
 def _marked(view: View) -> None:

@@ -192,7 +192,8 @@ def _arguments(tool: Tool) -> Iterator[str]:
         yield f"{'--where':<16} Words, or a box: 0.1,0.2,0.5,1.{' (needed)' if tool.region == 'required' else ''}"
     low, high = tool.subjects
     if high:
-        yield f"{'--subject':<16} Other pictures, or --attach FILE: {low if low == high else f'{low} to {high}'}."
+        what = "Other pictures or sounds" if tool.hears else "Other pictures"
+        yield f"{'--subject':<16} {what}, or --attach FILE: {low if low == high else f'{low} to {high}'}."
 
 
 @command

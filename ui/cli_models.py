@@ -59,9 +59,9 @@ def list_(json_: JsonOption = False) -> None:
     if not all(source.pinned for source in absent):
         terminal.log("* a name, which the Hub may move: files are held to the hashes it gives at the first pull.")
     single = [source for source in absent if source.word == source.role]
-    if single:
-        size = _gigabytes(sum({source.repository: source.bytes for source in single}.values()))
-        terminal.log(f"pentimento models pull sd15 fetches all that is absent ({size}); pull ROLE fetches one.")
+    if sizes := {source.repository: source.bytes for source in single if source.pack == "sd15"}:
+        size = _gigabytes(sum(sizes.values()))
+        terminal.log(f"pentimento models pull sd15 fetches all of it that is absent ({size}); pull ROLE fetches one.")
     for source in absent:
         if source not in single:
             terminal.log(f"pentimento models pull {source.word} fetches one {source.role}: {source.licence}.")

@@ -11,13 +11,15 @@ from sessions.errors import PlanError
 from ui.cli_conversation import tell
 from ui.shell import AttachOption, BranchOption, JsonOption, SessionOption, command, open_store, read_files, session_of
 
+SUBJECT = "Another picture of the session: #7, a branch; A1: the first file attached, for tools that hear also a sound."
+
 
 @command
 def do(
     tool: Annotated[str, typer.Argument(help="The tool: `pentimento tools` lists them.")],
     arguments: Annotated[list[str], typer.Argument(help="name=value, as `pentimento tools TOOL` names them.")] = [],
     where: Annotated[str, typer.Option("--where", "-w", help="A place in words, or a box x0,y0,x1,y1.")] = "",
-    subject: Annotated[list[str], typer.Option("--subject", help="Another picture of the session: #7, a branch.")] = [],
+    subject: Annotated[list[str], typer.Option("--subject", help=SUBJECT)] = [],
     base: Annotated[str, typer.Option("--base", help="The picture to begin with; default: the branch's head.")] = "",
     attach: AttachOption = [],
     session: SessionOption = "",

@@ -1,6 +1,8 @@
-"""Pictures as the page shows them: WebP previews, the shapes of masks, the example photos. Kept in memory, bounded.
+"""Pictures and sounds as the page shows them: WebP previews, the shapes of masks, waveforms, the example photos.
 
-Everything is read through the store, so that only one's own pictures are found. Full pictures as files are
+Kept in memory, bounded.
+
+Everything is read through the store, so that only one's own are found. Full pictures as files are
 `agent.export`'s work.
 """
 
@@ -10,7 +12,7 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +24,18 @@ from sessions import history, turns
 from sessions.errors import NotFound
 from sessions.identity import REVISION_PREFIX
 from sessions.store import Store
-from sessions.values import IDENTITY, Picture, Pixels, Revision, Turn
+from sessions.values import IDENTITY, Asset, Picture, Pixels, Revision, Turn
+from tools import sounds
 from tools.pixels import shrink
+from ui import waveform
+from ui.ears import Ears
 
 SIDES = {"thumb": 256, "view": 1600}
 """Longest side of a preview in pixels, by its name."""
 
 CACHE_BYTES = 64_000_000
+REMEMBERED = 4096
+"""Of so many attachments it is known whether they are sounds: a long conversation asks at every rerun."""
 
 EXAMPLES = {
     "coffee": ("coffee.png", "A cup of coffee on a table"),
@@ -64,11 +71,13 @@ class Cache:
 
 
 class Gallery:
-    """One owner's pictures, small."""
+    """One owner's pictures, small, and sounds; `ears` says what those were understood as."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.cache = Cache()
+        self.ears = Ears(store)
+        self.sound_if_any = lru_cache(REMEMBERED)(self._sound_if_any)
         self._asking = threading.Lock()
 
     def preview(self, session: str, revision: str, name: str) -> bytes:
@@ -84,6 +93,36 @@ class Gallery:
             raise NotFound("There is no such picture in this session.")
         picture = self.store.picture(session, asset.sha256)
         return self.cache.get((sha256, "thumb"), lambda: webp(picture, SIDES["thumb"]))
+
+    def sound(self, session: str, sha256: str) -> Asset:
+        """An attached sound's record; NotFound for what is none."""
+        asset = self.store.asset(session, sha256)
+        if asset.kind != "audio":
+            raise NotFound("There is no such sound in this session.")
+        return asset
+
+    def flac(self, session: str, sha256: str) -> bytes:
+        """An attached sound as it is kept."""
+        return self.store.asset_bytes(session, self.sound(session, sha256).sha256)
+
+    def waveform(self, session: str, sha256: str) -> bytes:
+        """An attached sound's waveform as SVG; Damaged where it cannot be read."""
+        return self.wave(session, self.sound(session, sha256))
+
+    def wave(self, session: str, sound: Asset) -> bytes:
+        """The same of a sound whose record is at hand."""
+
+        def drawn() -> bytes:
+            heard = sounds.read(self.store.asset_bytes(session, sound.sha256))
+            return waveform.svg(sounds.peaks(heard, waveform.COLUMNS))
+
+        return self.cache.get((sound.sha256, "wave"), drawn)
+
+    def _sound_if_any(self, session: str, name: str) -> Asset | None:
+        try:
+            return self.sound(session, name)
+        except NotFound:
+            return None
 
     def mask(self, session: str, revision: str) -> bytes:
         """Where a revision changed something: a WebP that is opaque there and clear elsewhere."""

@@ -107,6 +107,15 @@ def attachment(session: str, sha256: str) -> str:
     return f"/pictures/{session}/attached/{sha256}.webp"
 
 
+def sound(session: str, sha256: str) -> str:
+    """The address of an attached sound, as FLAC."""
+    return f"/sounds/{session}/{sha256}.flac"
+
+
+def waveform(session: str, sha256: str) -> str:
+    return f"/sounds/{session}/{sha256}.svg"
+
+
 def export(revision: Revision, ending: str, **options: str) -> str:
     """The address that gives a revision as a file."""
     query = urlencode({name: value for name, value in options.items() if value})

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +19,11 @@ from agent.telling import describe
 from sessions.turns import OPEN_STATES
 from sessions.values import Json, Region, Revision, TurnState
 from tools import registry
+from ui.waveform import Shown, figure
 
-NO_PICTURES: Mapping[str, str] = MappingProxyType({})
+Small = str | Shown
+"""What stands for a picture, its address, or for a sound."""
+NO_PICTURES: Mapping[str, Small] = MappingProxyType({})
 _STATIC = Path(__file__).parent / "static"
 
 _mount = st.components.v2.component(
@@ -40,12 +44,12 @@ def rows(
     made: Sequence[Revision],
     running: tuple[int, float] | None = None,
     state: TurnState = "done",
-    pictures: Mapping[str, str] = NO_PICTURES,
+    pictures: Mapping[str, Small] = NO_PICTURES,
 ) -> str:
     """The card as HTML. `made`: what the steps came to, in order; `running`: the step at work, and how far, 0…1.
 
     `state`: the turn's. What follows the steps is done only where all of it is. `pictures`: where small pictures are
-    found of what steps start from or work with, by id.
+    found of what steps start from or work with, by id, and the sounds among them.
     """
     ended = state not in OPEN_STATES
     lines = "".join(_row(number, step, made, running, ended, pictures) for number, step in enumerate(plan.steps))
@@ -68,7 +72,7 @@ def _row(
     made: Sequence[Revision],
     running: tuple[int, float] | None,
     ended: bool,
-    pictures: Mapping[str, str],
+    pictures: Mapping[str, Small],
 ) -> str:
     what = f"<span class='what'>{escape(words(step))}{_start(step, pictures)}</span>"
     if number < len(made):
@@ -81,14 +85,16 @@ def _row(
     )
 
 
-def _start(step: PlanStep, pictures: Mapping[str, str]) -> str:
+def _start(step: PlanStep, pictures: Mapping[str, Small]) -> str:
     """Which picture a step starts from, and why; with a small picture where that is not where one stands."""
-    shown = "".join(f"<img src='{escape(address)}' alt=''>" for address in _seen(step, pictures))
+    shown = "".join(
+        figure(one) if isinstance(one, Shown) else f"<img src='{escape(one)}' alt=''>" for one in _seen(step, pictures)
+    )
     return f"<span class='start'>{shown}{escape(step.why or '')}</span>" if shown or step.why else ""
 
 
-def _seen(step: PlanStep, pictures: Mapping[str, str]) -> list[str]:
-    """Where the pictures are found that a step starts from, where it says so, and works with."""
+def _seen(step: PlanStep, pictures: Mapping[str, Small]) -> list[Small]:
+    """Where the pictures are found that a step starts from, where it says so, and works with; its sounds as such."""
     base = step.base if step.base and step.why else ""
     return [pictures[name] for name in (base, *step.subjects) if name in pictures]
 
@@ -103,7 +109,7 @@ def why(plan: Plan, start: Revision | None) -> str:
     )
 
 
-def editor(plan: Plan, key: str, label: str, pictures: Mapping[str, str] = NO_PICTURES) -> Plan | None:
+def editor(plan: Plan, key: str, label: str, pictures: Mapping[str, Small] = NO_PICTURES) -> Plan | None:
     """A form for a plan's steps; the changed plan once the person has pressed the button called `label`.
 
     `pictures`: as of `rows`.
@@ -113,10 +119,17 @@ def editor(plan: Plan, key: str, label: str, pictures: Mapping[str, str] = NO_PI
     return changed(plan, result.get("decided"))
 
 
-def _form(step: PlanStep, pictures: Mapping[str, str] = NO_PICTURES) -> Json:
+def _form(step: PlanStep, pictures: Mapping[str, Small] = NO_PICTURES) -> Json:
     fields = list(_fields(step))
     bare = describe(step.tool, {}, Region.from_json(step.region))
-    return {"title": bare, "fields": fields, "why": step.why or "", "pictures": _seen(step, pictures)}
+    seen = _seen(step, pictures)
+    return {
+        "title": bare,
+        "fields": fields,
+        "why": step.why or "",
+        "pictures": [one for one in seen if isinstance(one, str)],
+        "sounds": [asdict(one) for one in seen if isinstance(one, Shown)],
+    }
 
 
 def _fields(step: PlanStep) -> Iterator[Json]:

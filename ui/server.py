@@ -31,7 +31,7 @@ from agent.settings import Settings
 from sessions.database import SCHEMA
 from sessions.errors import NotFound, PentimentoError, StorageError
 from tools import shelf
-from ui import downloads, gallery
+from ui import downloads, gallery, ranges
 from ui.gallery import Gallery
 from ui.worker import Worker
 
@@ -134,6 +134,8 @@ def routes() -> list[Route]:
         Route("/pictures/{session}/{revision}/mask.webp", _mask),
         Route("/pictures/{session}/{revision}/onto/{other}.webp", _onto),
         Route("/pictures/{session}/{revision}/{name}.webp", _preview),
+        Route("/sounds/{session}/{sha256}.svg", _waveform),
+        Route("/sounds/{session}/{sha256}.flac", _sound),
         Route("/live/{request_id}/{look}.webp", _live),
         Route("/files/{session}/recipe/{revision}.json", _recipe),
         Route("/files/{session}/bundle.zip", _bundle),
@@ -170,6 +172,19 @@ def _attachment(request: Request) -> Response:
     return picture(lambda: desk().gallery.attachment(**request.path_params))
 
 
+def _waveform(request: Request) -> Response:
+    return picture(lambda: desk().gallery.waveform(**request.path_params), media_type="image/svg+xml")
+
+
+def _sound(request: Request) -> Response:
+    """An attached sound, to be played: whole, or the part that is asked for."""
+    try:
+        data = desk().gallery.flac(**request.path_params)
+    except PentimentoError as failure:
+        return refusal(failure)
+    return _headed(ranges.answer(data, request.headers.get("range", ""), "audio/flac"), FOREVER)
+
+
 def _drawn(request: Request) -> Response:
     return picture(lambda: desk().gallery.drawn(**request.path_params))
 
@@ -202,10 +217,10 @@ def _live(request: Request) -> Response:
     return picture(shown, keep="no-store")
 
 
-def picture(make: Callable[[], bytes], keep: str = FOREVER) -> Response:
-    """A WebP answer, or the error as 404."""
+def picture(make: Callable[[], bytes], keep: str = FOREVER, media_type: str = "image/webp") -> Response:
+    """A picture, or the error as 404."""
     try:
-        return _headed(Response(make(), media_type="image/webp"), keep)
+        return _headed(Response(make(), media_type=media_type), keep)
     except PentimentoError as failure:
         return refusal(failure)
 

@@ -46,7 +46,7 @@ def _step(worker: Worker, view: View, tool: Tool) -> PlanStep:
 
 def usual(tool: Tool) -> Json:
     """Every argument with its default; words that have none are empty, to be written."""
-    fields = tool.args.model_fields
+    fields = tool.said
     defaults = {n: f.get_default(call_default_factory=True) for n, f in fields.items() if not f.is_required()}
     required = {name: "" for name, kind in tool.schema()["properties"].items() if kind.get("type") == "string"}
     checked = tool.args.model_construct(**defaults).model_dump(mode="json", exclude_none=True)

@@ -10,7 +10,7 @@ from agent.plan import PREV, Ask, Candidate, Context, Plan
 from agent.planners.rules import naming, references
 from agent.planners.rules.naming import Named
 from agent.telling import title
-from tools import registry
+from agent.turns import attached_to
 
 WHICH = "Which one do you mean?"
 
@@ -79,9 +79,9 @@ def _start(plan: Plan, context: Context) -> str | None:
     if plan.command is not None:
         return _landing(plan, context)
     sent = [asset.sha256 for asset in context.attachments if asset.kind == "image"]
-    free = [one for one in sent if not any(one in step.subjects for step in plan.steps)]
-    given = any(registry.get(step.tool).subjects[0] == len(sent) and not step.subjects for step in plan.steps)
-    return free[0] if free and not given else context.head
+    worked_with = {name for step in plan.steps for name in attached_to(step, plan, context)}
+    free = [one for one in sent if one not in worked_with]
+    return free[0] if free else context.head
 
 
 def _landing(plan: Plan, context: Context) -> str | None:

@@ -1,10 +1,10 @@
 """Rules first; a tool with weights where it is called by its name, or where nothing else can do what was said.
 
-A message that names such a tool ("diffedit: a bowl of pears", "use analogist on #1 and #4") is a call of it. What the
-rules refuse is left to a second planner where one was chosen; where it takes another picture than the one that the
-rules read in the message, the person is asked. Where none was it is offered to the tool that follows
-instructions, if its weights are here, and never done unasked. A correction of what that tool has just done ("no, red")
-replaces it. Understands no other English: that is the rules'.
+A message that names such a tool ("diffedit: a bowl of pears", "use analogist on #1 and #4", "blip_diffusion with A1",
+of the files that came with it the first) is a call of it. What the rules refuse is left to a second planner where one
+was chosen; where it takes another picture than the one that the rules read in the message, the person is asked. Where
+none was it is offered to the tool that follows instructions, if its weights are here, and never done unasked. A
+correction of what that tool has just done ("no, red") replaces it. Understands no other English: that is the rules'.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INSTRUCTED = "instruct_pix2pix"
 """The tool that is offered what no other can do."""
 
 _LEAD = r"(?:(?:please|now|let|try|use|run|with|have|ask)\s+)*"
-_REFERENCE = re.compile(r"#\d+|@[\w-]+")
+_REFERENCE = re.compile(r"#\d+|@[\w-]+|(?<!\w)A(?P<sent>[1-9])(?!\w)")
 _FILLER = re.compile(r"^(?:\s*(?:to|on|for|and|from|with|:|,|;|-|–|—))*\s*", re.IGNORECASE)
 
 
@@ -47,7 +47,7 @@ class Cascade:
         """The plan of one message."""
         if self.second is not None and context.meant is not None:
             return self.second.plan(text, context)
-        called = called_by_name(text)
+        called = called_by_name(text, len(context.attachments))
         if called is not None:
             return called.model_copy(update={"planner": self.name})
         correction = corrected(text, context)
@@ -89,11 +89,14 @@ def _left(plan: Plan, context: Context) -> bool:
     return not answers and (plan.chat in replies.REFUSALS | {replies.QUESTION} or languages.refuses(plan.chat))
 
 
-def called_by_name(text: str) -> Plan | None:
-    """The plan of a message that begins with the name of a tool with weights; None where it does not."""
+def called_by_name(text: str, attached: int = 0) -> Plan | None:
+    """The plan of a message that begins with the name of a tool with weights; None where it does not.
+
+    `attached`: how many files came with it, which A1, A2 … name.
+    """
     for tool in registry.registered().values():
         if tool.weights and (said := _after_name(text, tool)) is not None:
-            return _call(tool, said)
+            return _call(tool, said, attached)
     return None
 
 
@@ -104,11 +107,13 @@ def _after_name(text: str, tool: Tool) -> str | None:
     return text[found.end() :] if found else None
 
 
-def _call(tool: Tool, said: str) -> Plan:
+def _call(tool: Tool, said: str, attached: int) -> Plan:
     subjects: tuple[str, ...] = ()
     if tool.subjects[1]:
-        subjects = tuple(_REFERENCE.findall(said))
-        said = _REFERENCE.sub(" ", said)
+        others = [found for found in _REFERENCE.finditer(said) if not found["sent"] or int(found["sent"]) <= attached]
+        subjects = tuple(found[0] for found in others)
+        for found in reversed(others):
+            said = f"{said[: found.start()]} {said[found.end() :]}"
     words = " ".join(re.sub(r"\s+(?:and|to|from|on)\s*$", "", _FILLER.sub("", " ".join(said.split()))).split())
     slot = next((name for name in SPOKEN if name in tool.args.model_fields), None)
     args: Json = {slot: words} if slot and words else {}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.plan import MAX_STEPS, Context
+from agent.turns import attached
 from sessions.values import Asset, Json, Pixels, Revision
 from tools.base import Tool
 
@@ -41,7 +42,8 @@ object with these fields, each of which may be left out:
   "args": its arguments, an object; leave out what the person does not care about;
   "base": the picture it starts from: "#7" for a picture of the session, "A1" for an attached one, "prev" for the result
     of the step before. Left out: where we stand for the first step, "prev" for the later ones;
-  "subjects": for tools that need other pictures, their names in order, written as for "base";
+  "subjects": for tools that need other pictures, their names in order, written as for "base"; a sound ("A1") only for
+    tools that say so;
   "region": where: {{"words": "the sky"}} or {{"box": [x0, y0, x1, y1]}} as fractions from the top left corner; left out
     for the whole picture. Where the person says "this" or "here" of a place they have marked: {{"words": "this"}}.
 "command": something about the history instead of, or before, the steps: {{"name", "target", "other", "count"}}, with a
@@ -86,6 +88,8 @@ def described(tool: Tool) -> Json:
         told["region"] = tool.region
     if tool.subjects[1]:
         told["subjects"] = list(tool.subjects)
+    if tool.hears:
+        told["hears"] = "subjects may be sounds"
     return told | ({"$defs": _plain(schema["$defs"])} if "$defs" in schema else {})
 
 
@@ -123,11 +127,6 @@ def _live(text: str, context: Context) -> list[Item]:
     from agent.items import items  # asks for a tokenizer's library, which is there where LangChain is
 
     return [item for item in items(context, text) if item.number]
-
-
-def attached(context: Context) -> dict[str, Asset]:
-    """What came with the message, by the name it has in a plan: A1, A2 …"""
-    return {f"A{place}": asset for place, asset in enumerate(context.attachments, start=1)}
 
 
 def _made(revision: Revision, by_id: Mapping[str, Revision], context: Context, tools: Mapping[str, Tool]) -> Json:

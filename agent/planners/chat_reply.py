@@ -14,8 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.plan import AFTER_STEPS, PREV, Ask, Candidate, Command, Context, Plan, PlanStep
-from agent.planners.chat_prompt import attached
-from agent.turns import check_call
+from agent.turns import attached, check_call, check_kinds
 from sessions.errors import PlanError
 from sessions.values import Json
 from sessions.words import cleaned
@@ -46,7 +45,7 @@ def understood(reply: str | Json, context: Context, planner: str) -> Plan:
     if not (plan.steps or plan.command or plan.ask or plan.chat):
         raise PlanError("The plan is empty: it needs steps, a command, a question or a sentence.")
     for step in plan.steps:
-        _checked(step, asked=plan.ask is not None)
+        _checked(step, context, asked=plan.ask is not None)
     return plan.model_copy(update={"planner": planner})
 
 
@@ -79,9 +78,10 @@ def _spoken(value: Any) -> Any:
     return [_spoken(one) for one in value if one is not None] if isinstance(value, list) else value
 
 
-def _checked(step: PlanStep, asked: bool) -> None:
+def _checked(step: PlanStep, context: Context, asked: bool) -> None:
     """PlanError for a call that its tool does not take; where a question is open, something may still be missing."""
     registry.get(step.tool)
+    check_kinds(step, {one.sha256: name for name, one in attached(context).items() if one.kind == "audio"})
     if not asked:
         check_call(step)
 
@@ -111,35 +111,36 @@ def _step(step: PlanStep, index: int, context: Context) -> PlanStep:
         tool=step.tool,
         args=step.args,
         base=_reference(step.base, index, context) if step.base else None,
-        subjects=tuple(_reference(one, index, context, learnt=True) for one in step.subjects),
+        subjects=tuple(_reference(one, index, context, subject=True) for one in step.subjects),
         region=step.region,
     )
 
 
-def _reference(name: str, index: int, context: Context, learnt: bool = False) -> str:
-    """`prev`, or the full id of a picture of this session; PlanError for a foreign one."""
+def _reference(name: str, index: int, context: Context, subject: bool = False) -> str:
+    """`prev`, or the full id of a picture of this session, as a `subject` also of a sound; PlanError for another."""
     said = name.strip()
     if said == PREV and index > 0:
         return PREV
     if said == PREV:
         raise PlanError("The first step has no step before it, so nothing is called prev there.")
-    if learnt and _LEARNT.fullmatch(said):
+    if subject and _LEARNT.fullmatch(said):
         return said
-    known = _names(context)
+    known = _names(context, sounds=subject)
     if said not in known:
         raise PlanError(f"There is no picture called {said[:80]!r} here: write #7 or A1, as SESSION has them.")
     return known[said]
 
 
-def _names(context: Context) -> dict[str, str]:
+def _names(context: Context, sounds: bool) -> dict[str, str]:
     """Every name of a picture → its id: branches, files, ids, then numbers, which count where two are the same."""
-    pictures = {name: asset for name, asset in attached(context).items() if asset.kind == "image"}
-    files = [asset.name for asset in pictures.values()]
-    once = {asset.name: asset.sha256 for asset in pictures.values() if files.count(asset.name) == 1}
+    kinds = ("image", "audio") if sounds else ("image",)
+    sent = {name: asset for name, asset in attached(context).items() if asset.kind in kinds}
+    files = [asset.name for asset in sent.values()]
+    once = {asset.name: asset.sha256 for asset in sent.values() if files.count(asset.name) == 1}
     ids = {revision.id: revision.id for revision in context.revisions}
-    ids |= {asset.sha256: asset.sha256 for asset in pictures.values()}
+    ids |= {asset.sha256: asset.sha256 for asset in sent.values()}
     numbers = {f"#{revision.seq}": revision.id for revision in context.revisions}
-    return {**context.branches, **once, **ids, **{name: one.sha256 for name, one in pictures.items()}, **numbers}
+    return {**context.branches, **once, **ids, **{name: one.sha256 for name, one in sent.items()}, **numbers}
 
 
 # Commands
@@ -180,7 +181,8 @@ def _ask(ask: Ask, steps: tuple[PlanStep, ...], context: Context) -> Ask:
     if place is None or int(place[1]) >= len(steps):
         labels = "; ".join(_sentence(one.label) for one in ask.candidates[:CANDIDATES])
         return Ask(question=_sentence(f"{question} ({labels})") if labels else question)
-    candidates = tuple(_candidate(one, place[2], context) for one in ask.candidates[:CANDIDATES])
+    hears = registry.get(steps[int(place[1])].tool).hears
+    candidates = tuple(_candidate(one, place[2], context, hears) for one in ask.candidates[:CANDIDATES])
     free = place[2].startswith(("args", "region")) and (ask.free or not candidates)
     meant = Ask(question=question, candidates=candidates, slot=ask.slot, free=free)
     for one in candidates:
@@ -188,13 +190,15 @@ def _ask(ask: Ask, steps: tuple[PlanStep, ...], context: Context) -> Ask:
     return meant
 
 
-def _candidate(one: Candidate, place: str, context: Context) -> Candidate:
-    """An answer with its picture by full id; an attached photo is a value, as it is no revision yet."""
+def _candidate(one: Candidate, place: str, context: Context, hears: bool) -> Candidate:
+    """An answer with its picture by full id; what was attached is a value, as it is no revision yet."""
     label = _sentence(one.label)[:80] or "this one"
     if place.startswith(("base", "subjects")):
-        meant = _reference(one.revision or str(one.value), 0, context)
-        made = any(meant == other.id for other in context.revisions)
-        return Candidate(label=label, revision=meant) if made else Candidate(label=label, value=meant, shown=True)
+        meant = _reference(one.revision or str(one.value), 0, context, subject=hears and place.startswith("subjects"))
+        if any(meant == other.id for other in context.revisions):
+            return Candidate(label=label, revision=meant)
+        seen = any(meant == asset.sha256 and asset.kind == "image" for asset in context.attachments)
+        return Candidate(label=label, value=meant, shown=seen)
     if not isinstance(one.value, str | int | float | bool):
         raise PlanError(f"The candidate {label!r} needs a value: words or a number.")
     return Candidate(label=label, value={"words": str(one.value)} if place == "region" else one.value)

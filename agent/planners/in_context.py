@@ -71,7 +71,7 @@ class InContext:
         return Told(page.items, self.name, SURE).plan(read(self.grammar, decoded.ids), decoded.picks)
 
     def _decoded(self, page: Page, context: Context) -> Decoded:
-        decoding = self.grammar.start(page.pictures)
+        decoding = self.grammar.start(page.pictures, page.sounds)
         spelling = Spelling(self.grammar.vocabulary, page.names)
         room = self.llm.context - len(page.ids) - spelling.extra(self.grammar.tools.values())
         if room < LEAST:

@@ -52,8 +52,13 @@ class Page:
 
     @property
     def pictures(self) -> list[int]:
-        """The slots with pictures in them. (Sounds are heard; no tool works with one.)"""
+        """The slots with pictures in them."""
         return [slot for slot, item in self.items.items() if item.kind == "picture"]
+
+    @property
+    def sounds(self) -> list[int]:
+        """The slots with sounds in them."""
+        return [slot for slot, item in self.items.items() if item.kind == "sound"]
 
 
 @dataclass(frozen=True)

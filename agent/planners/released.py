@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,10 +28,11 @@ from agent.perception import Perception
 from agent.plan import MAX_STEPS, PREV, Context, Plan, PlanStep
 from agent.planners.rules.segments import clauses
 from agent.prompt import SYSTEM
+from agent.selfcheck import Expected
 from agent.tokens import Vocabulary, vocabulary
 from sessions.errors import BadWeights, PlanError
+from sessions.values import Json
 from sessions.words import cleaned
-from tools import registry
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,8 @@ TOKENS = (
 LONGEST = 100
 """Tokens of a reply."""
 SHORTER = "Say the first of them, and the others after it."
-TOOLS = ("any2pix", "instruct_pix2pix")
-"""What can carry out such a step; the first that is registered does."""
+DRAWING, INSTRUCTED = "any2pix", "instruct_pix2pix"
+"""What carries out such a step: the decoder that belongs to these planners where it has weights, or another editor."""
 _CAPTION = re.compile(r"\[([^\[\]]+)\]")
 _ADDED = re.compile(r"(?:additions:|\.)\s*([^:.\[\]]{1,60}):\s*$")
 _NUMBER = re.compile(r"#(\d+)\b")
@@ -70,12 +71,13 @@ class Reply:
 
 @dataclass(frozen=True, eq=False)
 class Released:
-    """Implements `agent.plan.Planner`."""
+    """Implements `agent.plan.Planner`. `draws`: whether any2pix has weights here."""
 
     llm: Llm
     heads: Heads
     vocabulary: Vocabulary
     perception: Perception
+    draws: Callable[[], bool] = lambda: False
     name: str = NAME
 
     def plan(self, text: str, context: Context) -> Plan:
@@ -159,22 +161,40 @@ class Released:
             said.subs.append((named[1].strip() if named else "", e))
 
     def _step(self, clause: str, reply: Reply, shown: Sequence[Item], h: Tensor, later: bool) -> PlanStep:
-        tool = next((name for name in TOOLS if name in registry.registered()), None)
-        if tool is None:
-            raise PlanError(f"{self.name} needs one of the tools {', '.join(TOOLS)}, and none is installed.")
         base = PREV if later else self._base(reply, shown, h)
-        return PlanStep(tool=tool, args={"instruction": clause}, base=base)
+        if not self.draws():
+            return PlanStep(tool=INSTRUCTED, args={"instruction": clause}, base=base)
+        args = {"prompt": reply.caption}
+        if reply.subs:
+            args["subject"] = reply.subs[0][0]
+        subjects = tuple(nearest(e, shown, h) for _, e in reply.subs)
+        return PlanStep(tool=DRAWING, args=args, base=base, subjects=subjects, expected=self._expected(reply))
+
+    def _expected(self, reply: Reply) -> Json | None:
+        """What was read out of the result; any likeness to it will do, since nobody has measured which."""
+        if reply.gen is None:
+            return None
+        return Expected.of(reply.gen.numpy(), -1, self.perception.encoder.digest).model_dump()
 
     def _base(self, reply: Reply, shown: Sequence[Item], h: Tensor) -> str | None:
         """The picture whose embedding is nearest to what was read out; the only one, where there is one."""
         rows = [row for row, item in enumerate(shown) if item.kind == "picture"]
         if reply.base is None or not rows:
             return None
-        nearest = torch.nn.functional.cosine_similarity(reply.base[None], h[rows], dim=-1).argmax()
-        return shown[rows[int(nearest)]].name
+        return nearest(reply.base, [shown[row] for row in rows], h[rows])
 
 
-def load(folder: Path, perception: Perception, device: torch.device | None = None) -> Released:
+def nearest(e: Tensor, shown: Sequence[Item], h: Tensor) -> str:
+    """The item whose embedding, of h (n, D), is nearest to what was read out, (D,)."""
+    return shown[int(torch.nn.functional.cosine_similarity(e[None], h, dim=-1).argmax())].name
+
+
+def load(
+    folder: Path,
+    perception: Perception,
+    device: torch.device | None = None,
+    draws: Callable[[], bool] = lambda: False,
+) -> Released:
     """The planner of a released checkpoint's folder, its tokenizer beside the weights or in `tokenizer/`.
 
     BadWeights, by name, for a projector, a token or a tensor of the LLM that is missing.
@@ -189,7 +209,7 @@ def load(folder: Path, perception: Perception, device: torch.device | None = Non
     log.info("%s: no part of the planner, and left where they are: %s", folder.name, ", ".join(_strange(llm.ignored)))
     beside = (folder / "tokenizer.json").exists()
     words = vocabulary(folder if beside else folder / "tokenizer", llm.vocabulary, TOKENS)
-    return Released(llm, heads, words, perception)
+    return Released(llm, heads, words, perception, draws)
 
 
 def _strange(ignored: Sequence[str]) -> list[str]:

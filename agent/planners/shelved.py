@@ -66,7 +66,7 @@ class Shelved:
         seen = Perception(there.encoder(wanted), there.cache, self.sight)
         if ours:
             return checkpoint.load(folder / PLANNER, seen, self.backend)
-        return released.load(folder / PLANNER, seen, device)
+        return released.load(folder / PLANNER, seen, device, lambda: bool(there.taken(released.DRAWING)))
 
 
 def suited(there: Shelf, backend: Backend) -> Entry:

@@ -114,7 +114,7 @@ class TokenHeads:
         thread = self._conversations.of(context.session)
         states, logits = thread.read(page.ids, spliced, [page.marks[slot] for slot in slots])
         pool = Pool(slots, h, torch.from_numpy(states).float())
-        decoding = self.grammar.start(page.pictures)
+        decoding = self.grammar.start(page.pictures, page.sounds)
         reader = Reader(self.grammar.vocabulary, self.heads, self.pinned.mode)
         return reader.decode(thread, logits, pool, decoding)
 

@@ -76,7 +76,7 @@ def test_every_tool_has_its_own_kind_of_step() -> None:
     kinds = plan_schema(registered().values())["properties"]["steps"]["items"]["anyOf"]
     assert [kind["properties"]["tool"]["const"] for kind in kinds] == list(registered())
     for kind, known in zip(kinds, registered().values(), strict=True):
-        assert list(kind["properties"]["args"].get("properties", {})) == list(known.args.model_fields)
+        assert list(kind["properties"]["args"].get("properties", {})) == list(known.said)
 
 
 class Corner(BaseModel):

@@ -16,6 +16,7 @@ from sessions.values import LearntSubject, Picture
 from tests import tiny
 from tools import caches, devices, registry
 from tools.base import Edit, EditContext, EditResult, Progress, ToolArgs, tool
+from tools.sounds import Sound
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 worked: list[float] = []
@@ -98,6 +99,7 @@ def test_the_tool_s_own_mask_and_geometry_come_back(job: Job):
 
 
 ONE = Picture(np.zeros((4, 4, 3), np.uint8))
+HUM = Sound(np.ones(99, np.float32), 16_000)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +113,27 @@ ONE = Picture(np.zeros((4, 4, 3), np.uint8))
         lambda job: replace(job, subjects=(ONE,)),
         lambda job: replace(job, subjects=(LearntSubject(ONE.pixels, b"learnt"),)),
         lambda job: replace(job, latent=torch.ones(1, 4, 5, 8)),
+        lambda job: replace(job, sounds=(HUM,)),
+        lambda job: replace(job, sounds=(Sound(HUM.samples, 8000),)),
     ],
-    ids=["arguments", "region", "seed", "pixels", "mode", "other picture", "what was learnt", "latent"],
+    ids=[
+        "arguments",
+        "region",
+        "seed",
+        "pixels",
+        "mode",
+        "other picture",
+        "what was learnt",
+        "latent",
+        "sound",
+        "rate",
+    ],
 )
 def test_another_step_is_worked(job: Job, changed):
     done(job)
     done(replace(job, subjects=(ONE, ONE)))
+    for other in (Sound(-HUM.samples, 16_000), Sound(HUM.samples, 4000)):
+        done(replace(job, sounds=(other,)))
     done(replace(job, subjects=(LearntSubject(ONE.pixels, b"otherwise"),)))
     worked.clear()
     done(changed(job))

@@ -52,6 +52,40 @@ def test_what_is_no_flat_table_is_refused(told, tmp_path):
         weights.pickled(tmp_path / "nested.pth")
 
 
+def test_tables_of_tables_are_joined_where_they_are_asked_for(tmp_path):
+    state = {"a": {"x.weight": torch.ones(2), "y": torch.zeros(1)}, "b": {"x.weight": torch.arange(3)}, "c": {}}
+    torch.save(state, tmp_path / "parts.bin")
+    found = weights.pickled_parts(tmp_path / "parts.bin")
+    assert list(found) == ["a.x.weight", "a.y", "b.x.weight"]
+    assert torch.equal(found["b.x.weight"], state["b"]["x.weight"])
+    torch.save({"a.x": torch.ones(2)}, tmp_path / "flat.bin")
+    assert list(weights.pickled_parts(tmp_path / "flat.bin")) == ["a.x"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [torch.ones(1)],
+        {"a": torch.ones(1), "b": {"c": torch.ones(1)}},
+        {"a": {"b": {"c": torch.ones(1)}}},
+        {"a": {"b": torch.ones(1)}, "epoch": 3},
+        {"a.b": {"c": torch.ones(1)}, "a": {"b.c": torch.ones(1)}},
+        {1: {"a": torch.ones(1)}},
+    ],
+)
+def test_what_is_neither_is_refused(told, tmp_path):
+    torch.save(told, tmp_path / "other.bin")
+    with pytest.raises(BadWeights, match=r"other\.bin"):
+        weights.pickled_parts(tmp_path / "other.bin")
+
+
+def test_no_trap_in_a_part_is_sprung(tmp_path):
+    torch.save({"a": {"b": Trap(tmp_path / "caught")}}, tmp_path / "trap.bin")
+    with pytest.raises(BadWeights, match=r"trap\.bin is damaged, or holds more than tensors"):
+        weights.pickled_parts(tmp_path / "trap.bin")
+    assert not (tmp_path / "caught").exists()
+
+
 def test_damaged_and_absent_files_are_sentences(tmp_path):
     torch.save({"a": torch.ones(10_000)}, tmp_path / "whole.pth")
     data = (tmp_path / "whole.pth").read_bytes()

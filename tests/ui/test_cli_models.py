@@ -103,10 +103,11 @@ def there_now(cli) -> set[str]:
 def test_what_there_is_and_what_could_be(cli):
     done = cli("list")
     assert "instruct-pix2pix" in done.stdout and "timbrooks/instruct-pix2pix" in done.stdout
-    assert "pentimento models pull sd15 fetches all that is absent (18.4 GB)" in done.stderr
+    assert "pentimento models pull sd15 fetches all of it that is absent (18.4 GB)" in done.stderr
     assert done.stdout.count("at refs/pr/1 *") == 2 and "* a name, which the Hub may move" in done.stderr
     absent = json.loads(cli("list", "--json").stdout)["absent"]
-    assert {row["role"] for row in absent} == {source.role for source in packs.packs()["sd15"]} | {"encoder"}
+    known = [source for pack in ("sd15", "sdxl") for source in packs.packs()[pack]]
+    assert {row["role"] for row in absent} == {source.role for source in known} | {"encoder"}
 
 
 def test_a_licence_is_shown_and_nothing_is_fetched_before_it_is_accepted(cli, there):

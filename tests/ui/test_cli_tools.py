@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from agent import runtime
 from sessions.errors import PlanError
+from tests.agent.test_hearing_tools import RAIN, hush
 from tools import registry
 from ui.cli import app
 from ui.cli_history import _arguments
@@ -90,6 +91,28 @@ def test_a_tool_says_all_that_it_can_be_told():
     assert told[0].endswith("a bowl of pears. (needed)") and told[-1].startswith("--where")
     assert "clamp            How the mask's extremes are cut off. [mean; or quantile]" in told
     assert list(_arguments(registry.get("blip_diffusion")))[-1].endswith(": 1 to 8.")
+
+
+@pytest.fixture
+def rain(tmp_path, monkeypatch):
+    """The file of a sound, where a tool that hears is known."""
+    monkeypatch.setattr(registry, "registered", lambda found=registry.registered(): found | {"hush": hush})
+    (tmp_path / RAIN[0]).write_bytes(RAIN[1])
+    return str(tmp_path / RAIN[0])
+
+
+def test_a_sound_is_attached_or_named_as_a_picture_is(cli, rain):
+    cli("do", "hush", "--attach", rain)
+    cli("do", "hush", "--attach", rain, "--subject", "#1", "--subject", "A1")
+    named, given = (one["step"]["subjects"] for one in json.loads(cli("log", "--json").stdout)["revisions"][:2])
+    assert named[1:] == given and len(given) == 1 and named[0].startswith("r1:")
+    assert "Other pictures or sounds, or --attach FILE: 1 to 2." in cli("tools", "hush").output
+    assert "a sound" in " ".join(cli("do", "--help").output.split())
+
+
+def test_a_sound_for_a_tool_that_does_not_hear_is_one_sentence(cli, rain):
+    said = cli("do", "match_colors", "--attach", rain, "--subject", "A1", code=1).output
+    assert "match_colors works with pictures; rain.wav is a sound." in said
 
 
 def test_a_refusal_is_read_once_on_a_terminal(cli, monkeypatch):

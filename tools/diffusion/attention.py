@@ -3,8 +3,9 @@
 A layer is one transformer block, a self- and a cross-attention; layers are counted in the order in which they run, so
 that Stable Diffusion 1's middle block is layer 6 of 0…15. Modes change between phases of a run, by setting
 `Attention.mode`; within a phase nothing is looked at but shapes. Keys and values of the text are made once per text.
+Cross-attentions may look at a picture besides, where a run has an `ImagePrompt`.
 
-Does not know timesteps, guidance or pictures. Analogist's mode is in `tools.diffusion.cloning`.
+Does not know timesteps, guidance or pixels. Analogist's mode is in `tools.diffusion.cloning`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention as attention
 
+from sessions.errors import BadArguments
 from tools.diffusion.cloning import Analogy, cloned, from_path, masked, on_path
 
 Pair = tuple[int, int]
@@ -57,16 +59,43 @@ class Probe:
             self.total.add_(columns.exp().sum(-1).mean(0))
 
 
+@dataclass(frozen=True, eq=False)
+class ImagePrompt:
+    """What cross-attentions look at besides the text (Ye et al., "IP-Adapter", arXiv 2308.06721).
+
+    layers: of each layer, as they run, keys and values (n, heads, T, d) of a picture's T tokens. rows: which of the R
+    texts have these n pictures, int64 (n,); None: each has one. The others see their text only. scale: 0 is the text
+    alone, 1 what adapters are trained with.
+    """
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    rows: Tensor | None = None
+    scale: float = 1.0
+
+    def added(self, seen: Tensor, q: Tensor, layer: int) -> Tensor:
+        """What q has seen in the text + λ attend(q; picture): each (R, heads, N, d)."""
+        if self.scale == 0:
+            return seen
+        k, v = self.layers[layer]
+        if self.rows is None:
+            return seen + self.scale * attention(q, k, v)
+        return seen.index_add(0, self.rows, attention(q.index_select(0, self.rows), k, v), alpha=self.scale)
+
+
 Mode = Analogy | Sharing | None
 """None: plain attention."""
 
 
 @dataclass(eq=False)
 class Attention:
-    """What the attentions of a U-Net do in this phase of a run, and the run's table of text keys and values."""
+    """What the attentions of a U-Net do in this phase of a run, and the run's table of text keys and values.
+
+    A mode and an image prompt exclude each other: BadArguments at the first cross-attention.
+    """
 
     mode: Mode = None
     probe: Probe | None = None
+    image: ImagePrompt | None = None
     table: dict[int, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def keys_and_values(self, layer: int, attn: Any, text: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,12 +150,14 @@ class Processor:
             return self.looked(attn, tokens, k, v)
 
         mode = self.attention.mode
+        if mode is not None and self.attention.image is not None:
+            raise BadArguments(f"A picture cannot be followed in the mode {type(mode).__name__}.")
         if isinstance(mode, Analogy) and self.layer in mode.layers and mode.masking:
             return masked(looked, x, mode, attn.to_out[0].bias)
         return looked(x)
 
     def looked(self, attn: Any, x: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """What some tokens see in the text: (rows, N, C) → (rows, N, C); k, v: (R, heads, T, d)."""
+        """What some tokens see in text and picture: (rows, N, C) → (rows, N, C); k, v: of the text (R, heads, T, d)."""
         q = heads(attn.to_q(x).view(len(k), -1, k.shape[1] * k.shape[3]), attn.heads)
         if self.attention.probe is not None:
             self.attention.probe.listen(q, k)
@@ -135,6 +166,8 @@ class Processor:
             out = refined(q, k, v, mode.pairs, mode.alignment)
         else:
             out = attention(q, k, v)
+        if self.attention.image is not None:
+            out = self.attention.image.added(out, q, self.layer)
         return joined(attn, out).view(x.shape[0], x.shape[1], -1)
 
 

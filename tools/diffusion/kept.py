@@ -13,13 +13,19 @@ from torch import Tensor
 from sessions.values import Picture, Pixels
 from tools import caches
 from tools.caches import Cache
-from tools.diffusion import latents, steps, text
+from tools.diffusion import latents, sdxl, steps, text
+from tools.diffusion.denoiser import Condition
 from tools.diffusion.model import LatentDiffusion
 
 
 def texts(cache: Cache, model: LatentDiffusion, said: Sequence[str]) -> Tensor:
     """`text.encode`, (B, 77, C); each text by itself, so that it does not depend on those beside it."""
-    return torch.cat([_text(cache, model, one) for one in said])
+    return torch.cat([_read(cache, model, one)[0] for one in said])
+
+
+def conditions(cache: Cache, model: LatentDiffusion, said: Sequence[str], frame: sdxl.Frame) -> list[Condition]:
+    """`sdxl.conditions`, of models of any kind: one per text."""
+    return [sdxl.condition(model, *_read(cache, model, one), frame) for one in said]
 
 
 def latent(cache: Cache, model: LatentDiffusion, rgb: Pixels) -> Tensor:
@@ -34,6 +40,13 @@ def reconstruction(cache: Cache, model: LatentDiffusion, z: Tensor) -> Pixels:
     return cache.tensors(key, lambda: {"rgb": torch.from_numpy(latents.decode(model, z))})["rgb"].numpy()
 
 
-def _text(cache: Cache, model: LatentDiffusion, said: str) -> Tensor:
-    key = caches.key("text", model, text=said)
-    return cache.tensors(key, lambda: {"states": text.encode(model, [said])})["states"].to(model.device)
+def _read(cache: Cache, model: LatentDiffusion, said: str) -> tuple[Tensor, Tensor | None]:
+    """`text.read` of one text."""
+    found = cache.tensors(caches.key("text", model, text=said), lambda: _made(model, said))
+    pooled = found.get("pooled")
+    return found["states"].to(model.device), None if pooled is None else pooled.to(model.device)
+
+
+def _made(model: LatentDiffusion, said: str) -> caches.Tensors:
+    states, pooled = text.read(model, [said])
+    return {"states": states} if pooled is None else {"states": states, "pooled": pooled}

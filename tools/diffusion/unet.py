@@ -2,9 +2,10 @@
 
 Two things are done once that its own forward does again and again: rows that differ in their text only are one row
 until the first cross-attention, and what a level's time embedding adds in each residual block is worked out once.
-Equal to diffusers' forward in real arithmetic (Rombach et al., arXiv 2112.10752; the blocks are SD 1.x's and 2.x's).
+Equal to diffusers' forward in real arithmetic (Rombach et al., arXiv 2112.10752; the blocks are SD 1.x's and 2.x's, and
+those of SDXL, Podell et al., arXiv 2307.01952, whose time embedding is told more than the time).
 
-Knows no noise levels and no guidance. Layers that other networks have (class labels, added conditions) it refuses.
+Knows no noise levels and no guidance. Layers that other networks have (class labels, other conditions) it refuses.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ BLOCKS = {
 PLAIN = {
     "center_input_sample": False,
     "only_cross_attention": False,
-    "addition_embed_type": None,
     "class_embed_type": None,
     "num_class_embeds": None,
     "encoder_hid_dim": None,
@@ -39,6 +39,9 @@ PLAIN = {
 }
 """What a config must say for the pass below to be the network's."""
 
+TOLD = "text_time"
+"""The `addition_embed_type` of SDXL: a pooled text and a few numbers, each as sines and cosines, join the time."""
+
 Residuals = tuple[Sequence[Tensor], Tensor]
 """What a ControlNet adds: to every skip connection, and to the middle."""
 
@@ -47,21 +50,37 @@ def check(unet: Any) -> None:
     """BadWeights for a network with layers that `forward` does not know."""
     kinds = {type(stage).__name__ for stage in stages(unet)} - BLOCKS
     odd = sorted(kinds | {name for name, plain in PLAIN.items() if unet.config.get(name, plain) not in (plain, None)})
+    if (told := unet.config.get("addition_embed_type")) not in (TOLD, None):
+        odd.append(f"addition_embed_type {told}")
     if odd:
         raise BadWeights(f"This U-Net has layers that I do not know: {', '.join(odd)}.")
 
 
-def shifts(unet: Any, t: Tensor) -> list[Tensor]:
-    """What the time t (0-dim) adds in each residual block, in the order in which they run, each (1, C, 1, 1)."""
+def added_width(unet: Any) -> int:
+    """How many numbers its time embedding is told besides the time; 0 where none, as in SD 1.x and 2.x."""
+    told = unet.config.get("addition_embed_type") == TOLD
+    return int(unet.config.projection_class_embeddings_input_dim) if told else 0
+
+
+def shifts(unet: Any, t: Tensor, added: Tensor | None = None) -> list[Tensor]:
+    """What the time t (0-dim) adds in each residual block, in the order in which they run, each (1, C, 1, 1).
+
+    added: (R, P), what SDXL is told besides the time under each of R conditions: then each is (R, C, 1, 1).
+    """
     embedding = unet.time_embedding(unet.time_proj(t.float()[None]).to(unet.conv_in.weight))
+    if added is not None:
+        embedding = embedding + unet.add_embedding(added)
     return [block.time_emb_proj(block.nonlinearity(embedding))[..., None, None] for block in residual_blocks(unet)]
 
 
 def forward(
     unet: Any, x: Tensor, time: Sequence[Tensor], text: Tensor, rows: int, control: Residuals | None = None
 ) -> Tensor:
-    """(rows, 4, h, w) of x (B or rows, channels, h, w); text (R, 77, C), row r · B + b has text r; time: `shifts`."""
-    shift = iter(time)
+    """(rows, 4, h, w) of x (B or rows, channels, h, w); text (R, 77, C), row r · B + b has text r; time: `shifts`.
+
+    Shifts of R > 1 rows set the R conditions apart from the first residual block on.
+    """
+    shift = (each(one, rows) for one in time)
     x = unet.conv_in(x.contiguous())  # whatever came from a cache or from another network: the same bits
     skips = [x]
     for stage in unet.down_blocks:
@@ -96,10 +115,13 @@ def middle(stage: Any, x: Tensor, shift: Iterator[Tensor], text: Tensor, rows: i
 
 
 def residual(block: Any, x: Tensor, shift: Tensor) -> Tensor:
-    """A residual block (B, C, h, w) → (B, C', h, w), with what its time adds."""
-    h = block.conv1(block.nonlinearity(block.norm1(x))) + shift
-    h = block.conv2(block.nonlinearity(block.norm2(h)))
-    out: Tensor = ((x if block.conv_shortcut is None else block.conv_shortcut(x)) + h) / block.output_scale_factor
+    """A residual block (B, C, h, w) → (B, C', h, w), with what its time adds; of more rows, where its time has more."""
+    h = block.conv1(block.nonlinearity(block.norm1(x)))
+    x = x if block.conv_shortcut is None else block.conv_shortcut(x)
+    if len(shift) > 1:
+        h, x = spread(h, len(shift)), spread(x, len(shift))
+    h = block.conv2(block.nonlinearity(block.norm2(h + shift)))
+    out: Tensor = (x + h) / block.output_scale_factor
     return out
 
 
@@ -121,6 +143,11 @@ def transformer(module: Any, x: Tensor, text: Tensor, rows: int) -> Tensor:
 def spread(x: Tensor, rows: int) -> Tensor:
     """(B, …) → (rows, …): row r · B + b is b's."""
     return x if len(x) == rows else x.repeat(rows // len(x), *[1] * (x.ndim - 1))
+
+
+def each(x: Tensor, rows: int) -> Tensor:
+    """(R, …) → (rows, …): row r · B + b is r's; what is one row stays one, for all."""
+    return x if len(x) in (1, rows) else x.repeat_interleave(rows // len(x), 0)
 
 
 def tokens(x: Tensor) -> Tensor:

@@ -78,16 +78,17 @@ def _packs_with(role: str) -> int:
 
 
 def sources(what: str) -> tuple[Source, ...]:
-    """What a name means: a pack, one role of the packs, or `hub:OWNER/NAME`; NotFound for anything else."""
+    """What a name means: one role of the packs, else a pack, or `hub:OWNER/NAME`; NotFound for anything else."""
     known = packs()
-    if what in known:
-        return known[what]
     roles = {source.role: source for pack in known.values() for source in pack}
     if what in roles:
         return (_only(what, [source for pack in known.values() for source in pack if source.role == what]),)
+    if what in known:
+        return known[what]
     if what.startswith(HUB) and what.count("/") == 1:
         return (Source(role=what, repository=what.removeprefix(HUB), licence=f"the one on {card(what)}"),)
-    raise NotFound(f"There is nothing called {what!r} to pull.", f"Try one of: {', '.join([*known, *roles])}.")
+    names = dict.fromkeys([*known, *roles])
+    raise NotFound(f"There is nothing called {what!r} to pull.", f"Try one of: {', '.join(names)}.")
 
 
 def _only(role: str, found: list[Source]) -> Source:

@@ -48,8 +48,9 @@ function row(step, number, fixed) {
   item.dataset.step = number;
   item.append(element("span", { className: "title", textContent: step.title }));
   const images = (step.pictures || []).map((src) => element("img", { src, alt: "" }));
+  const sounds = (step.sounds || []).map(sound);
   const start = element("span", { className: "start" });
-  start.append(...images, step.why || "");
+  start.append(...images, ...sounds, step.why || "");
   for (const field of step.fields) item.append(labelled(field));
   const moves = fixed ? [] : [["up", "↑", "Earlier"], ["down", "↓", "Later"]];
   for (const [name, sign, title] of [...moves, ["drop", "×", "Leave this step out"]]) {
@@ -58,8 +59,20 @@ function row(step, number, fixed) {
     button.dataset.do = name;
     item.append(button);
   }
-  if (images.length || step.why) item.append(start);
+  if (images.length || sounds.length || step.why) item.append(start);
   return item;
+}
+
+// A sound that a step works with, as `ui/waveform.py` shows one elsewhere.
+function sound(one) {
+  const said = element("span", { textContent: [one.label, one.trouble || one.heard].filter(Boolean).join(" · ") });
+  const made = element("span", { className: "sound" });
+  if (one.trouble) return made.append(said), made;
+  const wave = element("span", { className: "wave", role: "img", ariaLabel: one.label });
+  wave.style.maskImage = `url(${JSON.stringify(one.wave)})`;
+  const player = element("audio", { controls: true, preload: "none", src: one.file, ariaLabel: `Play ${one.label}` });
+  made.append(wave, player, said);
+  return made;
 }
 
 function labelled(field) {

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from agent.assistant import Assistant
 from agent.events import Asked, Planned
+from agent.grammar import Grammar
 from agent.items import items
 from agent.llm import llama_cpp
 from agent.plan import Plan
@@ -157,12 +158,19 @@ def test_a_sound_in_which_nothing_is_to_be_heard(person, samples, rate):
     assert person.goes_on()
 
 
+def test_where_sounds_are_is_told_to_the_grammar(person, monkeypatch):
+    started, start = [], Grammar.start
+    monkeypatch.setattr(Grammar, "start", lambda self, *slots: started.append(slots) or start(self, *slots))
+    person.says("as this sounds", ("s.wav", sound(np.zeros(8000))))
+    assert started == [([0], [1])]
+
+
 def test_no_step_is_done_with_a_sound(store, session, cup):
     tone = sound(np.sin(np.arange(8000)))
     sent = Person(store, session, None)
     sent.assistant = Assistant(store, Naming({"tool": "match_colors"}))
     _, last = sent.says("as this", ("rain.wav", tone))
-    assert last.state == "refused" and "match_colors needs a picture, and rain.wav is a sound" in last.reply
+    assert last.state == "refused" and "match_colors works with pictures; rain.wav is a sound" in last.reply
     assert sent.goes_on()
 
 

@@ -4,6 +4,7 @@ The checkpoint is tiny and taught here to reply as the released ones do, with th
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from agent.plan import Context
 from agent.planners import released
 from agent.planners.released import TOKENS, Released
 from agent.planners.rules.segments import clauses
+from agent.selfcheck import Expected
 from agent.sight import Sight
 from agent.tokens import SPECIALS, vocabulary
 from sessions.errors import BadWeights, PlanError
@@ -168,6 +170,20 @@ def test_every_clause_is_a_step_and_talk_is_none(planner, taught, monkeypatch):
     assert [step.base for step in plan.steps] == ["r1", "prev"]
     talk = planner.plan("where the sun sets", here)
     assert not talk.steps and "west" in talk.chat
+
+
+def test_where_any2pix_has_weights_what_was_read_out_goes_with_the_step(planner, taught, monkeypatch):
+    _, h, _ = taught
+    monkeypatch.setattr(planner.perception, "embeddings", lambda session, shown: h[: len(shown)].numpy())
+    planner = replace(planner, draws=lambda: True)
+    photo = Revision("r1", "s", (), None, "p1", None, IDENTITY, "upload", 4, 4, 1, "")
+    here = Context("main", "r1", {"main": "r1"}, (photo,), attachments=(Asset("a", "me", "image", "image/png"),))
+    sky, boat = planner.plan("make the sky warmer and then put a red boat", here).steps
+    assert (sky.tool, sky.args, sky.subjects) == ("any2pix", {"prompt": "the sky warm"}, ())
+    assert boat.args == {"prompt": "a boat", "subject": "boat"} and boat.subjects[0] in ("r1", "a")
+    reply = planner.reply("make the sky warmer", h)
+    kept = Expected.model_validate(sky.expected)
+    assert np.allclose(kept.e, reply.gen, atol=1e-2) and kept.encoder == planner.perception.encoder.digest
 
 
 def test_a_message_of_more_parts_than_a_plan_has_steps_is_refused_in_words(planner):

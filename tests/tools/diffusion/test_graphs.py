@@ -41,7 +41,7 @@ def test_levels_on_the_device_are_levels_on_the_host():
     """The recorded form is given σ as a tensor that it may not look at; the other has a table of times."""
     network, some, x = Network(model_of(small_unet())), conditions(2), drawn(1, 4, 8, 8)
     before = network.eps(x, SIGMAS[2], some)
-    network._time = lambda t: graphs_form(network, t)
+    network._time = lambda t, added: graphs_form(network, t)
     assert error(network.eps(x, SIGMAS[2].clone(), some), before) < 1e-14
 
 

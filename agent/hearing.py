@@ -1,0 +1,105 @@
+"""What a sound is understood as: the nearest of some short captions, by the encoder that hears it.
+
+Said only where one encoder puts sounds and words into one space, in words that it has met, and never in a session of
+photos by one that knows drawn scenes only. It is a choice among those captions: its cosine says how near the best is,
+nothing says that it is right. Loads weights: not for a thread that somebody waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.items import Item
+from agent.perception import Embedding, Perception
+from agent.sight import Sight
+from sessions import history
+from sessions.store import Store
+from tools.diffusion import world
+from tools.encoders import ROLE
+from tools.pixels import shrink
+from tools.shelf import Shelf
+from tools.weights import World
+
+if TYPE_CHECKING:
+    from tools.encoders.imagebind import ImageBindEncoder
+
+_DRAWN = {
+    **{f"a {shape}": f"a {shape}" for shape in ("disc", "square", "triangle", "star", "ring", "cross")},
+    "night": "a disc, night",
+    "warm light": "a disc, warm",
+    "cool light": "a disc, cool",
+    "sepia": "a disc, sepia",
+    "red": "a red disc",
+    "blue": "a blue disc",
+}
+_EVERYDAY = (
+    *("rain", "thunder", "wind", "sea waves", "a stream", "a crackling fire", "footsteps", "a clock ticking"),
+    *("a dog barking", "a cat meowing", "birds singing", "crickets", "a rooster", "a horse", "cows", "frogs"),
+    *("a person talking", "a person singing", "laughter", "applause", "a crowd", "a baby crying", "children playing"),
+    *("a car", "a train", "an aeroplane", "a siren", "a motorcycle", "church bells", "a door", "breaking glass"),
+    *("a piano", "a guitar", "a violin", "a flute", "drums", "an orchestra", "electronic music", "a bell", "silence"),
+)
+BANKS: Mapping[World, Mapping[str, str]] = MappingProxyType(
+    {"toybox": _DRAWN, "photos": {said: said for said in _EVERYDAY}}
+)
+"""Words for people → the caption an encoder reads, by what the encoder has seen."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The nearest of `among` captions and its cosine."""
+
+    words: str
+    cosine: float
+    among: int
+
+    def __str__(self) -> str:
+        return f"heard as: {self.words} ({self.cosine:.2f}, nearest of {self.among})"
+
+
+def heard(there: Shelf, store: Store, session: str, sha256: str) -> Heard | None:
+    """What a session's sound is understood as; None where the best encoder on the shelf has no words for it.
+
+    MissingWeights where there is none, or nothing that runs it. Embeddings are kept in the shelf's cache.
+    """
+    entry = next(iter(there.taken(ROLE)), None)
+    if entry is not None and entry.world == "toybox" and _of_photos(store, session):
+        return None
+    encoder = there.encoder(entry.digest if entry else "")
+    from tools.encoders.imagebind import ImageBindEncoder  # brings torch, which is there by now
+
+    if entry is None or not isinstance(encoder, ImageBindEncoder) or encoder.words is None:
+        return None
+    [sound] = Perception(encoder, there.cache, Sight(store)).embeddings(session, [_item(sha256)])
+    if not sound.any():
+        return None  # lost or damaged
+    bank = BANKS[entry.world]
+    cosines = _captions(there, encoder, tuple(bank.values())) @ sound
+    best = int(cosines.argmax())
+    return Heard(tuple(bank)[best], float(cosines[best]), len(bank))
+
+
+def _of_photos(store: Store, session: str) -> bool:
+    """Whether one of the pictures that a session began with is no drawn scene."""
+    sight = Sight(store)
+    roots = [revision.image for revision in history.graph(store, session).revisions if not revision.parents]
+    return not all(world.in_world(shrink(sight.picture(session, image), world.SIDE)) for image in roots)
+
+
+def _captions(there: Shelf, encoder: ImageBindEncoder, said: tuple[str, ...]) -> Embedding:
+    """(n, D), read once by these weights."""
+    import torch
+
+    key = {"kind": "captions", "encoder": encoder.digest, "said": list(said)}
+    kept = there.cache.tensors(key, lambda: {"h": torch.from_numpy(np.ascontiguousarray(encoder.texts(said)))})
+    read: Embedding = kept["h"].numpy()
+    return read
+
+
+def _item(sha256: str) -> Item:
+    return Item(sha256, sha256, "sound", "sound", "sound")

@@ -1,0 +1,333 @@
+"""any2pix: a picture, a sound or music shapes the result; what is meant comes as an embedding, and becomes a picture.
+
+Li, Singh, Grover, "InstructAny2Pix: Flexible Visual Editing via Multimodal Instruction Following" (arXiv 2312.06738),
+what its planner leads to. [gen] is the embedding of what the result should look like, as a planner read it out, or else
+the sum of all that the step is shown; [sub] are its other pictures' and sounds' own.
+
+    c  = h0 e_base + h1 e_gen + h2 prior(e_gen), each at norm R, brought to norm R
+    z' = the picture's own noise, by DDIM, mixed with fresh noise by α
+    z  = DDIM from z' under classifier-free guidance of the text, c and [sub]
+    on wish: a refiner over all of it; a subject drawn again in its own place
+
+The whole picture is drawn anew: α = 1 keeps its layout, not its pixels. docs/tools/any2pix.md has paper, release and
+this side by side. One evaluation of the network cannot be interrupted, nor can the autoencoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+import cv2
+import numpy as np
+from pydantic import Field, StringConstraints, model_validator
+
+from sessions.errors import BadArguments, BadWeights, NotGrounded
+from sessions.values import Json, Picture, Region
+from tools import caches, meanings, photos
+from tools.base import KEPT, Edit, EditContext, EditResult, Progress, ToolArgs, mapped, tool
+from tools.neural import worked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+
+    from tools.diffusion.guidance import Denoiser
+    from tools.diffusion.model import LatentDiffusion
+    from tools.diffusion.sampling import Sampler
+    from tools.diffusion.sdxl import Frame
+    from tools.diffusion.shown import Shown
+    from tools.encoders import Encoder
+    from tools.meanings import Meaning
+    from tools.nets.ip_adapter import IpAdapter
+    from tools.nets.prior import Refiner
+    from tools.shelf import Shelf
+
+ROLE, REFINER = "any2pix", "sdxl-refiner"
+ADAPTER, PRIOR = "ip_adapter", "prior"
+"""What an entry of the role has besides a latent diffusion model; the second need not be there."""
+WIDER, SOFTER = 40 / 1024, 20 / 1024
+"""How much wider than the subject its place is, and over how much it fades: parts of the longer side."""
+
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+
+
+class Args(ToolArgs):
+    """What should come of it, and the release's parameters with the defaults of its function."""
+
+    prompt: Words = Field(default="", description="The result in words: a harbour at night.")
+    negative: Words = Field(default="", description="What the picture shall not be.")
+    alpha: float = Field(default=0.7, ge=0, le=1, description="α: 1 keeps the layout, 0 draws anew.")
+    base_weight: float = Field(default=0.0, ge=0, le=10, description="h0: what the picture shows.")
+    meant_weight: float = Field(default=0.4, ge=0, le=10, description="h1: what is meant.")
+    refined_weight: float = Field(default=1.0, ge=0, le=10, description="h2: what is meant, as a good picture.")
+    norm: float | None = Field(default=None, gt=0, le=100, description="R; by itself what the weights were taught at.")
+    scale: float = Field(default=1.0, ge=0, le=2, description="How much pictures and sounds count beside the text.")
+    guidance: float = Field(default=10.0, ge=0, le=30, description="How closely all of it is followed; 1 is unguided.")
+    steps: int = Field(default=25, ge=2, le=500, description="Steps from noise to picture.")
+    refinement: float = Field(default=0.0, ge=0, le=1, description="How much SDXL's refiner draws again.")
+    subject: Words = Field(default="", description="What in the result is drawn again, as another picture shows it.")
+    subject_strength: float = Field(default=0.65, ge=0, le=1, description="How much of the subject is drawn again.")
+    meant: Annotated[str, StringConstraints(max_length=16_500)] = Field(
+        default="", description="[gen], and whose it is, in base64.", json_schema_extra=KEPT
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Args:
+        if not self.base_weight + self.meant_weight + self.refined_weight:
+            raise ValueError("base_weight, meant_weight and refined_weight are all 0, so nothing is meant")
+        return self
+
+
+@tool("any2pix", args=Args, region="optional", subjects=(0, 8), weights=(ROLE,), hears=True)
+def any2pix(ctx: EditContext, args: Args) -> Edit:
+    """Let a picture, a sound or music shape the picture: its mood, its light, its style, what is in it."""
+    return worked(ctx, edited(ctx, args), asked=bool(args.prompt or args.meant or ctx.subjects or ctx.sounds))
+
+
+def edited(ctx: EditContext, args: Args) -> Edit:
+    """The edit of the whole picture."""
+    from tools.diffusion import kept, latents
+
+    run = begun(ctx, args)
+    yield Progress(0.02)
+    z = yield from drawn(run, (yield from noise_of(run)))
+    facts: Json = {"weights": run.model.name, "steps": args.steps, "prior": run.prior is not None}
+    if args.refinement:
+        z = yield from polished(run, z)
+    if args.subject and run.meaning.things is not None:
+        z, facts["subject"] = yield from subject_again(run, z)
+    rgb = latents.decode(run.model, z)
+    yield Progress(photos.DRAWN)
+    seen = kept.reconstruction(run.shelf.cache, run.model, run.picture.z0)
+    image = yield from photos.restore(ctx.image, run.picture.fitted, rgb, seen, ctx.mask)
+    found = {"meant": meanings.written(run.meaning.gen, run.eyes.digest)}
+    return EditResult(image, facts=facts, latent=run.picture.kept_outside(z, ctx.mask), args=found)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One edit's weights and inputs. prior: None where the weights have none, and [gen] stands for itself."""
+
+    args: Args
+    shelf: Shelf
+    model: LatentDiffusion
+    adapter: IpAdapter
+    prior: Refiner | None
+    eyes: Encoder
+    picture: Shown
+    meaning: Meaning
+    seed: int
+
+    @property
+    def norm(self) -> float:
+        """R."""
+        return self.args.norm or self.adapter.config.norm
+
+    @property
+    def frame(self) -> Frame:
+        """What SDXL is told of the picture that it draws."""
+        from tools.diffusion.sdxl import Frame
+
+        height, width = self.picture.fitted.rgb.shape[:2]
+        return Frame((height, width))
+
+    def noise(self, use: int) -> Tensor:
+        """N(0, I) like the latent, another for each use: 0 the picture, 1 the refiner, 2 the subject."""
+        from tools.diffusion import latents
+
+        z0 = self.picture.z0
+        return latents.noise(tuple(z0.shape), latents.generator(self.seed + use), z0)
+
+    def sigmas(self) -> Tensor:
+        """The levels of DDIM, (N + 1,), descending."""
+        from tools.diffusion.schedules import ddim_sigmas
+
+        return ddim_sigmas(self.model.schedule, self.args.steps)
+
+    def guided(self, whole: Tensor | None, things: Tensor | None) -> Denoiser:
+        """D that follows the texts and embeddings at norm R, (D,) and (S, D), away from the negative and zeros."""
+        from tools.diffusion import kept
+        from tools.diffusion.denoiser import Network
+        from tools.diffusion.guidance import classifier_free
+
+        texts = (self.args.prompt, self.args.negative)
+        cond, uncond = kept.conditions(self.shelf.cache, self.model, texts, self.frame)
+        nothing = [None if e is None else e.new_zeros(e.shape) for e in (whole, things)]
+        network = Network(self.model, prompting=self.adapter.prompting(self.model.unet, self.args.scale))
+        cond = replace(cond, image=self.adapter.told(whole, things))
+        return classifier_free(network, cond, replace(uncond, image=self.adapter.told(*nothing)), self.args.guidance)
+
+
+def begun(ctx: EditContext, args: Args) -> Run:
+    """Weights, latent and embeddings. BadWeights and BadArguments say what does not go together."""
+    from tools.diffusion.model import needs
+    from tools.diffusion.shown import halvings, shown
+
+    shelf = ctx.weights()
+    entry = shelf.entry(ROLE)
+    model = shelf.load(entry)
+    needs(model, 4, "any2pix")
+    eyes = shelf.encoder(shelf.part_of(entry, "encoder", encoder_of, ()))
+    adapter = shelf.part_of(entry, ADAPTER, lambda folder, _: adapter_in(folder, model, eyes.width), [ADAPTER])
+    prior = shelf.part_of(entry, PRIOR, prior_in, [PRIOR]) if (entry.folder / PRIOR).is_dir() else None
+    picture = shown(ctx, ROLE, model, halvings(model))
+    meaning = meanings.of(ctx, eyes, args.meant).to(model.device)
+    return Run(args, shelf, model, adapter, prior, eyes, picture, meaning, ctx.seed)
+
+
+def encoder_of(folder: Path, device: torch.device) -> str:
+    """The digest of the encoder that an entry's adapter has learnt to read; "" where it does not say."""
+    from tools.nets.ip_adapter import CONFIG
+
+    config = folder / ADAPTER / CONFIG
+    return str(json.loads(config.read_bytes()).get("encoder", "")) if config.is_file() else ""
+
+
+def adapter_in(folder: Path, model: LatentDiffusion, width: int) -> IpAdapter:
+    """An adapter as `ip_adapter.save` writes it, or as one released file. BadWeights where it does not fit."""
+    from tools.nets import ip_adapter
+
+    place = folder / ADAPTER
+    path = place if (place / ip_adapter.CONFIG).is_file() else only_file(place)
+    return ip_adapter.load(path, model.unet, width, model.device, model.dtype).adapter
+
+
+def prior_in(folder: Path, device: torch.device) -> Refiner:
+    """A prior as `prior.save` writes it, or the released one; float32."""
+    from tools.nets import prior
+
+    own = (folder / PRIOR / "config.json").is_file()
+    return prior.load(folder / PRIOR, device) if own else prior.released(only_file(folder / PRIOR), device).prior
+
+
+def only_file(folder: Path) -> Path:
+    """The file of a folder that holds one; BadWeights for any other."""
+    match sorted(folder.glob("*")):
+        case [path]:
+            return path
+        case found:
+            raise BadWeights(f"{folder.name} has {len(found)} files, and should have one.", "Add them again.")
+
+
+# From noise to a picture
+
+
+def noise_of(run: Run) -> Generator[Progress, None, Tensor]:
+    """z_T (1, 4, h, w) from which the picture comes: DDIM inversion under the null text, unguided, the adapter off.
+
+    Kept: the same picture is inverted once, whatever is then made of it.
+    """
+    from tools.diffusion import kept, latents
+    from tools.diffusion.denoiser import Network
+    from tools.diffusion.guidance import mixed as of
+    from tools.diffusion.inversion import invert
+    from tools.diffusion.steps import told as shown
+
+    named, sigmas = caches.hashed({"z": run.picture.z0}), run.sigmas()
+    key = caches.key("any2pix noise", run.model, latent=named, steps=run.args.steps)
+    found = run.shelf.cache.get(key)
+    if found is None:
+        (nothing,) = kept.conditions(run.shelf.cache, run.model, ("",), run.frame)
+        D = of(Network(run.model), [(1.0, nothing)])
+        xs = yield from shown(invert(D, run.picture.z0, sigmas.flip(0)), run.model, 0.02, 0.4)
+        found = {"z": latents.settled(xs[-1], sigmas[0])}
+        run.shelf.cache.put(key, found)
+    return found["z"].to(run.picture.z0)
+
+
+def blended(z: Tensor, noise: Tensor, alpha: float) -> Tensor:
+    """l = α z + (1 − α) ε, brought to the norm α ‖z‖ + (1 − α) ‖ε‖: of α = 1 the picture's noise, of 0 the fresh."""
+    mean = alpha * z + (1 - alpha) * noise
+    out: Tensor = (alpha * z.norm() + (1 - alpha) * noise.norm()) * mean / mean.norm()
+    return out
+
+
+def drawn(run: Run, z_T: Tensor) -> Generator[Progress, None, Tensor]:
+    """z (1, 4, h, w) of what is meant, from the picture's noise z_T and fresh noise."""
+    from tools.diffusion.latents import settled, unsettled
+    from tools.diffusion.sampling import ddim
+    from tools.diffusion.steps import told as shown
+
+    args, meaning, sigmas = run.args, run.meaning, run.sigmas()
+    y = meaning.gen if run.prior is None else run.prior.refined(meaning.gen[None].float())[0]
+    c = meanings.mixed(meaning, y.to(meaning.gen), (args.base_weight, args.meant_weight, args.refined_weight), run.norm)
+    D = run.guided(c, None if meaning.things is None else run.norm * meaning.things)
+    x = unsettled(blended(z_T, run.noise(0), args.alpha), sigmas[0])
+    x = yield from shown(ddim(D, x, sigmas), run.model, 0.4, 0.8)
+    return settled(x, sigmas[-1])
+
+
+def again(D: Denoiser, z: Tensor, sigmas: Tensor, strength: float, noise: Tensor) -> Sampler:
+    """x at the last level, from z noised so far that `strength` of the steps are left (SDEdit, arXiv 2108.01073)."""
+    from tools.diffusion.latents import noised
+    from tools.diffusion.sampling import ddim
+
+    left = sigmas[-1 - max(1, round(strength * (len(sigmas) - 1))) :]
+    return ddim(D, noised(z, left[0], noise), left)
+
+
+def polished(run: Run, z: Tensor) -> Generator[Progress, None, Tensor]:
+    """z after SDXL's refiner, which reads the text alone. BadArguments where the picture is not drawn by SDXL."""
+    from tools.diffusion import kept
+    from tools.diffusion.denoiser import Network
+    from tools.diffusion.guidance import classifier_free
+    from tools.diffusion.latents import settled
+    from tools.diffusion.schedules import ddim_sigmas
+    from tools.diffusion.sdxl import NEGATIVE_SCORE
+    from tools.diffusion.steps import told
+
+    if run.model.second is None:
+        raise BadArguments("The refiner goes with SDXL, and these weights are smaller.", "Leave out refinement.")
+    refiner, cache, args = run.shelf.diffusion(REFINER), run.shelf.cache, run.args
+    (cond,) = kept.conditions(cache, refiner, (args.prompt,), run.frame)
+    (uncond,) = kept.conditions(cache, refiner, (args.negative,), replace(run.frame, score=NEGATIVE_SCORE))
+    D = classifier_free(Network(refiner), cond, uncond, args.guidance)
+    sigmas = ddim_sigmas(refiner.schedule, args.steps)
+    x = yield from told(again(D, z, sigmas, args.refinement, run.noise(1)), refiner, 0.8, 0.87)
+    return settled(x, sigmas[-1])
+
+
+def subject_again(run: Run, z: Tensor) -> Generator[Progress, None, tuple[Tensor, str]]:
+    """z with the subject drawn again under [sub] alone, and what has come of that, in a word.
+
+    Its place is looked for in the result; where it is not found, nothing is drawn again. Outside the place D knows the
+    result, so that every level has the result's own noise there.
+    """
+    from tools.diffusion.latents import settled
+    from tools.diffusion.steps import told
+
+    try:
+        place = yield from place_of(run, z)
+    except NotGrounded:
+        return z, "not found"
+    things, sigmas = run.meaning.things, run.sigmas()
+    D = run.guided(None, None if things is None else run.norm * things)
+
+    def inside(x: Tensor, sigma: Tensor) -> Tensor:
+        return place * D(x, sigma) + (1 - place) * z
+
+    strength = run.args.subject_strength
+    x = yield from told(again(inside, z, sigmas, strength, run.noise(2)), run.model, 0.87, 0.95)
+    return place * settled(x, sigmas[-1]) + (1 - place) * z, "drawn again"
+
+
+def place_of(run: Run, z: Tensor) -> Generator[Progress, None, Tensor]:
+    """Where the subject is in the result, (h, w) of the latent, 0…1: a little wider than it, and soft at the edge."""
+    import torch
+
+    from tools import regions
+    from tools.diffusion.latents import decode
+
+    seen = Picture(decode(run.model, z))
+    found = yield from mapped(regions.ground_steps(seen, Region(words=run.args.subject)), lambda _: Progress(0.87))
+    longest, (height, width) = max(seen.size), z.shape[-2:]
+    wider = cv2.dilate(found.mask, np.ones((2 * round(WIDER * longest) + 1,) * 2, np.uint8))
+    soft = cv2.GaussianBlur(wider, (0, 0), max(SOFTER * longest / 2, 0.1))
+    cells = cv2.resize(soft, (width, height), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(cells).to(z) / 255

@@ -1,0 +1,84 @@
+"""What a step should come to, as embeddings: of its picture, of what else it is shown and hears, of what is meant.
+
+The planner of InstructAny2Pix (Li et al., arXiv 2312.06738) reads [gen] out of its states; where none has, the sum of
+what is shown stands for it. A step keeps it as text among its arguments, so that it is done again without a planner.
+Draws nothing (`tools.edits.any2pix`).
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sessions.errors import BadArguments
+from tools import photos
+from tools.base import EditContext
+from tools.encoders import Encoder, Vectors
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+DIGITS = 16
+"""So many of an encoder's digest say whose an embedding is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Meaning:
+    """Embeddings, L2 norm 1: of the picture and of what is meant (D,); [sub], of the step's others (S, D) or None."""
+
+    base: Tensor
+    gen: Tensor
+    things: Tensor | None
+
+    def to(self, device: torch.device) -> Meaning:
+        """The same on a device."""
+        things = None if self.things is None else self.things.to(device)
+        return Meaning(self.base.to(device), self.gen.to(device), things)
+
+
+def of(ctx: EditContext, eyes: Encoder, meant: str) -> Meaning:
+    """What a step is shown and hears; what is meant as it was `written`, or where nobody has, the sum of it all."""
+    import torch
+    from torch.nn.functional import normalize
+
+    seen = [eyes.pictures([photos.on_grey(one)]) for one in (ctx.image, *ctx.subjects)]
+    heard = [eyes.sounds([one]) for one in ctx.sounds]
+    e = torch.from_numpy(np.concatenate([*seen, *heard]))
+    gen = torch.from_numpy(read(meant, eyes)) if meant else normalize(e.sum(0), dim=0)
+    return Meaning(e[0], gen, e[1:] if len(e) > 1 else None)
+
+
+def mixed(meaning: Meaning, y: Tensor, h: tuple[float, float, float], norm: float) -> Tensor:
+    """c = h0 R e_base + h1 R e_gen + h2 R y/‖y‖, then R c/‖c‖, (D,).
+
+    y: (D,), the refined e_gen, of any norm. BadArguments where the three cancel each other out.
+    """
+    parts = meaning.base, meaning.gen, y / y.norm()
+    c = sum((weight * norm * e for weight, e in zip(h, parts, strict=True)), y.new_zeros(y.shape))
+    if not c.norm() > 1e-6 * norm:
+        raise BadArguments("What is meant cancels itself out.", "Take other weights than these.")
+    out: Tensor = norm * c / c.norm()
+    return out
+
+
+def written(e: Tensor | Vectors, digest: str) -> str:
+    """An embedding (D,) as arguments keep it: whose it is, and float16, little-endian, base64."""
+    return f"{digest[:DIGITS]}:{base64.b64encode(np.asarray(e, np.float32).astype('<f2').tobytes()).decode()}"
+
+
+def read(meant: str, eyes: Encoder) -> Vectors:
+    """The embedding (D,) that was `written`, at L2 norm 1. BadArguments where it is another encoder's, or none."""
+    whose, _, numbers = meant.partition(":")
+    if whose != eyes.digest[:DIGITS]:
+        raise BadArguments("What is meant was read by another encoder than these weights'.", "Say it again.")
+    try:
+        e = np.frombuffer(base64.b64decode(numbers, validate=True), "<f2").astype(np.float32)
+    except ValueError as error:
+        raise BadArguments("What is meant is no embedding.", "Say it again.") from error
+    if len(e) != eyes.width or not np.isfinite(e).all() or not e.any():
+        raise BadArguments(f"What is meant is no embedding of {eyes.width} numbers.", "Say it again.")
+    return np.asarray(e / np.linalg.norm(e), np.float32)
