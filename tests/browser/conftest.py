@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,21 +36,25 @@ Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="session")
-def context_of(tmp_path_factory) -> Iterator[Callable[[bool], BrowserContext]]:
-    """One browser with a mouse and one with fingers, each with a profile: Streamlit's scripts are compiled once."""
+def launch() -> Iterator[Callable[..., BrowserContext]]:
+    """Starts Chromium with a profile; there is one Playwright in a process."""
     need(find_spec("playwright") is not None, "BROWSER", "The tests of the page need playwright (pip).")
     need(CHROMIUM is not None, "BROWSER", "The tests of the page need Debian's chromium on the PATH.")
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright, ExitStack() as to_the_end:
+    with sync_playwright() as playwright:
+        yield partial(playwright.chromium.launch_persistent_context, executable_path=CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def context_of(launch, tmp_path_factory) -> Iterator[Callable[[bool], BrowserContext]]:
+    """One browser with a mouse and one with fingers, each with a profile: Streamlit's scripts are compiled once."""
+    with ExitStack() as to_the_end:
 
         @cache
         def context(touch: bool) -> BrowserContext:
             profile = tmp_path_factory.mktemp("profile")
-            launch = playwright.chromium.launch_persistent_context
-            opened = launch(
-                profile, executable_path=CHROMIUM, args=QUIET.split(), has_touch=touch, reduced_motion="reduce"
-            )
+            opened: BrowserContext = launch(profile, args=QUIET.split(), has_touch=touch, reduced_motion="reduce")
             to_the_end.callback(opened.close)
             return opened
 

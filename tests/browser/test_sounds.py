@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,8 @@ from agent.plan import Plan, PlanStep
 from agent.planners.given import Given
 from agent.runtime import open_store
 from agent.settings import Settings
-from tests.browser.conftest import CHROMIUM, QUIET, free_port
+from tests.browser.conftest import QUIET, free_port
 from tests.browser.person import Person, serving
-from tests.needs import need
 from toybox import sounds
 from toybox.drawing import draw
 from toybox.scenes import random_scene
@@ -45,18 +43,11 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    need(find_spec("playwright") is not None, "BROWSER", "The tests of the page need playwright (pip).")
-    need(CHROMIUM is not None, "BROWSER", "The tests of the page need Debian's chromium on the PATH.")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launch = playwright.chromium.launch_persistent_context
-        flags = [*QUIET.split(), *BEEPING.split()]
-        opened = launch(tmp_path_factory.mktemp("profile"), executable_path=CHROMIUM, args=flags)
-        opened.grant_permissions(["microphone"])
-        yield opened
-        opened.close()
+def context(launch, tmp_path_factory):
+    opened = launch(tmp_path_factory.mktemp("profile"), args=[*QUIET.split(), *BEEPING.split()])
+    opened.grant_permissions(["microphone"])
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -202,7 +202,7 @@ class TestPredictions:
             return a.sqrt() * eps - (1 - a).sqrt() * x0 if unet.config.predicts_v else eps
 
         monkeypatch.setattr(denoiser, "forward", said)
-        monkeypatch.setattr(denoiser, "shifts", lambda unet, t: schedule.sigma(t))
+        monkeypatch.setattr(denoiser, "shifts", lambda unet, t, added: schedule.sigma(t))
         sigma, x = ddim_sigmas(schedule, 50)[25], 2 * drawn(3, 4, 8, 8)
         texts = [Condition(drawn(77, 256, seed=seed)) for seed in (5, 6)]
         masks = []
