@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from agent.encoding import on_white
 from sessions.errors import EditError
 from sessions.values import Json, Picture
+from tools import meanings
 from tools.pixels import shrink
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ class Expected(BaseModel):
     @classmethod
     def of(cls, e: Vectors, least: float, encoder: str) -> Expected:
         """An embedding (D,) as it is kept with a plan."""
-        return cls(embedding=base64.b64encode(e.astype("<f2").tobytes()).decode(), least=least, encoder=encoder)
+        return cls(embedding=meanings.packed(e), least=least, encoder=encoder)
 
     @property
     def e(self) -> Vectors:
         """The embedding, float32 (D,)."""
-        return np.frombuffer(base64.b64decode(self.embedding), "<f2").astype(np.float32)
+        return meanings.unpacked(self.embedding)
 
 
 def likeness(shelf: Shelf, expected: Expected, result: Picture) -> float | None:

@@ -24,7 +24,7 @@ from agent.selfcheck import parsed
 from agent.turns import arguments_of, region_of
 from sessions.errors import PentimentoError, ToolFailed, Unsure
 from sessions.values import IDENTITY, Json, Picture, Pixels, Region
-from tools import registry
+from tools import meanings, registry
 from tools.base import EditContext, EditResult, Tool
 from tools.pixels import composite, marked, shrink
 
@@ -172,8 +172,6 @@ def meant(step: PlanStep, tool: Tool) -> Json:
     expected = parsed(step.expected)
     if expected is None or MEANT not in tool.args.model_fields:
         return {}
-    from tools import meanings
-
     return {MEANT: meanings.written(expected.e, expected.encoder)}
 
 

@@ -65,9 +65,19 @@ def mixed(meaning: Meaning, y: Tensor, h: tuple[float, float, float], norm: floa
     return out
 
 
+def packed(e: Tensor | Vectors) -> str:
+    """An embedding (D,) as text: float16, little-endian, base64."""
+    return base64.b64encode(np.asarray(e, np.float32).astype("<f2").tobytes()).decode()
+
+
+def unpacked(text: str) -> Vectors:
+    """The embedding that was `packed`, float32 (D,). ValueError for text that is none."""
+    return np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype(np.float32)
+
+
 def written(e: Tensor | Vectors, digest: str) -> str:
-    """An embedding (D,) as arguments keep it: whose it is, and float16, little-endian, base64."""
-    return f"{digest[:DIGITS]}:{base64.b64encode(np.asarray(e, np.float32).astype('<f2').tobytes()).decode()}"
+    """An embedding (D,) as arguments keep it: whose it is, and the embedding, `packed`."""
+    return f"{digest[:DIGITS]}:{packed(e)}"
 
 
 def read(meant: str, eyes: Encoder) -> Vectors:
@@ -76,7 +86,7 @@ def read(meant: str, eyes: Encoder) -> Vectors:
     if whose != eyes.digest[:DIGITS]:
         raise BadArguments("What is meant was read by another encoder than these weights'.", "Say it again.")
     try:
-        e = np.frombuffer(base64.b64decode(numbers, validate=True), "<f2").astype(np.float32)
+        e = unpacked(numbers)
     except ValueError as error:
         raise BadArguments("What is meant is no embedding.", "Say it again.") from error
     if len(e) != eyes.width or not np.isfinite(e).all() or not e.any():
