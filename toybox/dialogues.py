@@ -18,19 +18,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent.grammar import Ref, Written, WrittenStep
-from toybox import joint
-from toybox.history import LONGEST, Called, Item, Session, by_content, names, pixels, samples, told
+from toybox import joint, shaped
+from toybox.history import LONGEST, Item, Session, by_content, pixels, samples, told
 from toybox.joint import Meant, Spoken, chained
 from toybox.phrases import REPLIES, Voice
 from toybox.scenes import Scene
 from toybox.wishes import Wish, any_wish
 from toybox.words import caption
 
-__all__ = ["Dialogue", "Item", "Ref", "Written", "WrittenStep", "dialogue", "pair", "pixels", "samples"]
+__all__ = ["Dialogue", "Item", "Ref", "Written", "WrittenStep", "dialogue", "pair", "pixels", "samples", "shaping"]
 
 KINDS = {"single": 0.33, "steps": 0.25, "history": 0.32, "ask": 0.05, "chat": 0.05}
-CALLED = ("latest", "ordinal", "ordinal", "original", "previous", "content", "content", "before", "before", "where")
-"""The ways of naming a picture, as often as they are used."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,19 @@ def dialogue(seed: int, held_out: bool = False) -> Dialogue:
             return _done(session, spoken, kind, seed)
 
 
+def shaping(seed: int, held_out: bool = False) -> Dialogue:
+    """A dialogue in which a sound or another picture shapes a picture, numbered apart from all others."""
+    rng = np.random.default_rng((19, seed, held_out))
+    while True:
+        voice = Voice(rng, held_out)
+        session = Session(voice)
+        if voice.chance(0.3):
+            shaped.before(session)
+        spoken = shaped.shaped(session)
+        if spoken is not None and bool(voice.unseen) == held_out:
+            return _done(session, spoken, "shaping", seed)
+
+
 def _done(session: Session, spoken: Spoken, kind: str, seed: int) -> Dialogue:
     return Dialogue(
         items=told(session.items, seed),
@@ -84,7 +95,7 @@ def pair(seed: int, held_out: bool = False, longest: int = LONGEST) -> tuple[Dia
         found = [called for called, _ in by_content(session, i)]
         if not found:
             continue
-        spoken = _wished(session, _said(voice, found[voice.number(len(found))]))
+        spoken = _wished(session, joint.by_name(voice, found[voice.number(len(found))]))
         if bool(voice.unseen) == held_out:
             one = _done(session, spoken, "history", seed)
             return one, _swapped(one, i, j)
@@ -95,10 +106,6 @@ def _swapped(one: Dialogue, i: int, j: int) -> Dialogue:
     items[i], items[j] = items[j], items[i]
     (only,) = one.written.steps
     return replace(one, items=tuple(items), written=replace(one.written, steps=(replace(only, base=j),)))
-
-
-def _said(voice: Voice, called: Called) -> Meant:
-    return Meant(called.index, voice.say(called.family, **called.words))
 
 
 def _wished(session: Session, meant: Meant) -> Spoken:
@@ -144,7 +151,7 @@ def steps(session: Session) -> Spoken | None:
         return _after_sound(session)
     if r < 0.7:
         return _several(session, Meant(session.head, ""))
-    meant = joint.attached(session) if r < 0.85 else _named(session)
+    meant = joint.attached(session) if r < 0.85 else joint.named(session)
     return None if meant is None else _several(session, meant)
 
 
@@ -174,19 +181,11 @@ def _after_sound(session: Session) -> Spoken | None:
     return chained(session, session.voice.polite(said), wishes, session.head)
 
 
-def _named(session: Session) -> Meant | None:
-    """A picture of the session by one of its names; seldom the head."""
-    voice = session.voice
-    found = names(session, voice.pick(CALLED))
-    others = [called for called in found if called.index != session.head or voice.chance(0.1)]
-    return _said(voice, others[voice.number(len(others))]) if others else None
-
-
 def history(session: Session) -> Spoken | None:
     """A change of a picture that is named, or one in which it is needed."""
     if session.voice.chance(0.06):
         return joint.again(session)
-    meant = _named(session)
+    meant = joint.named(session)
     if meant is None:
         return None
     r = session.voice.rng.random()
@@ -205,7 +204,7 @@ def ask(session: Session) -> Spoken | None:
     if not found:
         return None
     called, fitting = found[voice.number(len(found))]
-    spoken = _wished(session, _said(voice, called))
+    spoken = _wished(session, joint.by_name(voice, called))
     return Spoken(spoken.message, Written(ask=REPLIES["which"], candidates=tuple(fitting)))
 
 

@@ -159,6 +159,11 @@ class Session:
             wish = lasting(teller, parent.shown)
         self.head = self._add(made(wish, parent, base))
 
+    def shape(self, scene: Scene, tool: str, said: str) -> None:
+        """A result of the head, which becomes the head; nobody calls it by what happened in it."""
+        parent = self.items[self.head]
+        self.head = self._add(replace(parent, scene=scene, made_by=said, parent=self.head, tool=tool, event=""))
+
     def scene(self, index: int) -> Scene:
         """What a picture shows."""
         return self.items[index].shown

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from agent.grammar import Ref, Written, WrittenStep
 from toybox import sounds
 from toybox.edits import Add, Background, Edit, Light, Recolour, Remove, propose
-from toybox.history import Session, happened_once
+from toybox.history import Called, Session, happened_once, names
 from toybox.phrases import Voice
 from toybox.scenes import COLOURS, CORNERS, HELD_OUT, Scene, Thing, random_scene
 from toybox.wishes import Wish, called, lasting, of_edit, of_part, seen, worldly
 from toybox.words import caption
 
+CALLED = ("latest", "ordinal", "ordinal", "original", "previous", "content", "content", "before", "before", "where")
+"""The ways of naming a picture, as often as they are used."""
 BOUND = {(meaning.kind, meaning.value): name for name, meaning in sounds.MEANINGS.items()}
 """What of the world → the sound that stands for it."""
 
@@ -61,6 +63,19 @@ def attached(session: Session, scene: Scene | None = None, which: str = "attache
     """A picture that comes with the message."""
     index = session.show(scene or random_scene(session.voice.rng))
     return Meant(index, session.voice.say(which))
+
+
+def by_name(voice: Voice, called: Called) -> Meant:
+    """A picture in the words for one of its names."""
+    return Meant(called.index, voice.say(called.family, **called.words))
+
+
+def named(session: Session) -> Meant | None:
+    """A picture of the session by one of its names; seldom the head."""
+    voice = session.voice
+    found = names(session, voice.pick(CALLED))
+    others = [called for called in found if called.index != session.head or voice.chance(0.1)]
+    return by_name(voice, others[voice.number(len(others))]) if others else None
 
 
 def told(name: str) -> str:

@@ -73,6 +73,14 @@ SAID: dict[str, tuple[str, ...]] = {
     "heard part": ("what you hear", "the thing of the sound", "what sounds like this"),
     "heard mood": ("make it like the sound", "change the light to what you hear", "let it be like this sounds"),
     "heard paint": ("paint the {shape} like the music", "make the {shape} the colour of the music"),
+    # a sound, music or another picture shapes all of {it}
+    "shaped sound": ("add the sound to {it}", "add this sound to {it}", "let the sound change {it}"),
+    "shaped music": ("fit {it} to the music", "fit {it} to this music", "add the music to {it}"),
+    "shaped like": ("make {it} look like {ref}", "restyle {it} like {ref}", "let {ref} change {it}"),
+    "shaped with": (
+        "make {it} look like {ref} with the {thing} of {other}",
+        "restyle {it} like {ref}, with the {thing} from {other} in it",
+    ),
     # pictures
     "head": ("it", "it", "it", "this picture"),
     "latest": ("the latest picture", "the last picture", "the newest picture"),
@@ -118,6 +126,9 @@ UNSEEN: dict[str, tuple[str, ...]] = {
     "heard mood": ("let it be like the sound",),
     "heard add": ("add the thing of the sound in {colour} at the {slot}",),
     "heard remove": ("take what you hear away",),
+    "shaped sound": ("put the sound into {it}",),
+    "shaped music": ("let the music change {it}",),
+    "shaped like": ("change {it} to look like {ref}",),
     "ordinal": ("picture #{n}",),
     "latest": ("the newest one",),
     "with ground": ("the picture with the {ground} background",),

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tools.sounds import Sound
 from tools.weights import tensors, write
-from toybox.dialogues import Dialogue, Item, dialogue, pair, pixels, samples
+from toybox.dialogues import Dialogue, Item, dialogue, pair, pixels, samples, shaping
 from toybox.drawing import draw
 from toybox.sounds import RATE
 
@@ -45,11 +45,21 @@ class Lesson:
 
 
 def chosen() -> Iterator[Dialogue]:
-    """Dialogues as they are learnt: two short ones, then a longer one. What is said is learnt on the short ones, at a
-    third of the cost; which picture is meant, on the others."""
+    """Dialogues as they are learnt."""
+    return graded(dialogue)
+
+
+def shaped() -> Iterator[Dialogue]:
+    """Those in which a sound or another picture shapes a picture, as they are learnt."""
+    return graded(shaping)
+
+
+def graded(numbered: Callable[[int], Dialogue]) -> Iterator[Dialogue]:
+    """Two short dialogues, then a longer one. What is said is learnt on the short ones, at a third of the cost; which
+    picture is meant, on the others."""
     short, long = deque[Dialogue](), deque[Dialogue]()
     for number in count():
-        one = dialogue(number)
+        one = numbered(number)
         (short if len(one.items) <= SHORT else long).append(one)
         while len(short) >= ONE_LONG_IN - 1 and long:
             yield from (short.popleft() for _ in range(ONE_LONG_IN - 1))

@@ -57,8 +57,8 @@ IN_ORDER = 0.5
 TOLD = 2000
 """Dialogues whose words the tokenizer is learnt from."""
 NAME = "starter@1"
-SWAPPED = "swapped"
-"""The folder of the lessons in which only what is seen decides."""
+SWAPPED, SHAPED = "swapped", "shaped"
+"""The folders of the lessons in which only what is seen decides, and of those that are any2pix's."""
 LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
 """Dialogues that are learnt; that δ is found on; and the number from which on none is learnt."""
 
@@ -173,7 +173,9 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     words_of = tokenizer(out)
     lessons.make(out, eyes, count, time.monotonic() + 20 * minutes)
     lessons.make(out / SWAPPED, eyes, count // 4, time.monotonic() + 10 * minutes, lessons.swapped)
+    lessons.make(out / SHAPED, eyes, count // 5, time.monotonic() + 10 * minutes, lessons.shaped)
     learnt = [*lessons.read(out), *lessons.read(out / SWAPPED, lessons.swapped)]
+    learnt += lessons.read(out / SHAPED, lessons.shaped)
     school = School(learnt, words_of, seed=5, steps=steps)
     net = network(words_of, eyes.width)
     turns = mixed(school, learnt, Writing(words_of))
