@@ -80,4 +80,5 @@ bench: .venv/ready-test $(if $(COMPILER),.venv/ready-llama)
 	$(BIN)/python -m benchmarks.world
 	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.tools
+	$(BIN)/python -m benchmarks.decoder
 	$(BIN)/python -m benchmarks.planner
