@@ -19,9 +19,12 @@ from tools.weights import Entry, File, read_register, sha256, write_register
 ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix"}
 """What each recipe's network is good for."""
 SAMPLING: dict[str, dict[str, int | float]] = {
-    "instruct_pix2pix": {"text_guidance": 3.0, "image_guidance": 1.5, "steps": 20}
+    "instruct_pix2pix": {"text_guidance": 3.0, "image_guidance": 1.5, "steps": 20},
+    "any2pix": {"guidance": 5.0, "alpha": 1.0},
 }
-"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world`)."""
+"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world` and
+`benchmarks.any2pix`)."""
+ANY2PIX = "any2pix"
 SHARED = ("vae", "tokenizer", "scheduler")
 
 
@@ -64,13 +67,31 @@ def entry(where: Path, name: str) -> Entry:
     )
 
 
+def decoder(pack: Path, *trained: Path) -> None:
+    """any2pix: the base of a pack, and folders that were trained for it, an adapter's and a prior's, copied in."""
+    (base,) = (one for one in read_register(pack / "register.json") if one.role == ROLES["base"])
+    paths = {place: Path(file.source) for place, file in base.files.items()}
+    for folder in trained:
+        there = shutil.copytree(folder, pack / ANY2PIX / folder.name, dirs_exist_ok=True)
+        paths |= {f"{folder.name}/{path.name}": path for path in there.iterdir()}
+    register(pack, ANY2PIX, f"toybox-{ANY2PIX}", paths)
+
+
 def register(pack: Path, role: str, name: str, paths: Mapping[str, Path]) -> None:
     """Name weights in a pack's register, in place of those of the same role. `paths`: of its files, by their place."""
     files = {
         place: File(source=str(path.relative_to(pack)), sha256=sha256(path), bytes=path.stat().st_size)
         for place, path in sorted(paths.items())
     }
-    mine = Entry(role=role, name=name, pack="starter", licence="Apache-2.0", world="toybox", files=files)
+    mine = Entry(
+        role=role,
+        name=name,
+        pack="starter",
+        licence="Apache-2.0",
+        world="toybox",
+        sampling=SAMPLING.get(role, {}),
+        files=files,
+    )
     others = [_relative(one, pack) for one in read_register(pack / "register.json") if one.role != role]
     write_register(pack / "register.json", (*others, mine))
 

@@ -42,6 +42,9 @@ from training.loop import Recipe, Trainer, claimed, generator, logged
 from training.starter_planner import encoder
 
 PAIRS, STEPS, BATCH, RATE_OF_LEARNING = 6000, 3000, 128, 1e-3
+WIDTH = 256
+"""Of the MLP. With twice as much, on 600 unseen scenes, nothing is better: pictures 0.994 and 0.994, degraded ones 0.941
+and 0.941, captions 0.949 and 0.948, sounds 0.476 and 0.476."""
 SEED = 7
 DROPPED = 0.1
 """How often the embedding is left out, and how often the score, each by itself."""
@@ -184,7 +187,7 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     deadline = time.monotonic() + 60 * minutes
     eyes = sighted()
     torch.manual_seed(SEED)
-    net = Prior(PriorConfig(space=eyes.width, encoder=eyes.digest))
+    net = Prior(PriorConfig(space=eyes.width, width=WIDTH, encoder=eyes.digest))
     trainer = Trainer(recipe(net, pairs(out, eyes, count), SEED, steps), out)
     trainer.run(deadline)
     trainer.settle()

@@ -3,8 +3,9 @@
 A message that names such a tool ("diffedit: a bowl of pears", "use analogist on #1 and #4", "blip_diffusion with A1",
 of the files that came with it the first) is a call of it. What the rules refuse is left to a second planner where one
 was chosen; where it takes another picture than the one that the rules read in the message, the person is asked. Where
-none was it is offered to the tool that follows instructions, if its weights are here, and never done unasked. A
-correction of what that tool has just done ("no, red") replaces it. Understands no other English: that is the rules'.
+none was it is offered to the tool that follows instructions, or sounds where one came with it, if its weights are
+here, and never done unasked. A correction of what an instruction has just done ("no, red") replaces it. Understands no
+other English: that is the rules'.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from sessions.values import Json
 from tools import registry
 from tools.base import Tool
 
-INSTRUCTED = "instruct_pix2pix"
-"""The tool that is offered what no other can do."""
+INSTRUCTED, SHAPED = "instruct_pix2pix", "any2pix"
+"""The tools that are offered what no other can do: one follows words, the other a sound that came with them."""
 
 _LEAD = r"(?:(?:please|now|let|try|use|run|with|have|ask)\s+)*"
 _REFERENCE = re.compile(r"#\d+|@[\w-]+|(?<!\w)A(?P<sent>[1-9])(?!\w)")
@@ -59,16 +60,20 @@ class Cascade:
         return self._offered(text, context) or plan if plan.chat in replies.REFUSALS else plan
 
     def _offered(self, text: str, context: Context) -> Plan | None:
-        """A question whether the tool that follows instructions shall try; None where it cannot."""
-        tool = registry.registered().get(INSTRUCTED)
+        """A question whether a tool that repaints the picture shall try; None where none can."""
+        heard = any(asset.kind == "audio" for asset in context.attachments)
+        name, wish = (SHAPED, "fit the picture to the sound") if heard else (INSTRUCTED, f"try “{text}”")
+        tool = registry.registered().get(name)
         if tool is None or context.head is None or not self.able(tool):
             return None
         ask = Ask(
-            question=f"No darkroom tool does that. Shall {tool.name} try “{text}”? It repaints the picture.",
+            question=f"No darkroom tool does that. Shall {name} {wish}? It repaints the picture.",
             candidates=(Candidate(label="yes, try it", value=True), Candidate(label="no", value=False)),
             slot="steps.0.confirmed",
         )
-        return Plan(steps=(PlanStep(tool=tool.name, args={"instruction": text}),), ask=ask, planner=self.name)
+        shown = tuple(asset.sha256 for asset in context.attachments) if heard else ()
+        step = PlanStep(tool=name, args={} if heard else {"instruction": text}, subjects=shown)
+        return Plan(steps=(step,), ask=ask, planner=self.name)
 
 
 def _agreed(text: str, plan: Plan, context: Context) -> Plan:

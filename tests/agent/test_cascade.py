@@ -1,12 +1,14 @@
 """Tools called by their names, wishes offered to the tool that follows instructions, and corrections of what it did."""
 
+from dataclasses import replace
+
 import pytest
 
-from agent.plan import Context, Plan
+from agent.plan import Context, Plan, PlanStep
 from agent.planners.cascade import Cascade, called_by_name
 from agent.planners.corrections import corrected
 from agent.planners.rules import RulesPlanner
-from sessions.values import IDENTITY, Region, Revision, Step
+from sessions.values import IDENTITY, Asset, Region, Revision, Step
 
 
 def revision(seq: int, step: Step | None, parents: tuple[str, ...] = ()) -> Revision:
@@ -68,6 +70,16 @@ def test_what_the_rules_refuse_is_offered_and_never_done_unasked():
     plan = cascade().plan("make it snow", PHOTO)
     assert plan.ask.slot == "steps.0.confirmed" and plan.steps[0].args == {"instruction": "make it snow"}
     assert plan.answered(True).steps[0].confirmed
+
+
+def test_where_a_sound_came_with_it_the_tool_that_hears_is_offered():
+    sound, other = Asset("a" * 64, "me", "audio", "audio/wav"), Asset("b" * 64, "me", "image", "image/png")
+    plan = cascade().plan("make it fit this", replace(PHOTO, attachments=(sound, other)))
+    assert "fit the picture to the sound" in plan.ask.question and plan.ask.slot == "steps.0.confirmed"
+    assert plan.steps == (PlanStep(tool="any2pix", subjects=(sound.sha256, other.sha256)),)
+    pictured = cascade().plan("make it fit this", replace(PHOTO, attachments=(other,)))
+    assert pictured.steps[0].tool == "instruct_pix2pix"
+    assert cascade(able=False).plan("make it fit this", replace(PHOTO, attachments=(sound,))).ask is None
 
 
 def test_without_weights_the_rules_have_the_last_word():
