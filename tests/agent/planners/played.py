@@ -21,7 +21,8 @@ from tests.agent.conftest import png
 from toybox.dialogues import Dialogue, Item, pixels, samples
 from toybox.sounds import RATE
 
-EDITOR = "instruct_pix2pix"
+WEIGHED = ("instruct_pix2pix", "any2pix")
+"""Tools that need weights."""
 TONES = {"grey": "neutral", "sepia": "sepia"}
 
 
@@ -43,7 +44,7 @@ class Played:
 
 def playable(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
     """Those of these dialogues whose history the darkroom can make, and short ones."""
-    return [one for one in dialogues if len(one.items) <= 5 and all(item.tool != EDITOR for item in one.items)]
+    return [one for one in dialogues if len(one.items) <= 5 and all(item.tool not in WEIGHED for item in one.items)]
 
 
 def play(store: Store, one: Dialogue) -> Played:

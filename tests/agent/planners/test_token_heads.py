@@ -29,7 +29,7 @@ from tests.agent.neural import serving
 from tests.agent.planners.played import Played, file, play, playable, stand
 from tools import adding, shelf
 from tools.shelf import PLANNER, STARTER
-from toybox.dialogues import Dialogue, Item, WrittenStep, dialogue, pair
+from toybox.dialogues import Dialogue, Item, WrittenStep, dialogue, pair, shaping
 from toybox.scenes import Scene, Thing
 
 UNSEEN = 7_000_000
@@ -44,6 +44,7 @@ class World:
     store: Store
     dialogues: list[tuple[Dialogue, Played]]
     pairs: list[tuple[tuple[Dialogue, Played], tuple[Dialogue, Played]]]
+    shaped: list[tuple[Dialogue, Played]]
 
 
 @cache
@@ -51,6 +52,11 @@ def _unseen() -> list[Dialogue]:
     """Clear ones, of every kind."""
     found = (one for n in range(UNSEEN, UNSEEN + 2000) for one in playable([dialogue(n)]) if one.written.steps)
     return list(islice(found, DIALOGUES))
+
+
+def _shaped() -> Iterator[Dialogue]:
+    """Those in which a sound or another picture shapes a picture."""
+    return islice(playable(shaping(n) for n in range(UNSEEN, UNSEEN + 200)), DIALOGUES)
 
 
 def _exchanged() -> Iterator[tuple[Dialogue, Dialogue]]:
@@ -67,7 +73,8 @@ def world(new_database, tmp_path_factory) -> Iterator[World]:
     store = Store(home)
     dialogues = [(one, play(store, one)) for one in _unseen()]
     pairs = [((a, play(store, a)), (b, play(store, b))) for a, b in islice(_exchanged(), PAIRS)]
-    yield World(store, dialogues, pairs)
+    shaped = [(one, play(store, one)) for one in _shaped()]
+    yield World(store, dialogues, pairs, shaped)
     store.close()
 
 
@@ -100,6 +107,11 @@ def fits(said: Sequence[PlanStep], meant: Sequence[WrittenStep], played: Played)
 
 def test_what_is_said_in_unseen_dialogues_is_planned(world, planner):
     hits = [fits(planned(world, planner, *each).steps, each[0].written.steps, each[1]) for each in world.dialogues]
+    assert sum(hits) / len(hits) >= 0.5, hits
+
+
+def test_what_a_sound_or_another_picture_shapes_is_any2pixs(world, planner):
+    hits = [fits(planned(world, planner, *each).steps, each[0].written.steps, each[1]) for each in world.shaped]
     assert sum(hits) / len(hits) >= 0.5, hits
 
 
