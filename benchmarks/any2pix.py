@@ -6,8 +6,10 @@ Toybox scenes that do not show it yet, and takes of the sounds that nothing was 
 the product's own step, without a planner that says what is meant. All figures with 95 % intervals.
 
 * `sound_gain`: by how much the judge's (`benchmarks.judge`) probability of what the sound stands for rises over the
-  unedited picture, and the same for each kind of meaning (`shape_gain`, `light_gain`, `tone_gain`, `colour_gain`);
+  unedited picture;
 * `shuffled_gain`: the same rise, still of the item's own sound, where another item's sound of another name is heard;
+* both for each kind of meaning (`shape_gain`, `shape_shuffled_gain`…): a blob is a little of every shape, so that the
+  first alone would say that shapes are heard where they are not;
 * `other_change`: mean |Δ| of the eleven other probabilities; `psnr`: of the result to the picture, in dB;
 * `judge_drawn`, `judge_decoded`: the judge's AUC of each class on scenes that it has not seen, as drawn and as decoded.
 
@@ -126,12 +128,14 @@ def gains(net: Judge, some: Sequence[Item], own: Sequence[Pixels], other: Sequen
     """The figures of results under the items' own sounds and under others'."""
     names, pictures = [one.name for one in some], [one.picture for one in some]
     before, after, swapped = (judge.probabilities(net, them) for them in (pictures, own, other))
-    rise = rises(before, after, names)
+    rise, still = rises(before, after, names), rises(before, swapped, names)
     kinds = np.array([MEANINGS[name].kind for name in names])
+    there = [kind for kind in KINDS if kind in kinds]
     return {
         "sound_gain": interval(rise.tolist()),
-        "shuffled_gain": interval(rises(before, swapped, names).tolist()),
-        **{f"{kind}_gain": interval(rise[kinds == kind].tolist()) for kind in KINDS if kind in kinds},
+        "shuffled_gain": interval(still.tolist()),
+        **{f"{kind}_gain": interval(rise[kinds == kind].tolist()) for kind in there},
+        **{f"{kind}_shuffled_gain": interval(still[kinds == kind].tolist()) for kind in there},
         "other_change": interval(moves(before, after, names).tolist()),
         "psnr": interval([psnr(*pair) for pair in zip(own, pictures, strict=True)]),
     }
@@ -173,7 +177,7 @@ def main() -> None:
         print(json.dumps(found, indent=1))
         return
     for name, value in found.items():
-        print(f"{name:<16} {value}")
+        print(f"{name:<20} {value}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from toybox.sounds import MEANINGS, NAMES
 from training.encoder import TAKES
 from training.encoder_scenes import true_of
 
-GAINS = {"sound_gain", "shuffled_gain", *(f"{kind}_gain" for kind in bench.KINDS)}
+KINDS = [f"{kind}{which}" for kind in bench.KINDS for which in ("_gain", "_shuffled_gain")]
+GAINS = {"sound_gain", "shuffled_gain", *KINDS}
 
 
 # What is asked
@@ -83,6 +84,7 @@ def test_gains_are_means_of_rises_of_the_items_own_sounds():
         "sound_gain": rise,
         "shuffled_gain": swapped,
         **{f"{kind}_gain": rise[kinds == kind] for kind in bench.KINDS},
+        **{f"{kind}_shuffled_gain": swapped[kinds == kind] for kind in bench.KINDS},
         "other_change": apart.sum(1) / 11,
         "psnr": 10 * np.log10(8 * 16 * 3 / np.square(own - before).sum(1)),
     }
