@@ -12,6 +12,7 @@ import logging
 import secrets
 import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,12 +111,17 @@ def unfolded(shelf: Shelf, path: Path, role: str) -> Path:
     found = single_file.sizes(path)
     _takes(found[single_file.FIRST][1:2], path.stem, role)
     tokenizer = _tokenizer(shelf, path, single_file.words(found))
+    return _once(shelf, path, lambda folder: single_file.unfold(path, tokenizer, folder))
+
+
+def _once(shelf: Shelf, path: Path, unfold: Callable[[Path], None]) -> Path:
+    """The folder in the data folder that a file is unfolded into at the first time; whole or not at all."""
     folder = shelf.unfolded / weights.sha256(path)[:16]
     if not folder.exists():
         _room(path, shelf.folder)
         part = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")
         try:
-            single_file.unfold(path, tokenizer, part)
+            unfold(part)
             part.replace(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -129,7 +135,7 @@ def _beside_sdxl(shelf: Shelf, path: Path, licence: str, tell: Callable[[str], N
 
     adapter, prior = released.files(path)
     base = shelf.entry(BASE)
-    found = released.decoder(adapter, prior, base, _space(shelf, tell))
+    found = released.decoder(adapter, prior, base, _space(shelf, tell), partial(_once, shelf))
     for name, ignored in found.ignored.items():
         if ignored:
             tell(f"{name}: {len(ignored)} tensors are no part of it, the first {ignored[0]}, and are not used.")

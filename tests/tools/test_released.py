@@ -15,7 +15,9 @@ from tests.tiny_released import ADAPTER, PRIOR, SPACE, STOCK
 from tests.tools.darkroom.tones import noise
 from tools import adding, shelf, weights
 from tools.base import EditContext, drain
+from tools.diffusion.denoiser import Network
 from tools.edits.any2pix import Args, any2pix
+from tools.nets.ip_adapter import UnclipConfig, UnclipProjection
 from tools.nets.prior import ReleasedPrior
 
 
@@ -200,3 +202,75 @@ def test_when_sdxl_goes_the_drawing_says_which_file(made, there, tmp_path):
     shutil.rmtree(copy)
     with pytest.raises(MissingWeights, match="is gone"):
         edited(there)
+
+
+# unCLIP-XL, the release's decoder before its adapter
+
+
+def older(root, net, ending: str = ".bin", **changed):
+    """A folder as it was released first: a whole U-Net with the projections among its tensors."""
+    torch.manual_seed(67)
+    sizes = UnclipConfig(SPACE, net.config.cross_attention_dim, tiny.POOLED, hidden=16, blank=6)
+    own = {name: 3 * tensor for name, tensor in UnclipProjection(sizes).state_dict().items()}
+    state = {name: tensor for name, tensor in (net.state_dict() | own | changed).items() if tensor is not None}
+    tiny_released.written(root / f"sdxl/unet/diffusion_pytorch_model{ending}", state)
+    return root
+
+
+@pytest.mark.parametrize("ending", [".bin", ".safetensors"])
+def test_unclip_draws_what_is_meant_and_reads_no_text(ending, made, there, tmp_path):
+    net = network(made)
+    with torch.no_grad():  # another U-Net than the one on the shelf
+        net.conv_in.weight.mul_(1.5)
+    folder = older(tmp_path / "ckpts", net, ending)
+    tiny_released.written(folder / PRIOR, tiny_released.prior())
+    entry = adding.add(there, folder, "any2pix")
+    assert {"unet/diffusion_pytorch_model.safetensors", "ip_adapter/model.safetensors", "prior/model.bin"} < set(
+        entry.files
+    )
+    assert entry.part("unet") != there.entry("sdxl").part("unet") and entry.part("vae") == there.entry("sdxl").part(
+        "vae"
+    )
+    plain = edited(there).latent
+    prompted = edited(there, prompt="a red cat", negative="a dog")
+    assert torch.equal(plain, prompted.latent) and prompted.facts["prompt"] == "not read by these weights"
+    assert not torch.equal(plain, edited(there, refined_weight=0.0).latent)
+    assert torch.equal(there.diffusion("any2pix").unet.conv_in.weight, net.conv_in.weight)
+    there.remove("ckpts")
+    assert not list(there.unfolded.glob("*"))
+
+
+def test_unclips_one_token_and_pooled_vector_are_all_it_is_told(made, there, tmp_path, monkeypatch):
+    adding.add(there, older(tmp_path / "ckpts", network(made)), "any2pix")
+    seen = []
+    eps = Network.eps
+
+    def watched(self, x, sigma, conditions):
+        seen.extend(conditions)
+        return eps(self, x, sigma, conditions)
+
+    monkeypatch.setattr(Network, "eps", watched)
+    edited(there)
+    adapter = there._residents.get((there.entry("any2pix").digest, "ip_adapter"), 0, lambda: None)
+    text, pooled = adapter(torch.zeros(1, SPACE))
+    assert all(one.text.shape == (1, tiny.WIDTH + tiny.WIDTH_2) and one.image is None for one in seen)
+    assert all(torch.equal(one.added[: tiny.POOLED], pooled[0]) for one in seen)
+    assert any(torch.equal(one.text, text[0]) for one in seen) and any(
+        not torch.equal(one.text, text[0]) for one in seen
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"conv_in.weight": None}, r"lacks conv_in\.weight"),
+        ({"conv_in.weight": torch.ones(8, 5, 3, 3)}, r"conv_in\.weight is \[8, 5, 3, 3\], its config asks for \[8, 4"),
+        ({"projector_unclip2.2.bias": None}, r"the first projector_unclip2\.2\.bias, \[20\]"),
+        ({"projector_unclip.0.weight": torch.ones(16, 5)}, r"projector_unclip\.0\.weight is \[16, 5\], and \[16, 64\]"),
+    ],
+)
+def test_what_is_wrong_with_unclip_is_named_and_leaves_nothing(changed, said, made, there, tmp_path):
+    before = there.register.read_bytes()
+    with pytest.raises(BadWeights, match=said):
+        adding.add(there, older(tmp_path / "ckpts", network(made), **changed), "any2pix")
+    assert there.register.read_bytes() == before and not list(there.unfolded.glob("*"))
