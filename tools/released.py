@@ -59,15 +59,15 @@ def decoder(adapter: Path, refiner: Path | None, base: Entry, width: int, once: 
     or does not fit.
     """
     files, ignored = {}, {}
+    if adapter.stem != UNCLIP:
+        files[f"ip_adapter/{adapter.name}"] = adapter
+        ignored[adapter.name] = ip_adapter.load(adapter, model.outline(base.folder), width).ignored
     if refiner is not None:
         files[f"prior/{refiner.name}"] = refiner
         ignored[f"prior/{refiner.name}"] = _prior_fits(refiner, width)
     if adapter.stem == UNCLIP:
         folder = once(adapter, lambda folder: _unfold(adapter, base, width, folder))
         files |= {str(path.relative_to(folder)): path for path in sorted(folder.glob(f"*/*{SUFFIX}"))}
-    else:
-        files[f"ip_adapter/{adapter.name}"] = adapter
-        ignored[adapter.name] = ip_adapter.load(adapter, model.outline(base.folder), width).ignored
     licences = (base.licence, ADAPTERS.get(adapter.stem, UNSTATED), UNSTATED if refiner else "")
     return Decoder(files, ignored, "; ".join(dict.fromkeys(filter(None, licences))))
 

@@ -176,7 +176,7 @@ class UnclipProjection(nn.Module):
 
     def told(self, e: Tensor) -> tuple[Tensor, Tensor]:
         """A text of one token (1, C), and (pooled,), of one embedding (D,) at the norm."""
-        text, pooled = self(e[None].to(self.projector_unclip[0].weight))
+        text, pooled = self(e[None].to(next(self.parameters())))
         return text[0], pooled[0]
 
 
