@@ -1,21 +1,30 @@
 """Weights of one's own: a folder in the layout of diffusers, or a single file, is looked at and registered for a role.
 
 A folder is not copied: its files stay where they are, and are refused when they change; so does an encoder in one file.
-Another file is unfolded into the data folder. Fetches nothing.
+Another file is unfolded into the data folder. What InstructAny2Pix has released is put beside the SDXL that is there.
+Fetches nothing.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sessions.errors import BadWeights, MissingWeights, StorageFull
 from tools import devices, encoders, weights
-from tools.shelf import PLANNER, Shelf
+from tools.shelf import LAST, PLANNER, Shelf
 from tools.weights import GGUF, PICKLED, SUFFIX, Entry, File
+
+if TYPE_CHECKING:
+    from tools.nets.imagebind import ImageBindConfig
+
+log = logging.getLogger(__name__)
 
 TEXT = (".json", ".txt")
 WORDS = (".model", ".jinja")
@@ -52,12 +61,21 @@ PARTS = {
 """Those of roles that need others."""
 BESIDES = {"any2pix": ("prior", "text_encoder_2", "tokenizer_2")}
 """What a role takes where it is there."""
+DECODER, BASE = "any2pix", "sdxl"
+"""The role that InstructAny2Pix's release is for, and that of the model which its adapter goes with."""
+READ = "ip_adapter/", "prior/"
+"""What of such a decoder was published as torch writes tensors."""
 TOLD = "add_embedding.linear_1.weight"
 """A tensor that the U-Nets of SDXL have, and no other's."""
 
 
-def add(shelf: Shelf, path: Path, role: str, name: str = "", licence: str = "") -> Entry:
-    """Hash and register a folder or file; MissingWeights where there is none, BadWeights where it does not fit."""
+def add(
+    shelf: Shelf, path: Path, role: str, name: str = "", licence: str = "", tell: Callable[[str], None] = log.info
+) -> Entry:
+    """Hash and register a folder or file; MissingWeights where there is none, BadWeights where it does not fit.
+
+    tell: is given sentences about what was found in it.
+    """
     parts_of(role)
     if not path.exists():
         raise MissingWeights(f"There is no folder {path}.", "Name the folder that model_index.json lies in.")
@@ -66,6 +84,8 @@ def add(shelf: Shelf, path: Path, role: str, name: str = "", licence: str = "") 
         files = _in_one_file(shelf, path)
     elif path.is_file() and role == PLANNER:
         files = {f"{PLANNER}/{path.name}": described(path)}
+    elif path.is_dir() and role == DECODER and not (path / "unet").is_dir():
+        files, licence = _beside_sdxl(shelf, path, licence, tell)
     else:
         files = listed(unfolded(shelf, path, role) if path.is_file() else path, role)
     if any(place.startswith(f"{encoders.IMAGEBIND}/") for place in files):
@@ -91,16 +111,47 @@ def unfolded(shelf: Shelf, path: Path, role: str) -> Path:
     found = single_file.sizes(path)
     _takes(found[single_file.FIRST][1:2], path.stem, role)
     tokenizer = _tokenizer(shelf, path, single_file.words(found))
+    return _once(shelf, path, lambda folder: single_file.unfold(path, tokenizer, folder))
+
+
+def _once(shelf: Shelf, path: Path, unfold: Callable[[Path], None]) -> Path:
+    """The folder in the data folder that a file is unfolded into at the first time; whole or not at all."""
     folder = shelf.unfolded / weights.sha256(path)[:16]
     if not folder.exists():
         _room(path, shelf.folder)
         part = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")
         try:
-            single_file.unfold(path, tokenizer, part)
+            unfold(part)
             part.replace(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _beside_sdxl(shelf: Shelf, path: Path, licence: str, tell: Callable[[str], None]) -> tuple[dict[str, File], str]:
+    """The files of a released decoder and of the SDXL that is on the shelf, and whose licences they are under."""
+    devices.require_torch()
+    from tools import released
+
+    adapter, prior = released.files(path)
+    base = shelf.entry(BASE)
+    found = released.decoder(adapter, prior, base, _space(shelf, tell), partial(_once, shelf))
+    for name, ignored in found.ignored.items():
+        if ignored:
+            tell(f"{name}: {len(ignored)} tensors are no part of it, the first {ignored[0]}, and are not used.")
+    tell(f"Beside it: {base.name} ({base.role}), whose files stay where they are.")
+    return base.files | {place: described(file) for place, file in found.files.items()}, licence or found.licence
+
+
+def _space(shelf: Shelf, tell: Callable[[str], None]) -> int:
+    """How many numbers an embedding has: of the ImageBind that was pulled or added, or of the released one."""
+    from tools.nets.imagebind import ImageBindConfig
+
+    for entry in shelf.entries():
+        if entry.pack != LAST and any(place.startswith(f"{encoders.IMAGEBIND}/") for place in entry.files):
+            return _sizes(entry).space
+    tell("It reads embeddings of ImageBind, which is not here: pentimento models pull imagebind (non-commercial use).")
+    return ImageBindConfig().space
 
 
 def _in_one_file(shelf: Shelf, path: Path) -> dict[str, File]:
@@ -221,12 +272,16 @@ def parts_of(role: str) -> tuple[str, ...]:
 
 
 def complete(name: str, places: Iterable[str], role: str) -> None:
-    """BadWeights where a part that a role needs has no safetensors; an encoder's may be what torch wrote."""
+    """BadWeights where a part that a role needs has no safetensors; an encoder's may be what torch wrote.
+
+    So may the adapter and the prior of what draws with embeddings.
+    """
     if role == encoders.ROLE:
         return _complete_encoder(name, places)
     if role == PLANNER:
         return _complete_planner(name, places)
-    there = {place.partition("/")[0] for place in places if place.endswith(SUFFIX)}
+    kinds = ((place, (SUFFIX, *PICKLED) if place.startswith(READ) else SUFFIX) for place in places)
+    there = {place.partition("/")[0] for place, kind in kinds if place.endswith(kind)}
     for part in () if role.startswith("hub:") else PARTS.get(role, NETWORKS):
         if part not in there:
             raise BadWeights(
@@ -272,17 +327,23 @@ def fits(entry: Entry) -> None:
 def _encoder_fits(entry: Entry) -> None:
     devices.require_torch()
     from tools.nets import imagebind_keys
-    from tools.nets.imagebind import ImageBindConfig
 
     sizes = {place: weights.shapes(Path(file.source), place) for place, file in entry.files.items()}
     mine = [place for place in sizes if sizes[place] and place.startswith(f"{encoders.IMAGEBIND}/")]
     if len(mine) > 1:
         raise BadWeights(f"{entry.name} has {len(mine)} weight files for ImageBind.", "Leave one of them there.")
     for place in mine:
-        told = entry.files.get(f"{encoders.IMAGEBIND}/config.json")
-        config = imagebind_keys.config_of(Path(told.source)) if told else ImageBindConfig()
         reads = any(name.startswith("tokenizer/") for name in entry.files)
-        imagebind_keys.fits(sizes[place], config, ("vision", "text", "audio") if reads else ("vision", "audio"))
+        imagebind_keys.fits(sizes[place], _sizes(entry), ("vision", "text", "audio") if reads else ("vision", "audio"))
+
+
+def _sizes(entry: Entry) -> ImageBindConfig:
+    """Those of an entry's ImageBind, the released ones where it does not say."""
+    from tools.nets import imagebind_keys
+    from tools.nets.imagebind import ImageBindConfig
+
+    told = entry.files.get(f"{encoders.IMAGEBIND}/config.json")
+    return imagebind_keys.config_of(Path(told.source)) if told else ImageBindConfig()
 
 
 def _of_its_kind(told: bool, entry: Entry) -> None:

@@ -269,11 +269,12 @@ def numbers(entry: Entry, part: str) -> int:
 def shapes(path: Path, place: str = "") -> dict[str, tuple[int, ...]]:
     """The tensors' names and sizes; of a safetensors file only its header is read. None where it is no weight file.
 
+    Of what torch wrote also a table of tables, named as `pickled_parts` does; whoever loads it may take flat ones only.
     `place`: in an entry, where the path itself does not say what it is.
     """
     ending = Path(place or path.name).suffix
     if ending in PICKLED:
-        return {name: tuple(tensor.shape) for name, tensor in pickled(path).items()}
+        return {name: tuple(tensor.shape) for name, tensor in pickled_parts(path).items()}
     return {name: shape.shape for name, shape in header(path).items()} if ending == SUFFIX else {}
 
 

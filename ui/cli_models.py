@@ -22,7 +22,7 @@ app.add_typer(models, name="models", rich_help_panel=None)
 command = verbs_of(models)
 
 RoleOption = Annotated[
-    str, typer.Option("--as", help="text-to-image, instruct-pix2pix, inpainting, encoder, hub:OWNER/NAME, …")
+    str, typer.Option("--as", help="text-to-image, instruct-pix2pix, inpainting, any2pix, encoder, hub:OWNER/NAME, …")
 ]
 
 
@@ -131,7 +131,8 @@ def add(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A folder in the layout of diffusers, a Stable Diffusion 1.x .safetensors file, or imagebind_huge.pth."
+            help="A folder in the layout of diffusers, a Stable Diffusion 1.x .safetensors file, imagebind_huge.pth, "
+            "or, as any2pix, the folder that InstructAny2Pix was released in."
         ),
     ],
     role: RoleOption,
@@ -143,7 +144,7 @@ def add(
     from ui import terminal
 
     terminal.log(f"Reading and hashing {path}.")
-    entry = adding.add(_shelf(), path, role, name)
+    entry = adding.add(_shelf(), path, role, name, tell=terminal.log)
     if entry.licence:
         terminal.log(f"Licence: {entry.licence}.")
     if json_:

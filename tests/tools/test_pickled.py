@@ -60,6 +60,7 @@ def test_tables_of_tables_are_joined_where_they_are_asked_for(tmp_path):
     assert torch.equal(found["b.x.weight"], state["b"]["x.weight"])
     torch.save({"a.x": torch.ones(2)}, tmp_path / "flat.bin")
     assert list(weights.pickled_parts(tmp_path / "flat.bin")) == ["a.x"]
+    assert weights.shapes(tmp_path / "parts.bin") == {"a.x.weight": (2,), "a.y": (1,), "b.x.weight": (3,)}
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,31 @@ def test_weights_of_ones_own(cli, there, tmp_path):
     assert "no folder" in cli("add", str(tmp_path / "nowhere"), "--as", "text-to-image", code=1).stderr
 
 
+def test_the_release_is_added_beside_sdxl_by_one_command(tmp_path, monkeypatch):
+    from diffusers import UNet2DConditionModel
+
+    from tests import tiny, tiny_released
+
+    monkeypatch.setattr(shelf, "STARTER", tmp_path / "nothing.json")
+    monkeypatch.setenv("PENTIMENTO_HOME", str(tmp_path / "home"))
+    net = UNet2DConditionModel.from_pretrained(tiny.sdxl(tmp_path / "sdxl") / "unet")
+    ckpts = str(tiny_released.folder(tmp_path / "ckpts", net))
+    tiny_released.imagebind(tmp_path / "eyes")
+
+    def cli(*words: str, code: int = 0):
+        done = CliRunner().invoke(app, ["models", *words])
+        assert done.exit_code == code, done.output
+        return done
+
+    assert "pentimento models pull sdxl" in cli("add", ckpts, "--as", "any2pix", code=1).output
+    cli("add", str(tmp_path / "sdxl"), "--as", "sdxl")
+    cli("add", str(tmp_path / "eyes"), "--as", "encoder")
+    added = cli("add", ckpts, "--as", "any2pix")
+    assert "prior/model.bin: 6 tensors are no part of it" in added.stderr and "Beside it: sdxl" in added.stderr
+    assert added.stdout.startswith("any2pix   ckpts")
+    assert "ok   any2pix" in cli("doctor").output
+
+
 def test_weights_that_are_gone_can_be_forgotten(tmp_path, monkeypatch):
     monkeypatch.setattr(shelf, "STARTER", tmp_path / "nothing.json")
     monkeypatch.setenv("PENTIMENTO_HOME", str(tmp_path / "home"))

@@ -208,16 +208,25 @@ def needs(model: LatentDiffusion, channels: int, tool: str) -> None:
 
 def part(folder: Path, build: Callable[[Json], nn.Module], device: torch.device | str, dtype: torch.dtype) -> Any:
     """A network of a folder with config.json and one safetensors file, built without weights and then given them."""
-    config = read_json(folder / "config.json")
-    try:
-        with init_empty_weights():
-            network = build(config)
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-        raise BadWeights(f"{folder / 'config.json'} describes no network that I can build: {error}") from error
+    network = _built(folder, build)
     present = {_renamed(name): name for name in network.state_dict()}
     state = {present.get(name, name): tensor for name, tensor in tensors(folder, device, dtype).items()}
     fill(network, state, folder)
     return network.eval().requires_grad_(False).to(device)
+
+
+def outline(folder: Path) -> Any:
+    """The U-Net of a model's folder without its weights, for what has to fit it; BadWeights as `load`."""
+    return _built(folder / "unet", UNet2DConditionModel.from_config)
+
+
+def _built(folder: Path, build: Callable[[Json], nn.Module]) -> nn.Module:
+    config = read_json(folder / "config.json")
+    try:
+        with init_empty_weights():
+            return build(config)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise BadWeights(f"{folder / 'config.json'} describes no network that I can build: {error}") from error
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], where: Path) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from tools.diffusion.denoiser import Condition
     from tools.diffusion.guidance import Denoiser
     from tools.diffusion.model import LatentDiffusion
     from tools.diffusion.sampling import Sampler
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from tools.diffusion.shown import Shown
     from tools.encoders import Encoder
     from tools.meanings import Meaning
-    from tools.nets.ip_adapter import IpAdapter
+    from tools.nets.ip_adapter import IpAdapter, UnclipProjection
     from tools.nets.prior import Refiner
     from tools.shelf import Shelf
 
@@ -93,11 +94,14 @@ def any2pix(ctx: EditContext, args: Args) -> Edit:
 def edited(ctx: EditContext, args: Args) -> Edit:
     """The edit of the whole picture."""
     from tools.diffusion import kept, latents
+    from tools.nets.ip_adapter import UnclipProjection
 
     run = begun(ctx, args)
     yield Progress(0.02)
     z = yield from drawn(run, (yield from noise_of(run)))
     facts: Json = {"weights": run.model.name, "steps": args.steps, "prior": run.prior is not None}
+    if args.prompt and isinstance(run.adapter, UnclipProjection):
+        facts["prompt"] = "not read by these weights"
     if args.refinement:
         z = yield from polished(run, z)
     if args.subject and run.meaning.things is not None:
@@ -117,7 +121,7 @@ class Run:
     args: Args
     shelf: Shelf
     model: LatentDiffusion
-    adapter: IpAdapter
+    adapter: IpAdapter | UnclipProjection
     prior: Refiner | None
     eyes: Encoder
     picture: Shown
@@ -151,17 +155,35 @@ class Run:
         return ddim_sigmas(self.model.schedule, self.args.steps)
 
     def guided(self, whole: Tensor | None, things: Tensor | None) -> Denoiser:
-        """D that follows the texts and embeddings at norm R, (D,) and (S, D), away from the negative and zeros."""
+        """D that follows the texts and embeddings at norm R, (D,) and (S, D), away from the negative and zeros.
+
+        unCLIP-XL reads no text, and of the embeddings one: the whole, or the first thing where there is no whole.
+        """
         from tools.diffusion import kept
         from tools.diffusion.denoiser import Network
         from tools.diffusion.guidance import classifier_free
+        from tools.nets.ip_adapter import UnclipProjection
 
+        if isinstance(self.adapter, UnclipProjection):
+            e = things[0] if whole is None and things is not None else whole
+            return classifier_free(Network(self.model), self.alone(e), self.alone(), self.args.guidance)
         texts = (self.args.prompt, self.args.negative)
         cond, uncond = kept.conditions(self.shelf.cache, self.model, texts, self.frame)
         nothing = [None if e is None else e.new_zeros(e.shape) for e in (whole, things)]
         network = Network(self.model, prompting=self.adapter.prompting(self.model.unet, self.args.scale))
         cond = replace(cond, image=self.adapter.told(whole, things))
         return classifier_free(network, cond, replace(uncond, image=self.adapter.told(*nothing)), self.args.guidance)
+
+    def alone(self, e: Tensor | None = None) -> Condition:
+        """What the network is told without a picture to follow: nothing, or of unCLIP-XL an embedding (D,) or zeros."""
+        from tools.diffusion import kept, sdxl
+        from tools.diffusion.denoiser import Condition
+        from tools.nets.ip_adapter import UnclipProjection
+
+        if not isinstance(self.adapter, UnclipProjection):
+            return kept.conditions(self.shelf.cache, self.model, ("",), self.frame)[0]
+        text, pooled = self.adapter.told(self.meaning.gen.new_zeros(self.eyes.width) if e is None else e)
+        return Condition(text, added=sdxl.added(self.model, pooled, self.frame))
 
 
 def begun(ctx: EditContext, args: Args) -> Run:
@@ -189,12 +211,15 @@ def encoder_of(folder: Path, device: torch.device) -> str:
     return str(json.loads(config.read_bytes()).get("encoder", "")) if config.is_file() else ""
 
 
-def adapter_in(folder: Path, model: LatentDiffusion, width: int) -> IpAdapter:
+def adapter_in(folder: Path, model: LatentDiffusion, width: int) -> IpAdapter | UnclipProjection:
     """An adapter as `ip_adapter.save` writes it, or as one released file. BadWeights where it does not fit."""
+    from tools import weights
     from tools.nets import ip_adapter
 
     place = folder / ADAPTER
     path = place if (place / ip_adapter.CONFIG).is_file() else only_file(place)
+    if any(name.startswith(ip_adapter.UNCLIP) for name in weights.shapes(path)):
+        return ip_adapter.load_unclip(path, model.unet, width, model.device, model.dtype).projection
     return ip_adapter.load(path, model.unet, width, model.device, model.dtype).adapter
 
 
@@ -223,7 +248,7 @@ def noise_of(run: Run) -> Generator[Progress, None, Tensor]:
 
     Kept: the same picture is inverted once, whatever is then made of it.
     """
-    from tools.diffusion import kept, latents
+    from tools.diffusion import latents
     from tools.diffusion.denoiser import Network
     from tools.diffusion.guidance import mixed as of
     from tools.diffusion.inversion import invert
@@ -233,8 +258,7 @@ def noise_of(run: Run) -> Generator[Progress, None, Tensor]:
     key = caches.key("any2pix noise", run.model, latent=named, steps=run.args.steps)
     found = run.shelf.cache.get(key)
     if found is None:
-        (nothing,) = kept.conditions(run.shelf.cache, run.model, ("",), run.frame)
-        D = of(Network(run.model), [(1.0, nothing)])
+        D = of(Network(run.model), [(1.0, run.alone())])
         xs = yield from shown(invert(D, run.picture.z0, sigmas.flip(0)), run.model, 0.02, 0.4)
         found = {"z": latents.settled(xs[-1], sigmas[0])}
         run.shelf.cache.put(key, found)

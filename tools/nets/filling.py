@@ -28,7 +28,8 @@ def fits(network: nn.Module, sizes: Mapping[str, tuple[int, ...]], whose: str, h
     """As `fill`, as far as the sizes of tensors tell."""
     wanted = network.state_dict()
     if missing := [name for name in wanted if name not in sizes]:
-        raise BadWeights(f"These weights lack {len(missing)} tensors of {whose}, the first {missing[0]}.", hint)
+        first = f"{missing[0]}, {list(wanted[missing[0]].shape)}"
+        raise BadWeights(f"These weights lack {len(missing)} tensors of {whose}, the first {first}.", hint)
     if foreign := [name for name in sizes if name not in wanted]:
         raise BadWeights(f"{whose} has no {foreign[0]}, which these weights have ({len(foreign)} in all).", hint)
     for name, place in wanted.items():

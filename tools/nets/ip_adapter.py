@@ -147,13 +147,14 @@ class IpAdapter(nn.Module):
 
 @dataclass(frozen=True)
 class UnclipConfig:
-    """Sizes of unCLIP-XL's two projections: D → hidden → C, and blank → hidden → pooled."""
+    """Sizes of unCLIP-XL's two projections: D → hidden → C, and blank → hidden → pooled; norm as in AdapterConfig."""
 
     width: int = 1024
     context: int = 2048
     pooled: int = 1280
     hidden: int = 4096
     blank: int = 768
+    norm: float = 20.0
 
 
 class UnclipProjection(nn.Module):
@@ -172,6 +173,11 @@ class UnclipProjection(nn.Module):
         """(n, D) → a text of one token (n, 1, C), and (n, pooled)."""
         blank = e.new_zeros(len(e), self.config.blank)
         return self.projector_unclip(e)[:, None], self.projector_unclip2(blank)
+
+    def told(self, e: Tensor) -> tuple[Tensor, Tensor]:
+        """A text of one token (1, C), and (pooled,), of one embedding (D,) at the norm."""
+        text, pooled = self(e[None].to(next(self.parameters())))
+        return text[0], pooled[0]
 
 
 def _two_layers(width: int, hidden: int, out: int) -> nn.Sequential:
@@ -228,7 +234,7 @@ def load(
     and says which other kind of adapter it is; MissingWeights where there is no file.
     """
     folder = path.is_dir()
-    found = _tensors(path / MODEL if folder else path)
+    found = tensors(path / MODEL if folder else path)
     taken = {name: tensor for name, tensor in found.items() if name.startswith(PARTS)}
     _reads_embeddings(path.name, taken, width)
     config = _sizes(taken, unet, width)
@@ -244,7 +250,7 @@ def load_unclip(
     path: Path, unet: Any, width: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> LoadedUnclip:
     """unCLIP-XL's projections for an SDXL U-Net, from a .bin, .pth or .safetensors; BadWeights as for `load`."""
-    found = _tensors(path)
+    found = tensors(path)
     taken = {name: tensor for name, tensor in found.items() if name.startswith(UNCLIP)}
     if not taken:
         raise BadWeights(f"{path.name} has no projections of unCLIP-XL.", LOOK)
@@ -267,8 +273,8 @@ def save(adapter: IpAdapter, folder: Path) -> None:
     weights.write_whole(folder / CONFIG, TypeAdapter(AdapterConfig).dump_json(adapter.config, indent=1).decode() + "\n")
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """Flat, of a file of any layout, without what copies put before all names."""
+def tensors(path: Path) -> dict[str, Tensor]:
+    """Those of a file of any layout, flat, without what copies put before all names."""
     found = weights.tensors(path) if path.suffix == weights.SUFFIX else weights.pickled_parts(path)
     for wrapper in WRAPPED:
         found = {name.removeprefix(wrapper): tensor for name, tensor in found.items()}
