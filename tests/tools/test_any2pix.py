@@ -173,7 +173,8 @@ def test_every_shape(there, size):
     "wrong", [{"alpha": 1.2}, {"alpha": -0.1}, {"alpha": np.nan}, {"guidance": -1}, {"guidance": 31}, {"norm": 0},
               {"norm": 101}, {"scale": 3}, {"scale": -1}, {"steps": 1}, {"steps": 501}, {"steps": 2.5},
               {"refinement": 2}, {"subject_strength": -1}, {"base_weight": -1}, {"meant_weight": 11},
-              {"refined_weight": np.inf}, {"base_weight": 0, "meant_weight": 0, "refined_weight": 0}]
+              {"refined_weight": np.inf}, {"meant": "A" * 16_501},
+              {"base_weight": 0, "meant_weight": 0, "refined_weight": 0}]
 )  # fmt: skip
 def test_what_is_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match=" and ".join(wrong) if len(wrong) == 1 else "nothing is meant"):

@@ -94,6 +94,14 @@ def test_unguided_by_anything_the_network_is_told_zeros_and_the_negative(there, 
     assert not torch.allclose(one, edited(there, pixels, args, seed=1, sounds=(TONE,)).latent, atol=1e-5)
 
 
+def test_at_scale_zero_the_text_alone_has_a_say(there):
+    pixels = noise(64, 64)
+    for scale, same in ((0.0, True), (0.5, False)):
+        args = Args(steps=2, scale=scale)
+        one, other = (edited(there, pixels, args, seed=1, sounds=(heard,)).latent for heard in (TONE, HISS))
+        assert torch.equal(one, other) is same
+
+
 # The picture's own noise
 
 

@@ -72,7 +72,7 @@ class Args(ToolArgs):
     guidance: float = Field(default=10.0, ge=0, le=30, description="How closely all of it is followed; 1 is unguided.")
     steps: int = Field(default=25, ge=2, le=500, description="Steps from noise to picture.")
     refinement: float = Field(default=0.0, ge=0, le=1, description="How much SDXL's refiner draws again.")
-    subject: Words = Field(default="", description="What is drawn again as the others show it: the boat, the dog.")
+    subject: Words = Field(default="", description="What is drawn again as the others show it, in their order.")
     subject_strength: float = Field(default=0.65, ge=0, le=1, description="How much of a subject is drawn again.")
     meant: Annotated[str, StringConstraints(max_length=16_500)] = Field(
         default="", description="[gen], and whose it is, in base64.", json_schema_extra=KEPT
