@@ -84,7 +84,8 @@ def read(meant: str, eyes: Encoder) -> Vectors:
     """The embedding (D,) that was `written`, at L2 norm 1. BadArguments where it is another encoder's, or none."""
     whose, _, numbers = meant.partition(":")
     if whose != eyes.digest[:DIGITS]:
-        raise BadArguments("What is meant was read by another encoder than these weights'.", "Say it again.")
+        hint = "Say it again, or take weights of the planner's encoder."
+        raise BadArguments("What is meant was read by another encoder than these weights'.", hint)
     try:
         e = unpacked(numbers)
     except ValueError as error:

@@ -164,11 +164,17 @@ class Released:
         base = PREV if later else self._base(reply, shown, h)
         if not self.draws():
             return PlanStep(tool=INSTRUCTED, args={"instruction": clause}, base=base)
-        args = {"prompt": reply.caption}
-        if reply.subs:
-            args["subject"] = reply.subs[0][0]
-        subjects = tuple(nearest(e, shown, h) for _, e in reply.subs)
-        return PlanStep(tool=DRAWING, args=args, base=base, subjects=subjects, expected=self._expected(reply))
+        args, subs = {"prompt": reply.caption}, self._subs(reply, shown, h)
+        if subs:
+            args["subject"] = ", ".join(subject for subject, _ in subs)
+        others = tuple(other for _, other in subs)
+        return PlanStep(tool=DRAWING, args=args, base=base, subjects=others, expected=self._expected(reply))
+
+    def _subs(self, reply: Reply, shown: Sequence[Item], h: Tensor) -> list[tuple[str, str]]:
+        """Each subject as it was said, without commas, and the item it is like: pictures first, as a tool has them."""
+        found = [(said.replace(",", " "), nearest(e, shown, h)) for said, e in reply.subs]
+        sounds = {item.name for item in shown if item.kind == "sound"}
+        return sorted(found, key=lambda sub: sub[1] in sounds)
 
     def _expected(self, reply: Reply) -> Json | None:
         """What was read out of the result; any likeness to it will do, since nobody has measured which."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sessions.errors import BadArguments, BadWeights, MissingWeights
+from sessions.errors import BadArguments, BadWeights, MissingWeights, NotGrounded
 from sessions.values import Picture
 from tests import tiny, tiny_encoders
 from tests.tools.darkroom.tones import noise
@@ -78,9 +78,14 @@ def test_what_is_meant_comes_back_as_it_was_written(there):
         "nothing",
         meanings.written(e, "f" * 64),
         meanings.written(e[:5], eyes.digest),
+        meanings.written(e * torch.nan, eyes.digest),
+        meanings.written(e * torch.inf, eyes.digest),
+        meanings.written(e * 0, eyes.digest),
         f"{eyes.digest[:16]}:%%",
+        f"{eyes.digest[:16]}:AAA=",
+        f"{eyes.digest[:16]}:ü",
     ):
-        with pytest.raises(BadArguments):
+        with pytest.raises(BadArguments, match="What is meant"):
             meanings.read(wrong, eyes)
 
 
@@ -156,7 +161,7 @@ def test_what_is_missing_is_named(tmp_path):
         edited(shelf.Shelf(tmp_path), noise(8, 8), sounds=(TONE,))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 300), (70, 90)])
+@pytest.mark.parametrize("size", [(1, 1), (7, 7), (1, 300), (200, 3), (70, 90)])
 def test_every_shape(there, size):
     pixels = noise(*size, 4)
     result = edited(there, pixels, seed=1, sounds=(TONE,))
@@ -165,48 +170,126 @@ def test_every_shape(there, size):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"alpha": 1.2}, {"alpha": -0.1}, {"guidance": -1}, {"norm": 0}, {"scale": 3},
+    "wrong", [{"alpha": 1.2}, {"alpha": -0.1}, {"alpha": np.nan}, {"guidance": -1}, {"guidance": 31}, {"norm": 0},
+              {"norm": 101}, {"scale": 3}, {"scale": -1}, {"steps": 1}, {"steps": 501}, {"steps": 2.5},
+              {"refinement": 2}, {"subject_strength": -1}, {"base_weight": -1}, {"meant_weight": 11},
+              {"refined_weight": np.inf}, {"meant": "A" * 16_501},
               {"base_weight": 0, "meant_weight": 0, "refined_weight": 0}]
 )  # fmt: skip
 def test_what_is_out_of_range_is_refused(wrong):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=" and ".join(wrong) if len(wrong) == 1 else "nothing is meant"):
         Args(**wrong)
 
 
-def test_a_refiner_goes_with_sdxl_only(there, tmp_path):
+def test_a_refiner_goes_with_sdxl_only(there, tmp_path, monkeypatch):
     args = Args(steps=3, refinement=0.5)
-    if there.diffusion("any2pix").second is None:
-        with pytest.raises(BadArguments, match="refiner"):
-            edited(there, noise(64, 64), args, sounds=(TONE,))
-        return
-    with pytest.raises(MissingWeights):
+    small = there.diffusion("any2pix").second is None
+    with monkeypatch.context() as before, pytest.raises(BadArguments if small else MissingWeights, match="refiner"):
+        before.setattr(module, "drawn", None)  # nobody waits for a picture to be told that
         edited(there, noise(64, 64), args, sounds=(TONE,))
+    if small:
+        return
     adding.add(there, tiny.sdxl_refiner(tmp_path / "refiner"), "sdxl-refiner")
-    plain, fine = (edited(there, noise(64, 64), one, seed=1, sounds=(TONE,)).latent for one in (FEW, args))
-    assert plain.shape == fine.shape and not torch.equal(plain, fine)
+    plain, fine = (edited(there, noise(64, 64), one, seed=1, sounds=(TONE,)) for one in (FEW, args))
+    assert plain.latent.shape == fine.latent.shape and not torch.equal(plain.latent, fine.latent)
+    assert "refined" not in plain.facts and fine.facts["refined"] == 2
+    least = edited(there, noise(64, 64), Args(steps=3, refinement=0.1), seed=1, sounds=(TONE,))
+    assert torch.equal(least.latent, plain.latent) and least.facts["refined"] == 0
 
 
-def test_a_subject_is_drawn_again_in_its_place_alone(there, monkeypatch):
-    """What lies outside of the place is the result as it was."""
-    place = torch.zeros(8, 8)
-    place[2:5, 2:5] = 1
+# Subjects in their own places
 
-    def found(run, z):
+PLACES = {"the boat": (slice(2, 5), slice(2, 5)), "the dog": (slice(5, 8), slice(0, 4))}
+SHOWN = Picture(noise(40, 40, seed=7)), Picture(noise(40, 40, seed=8))
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """The boat and the dog are where PLACES says, and nothing else is to be seen."""
+
+    def place_of(name, seen, z):
         yield from ()
-        return place.to(z)
+        if name not in PLACES:
+            raise NotGrounded("There is no such thing.")
+        place = z.new_zeros(8, 8)
+        place[PLACES[name]] = 1
+        return place
 
-    monkeypatch.setattr(module, "place_of", found)
-    pixels, shown = noise(64, 64), (Picture(noise(40, 40, seed=7)),)
-    plain = edited(there, pixels, seed=1, subjects=shown).latent
-    again = edited(there, pixels, Args(steps=3, subject="the boat"), seed=1, subjects=shown)
-    changed = (again.latent - plain).abs().amax(1)[0] > 0
-    assert torch.equal(changed, place.bool()) and again.facts["subject"] == "drawn again"
+    monkeypatch.setattr(module, "place_of", place_of)
 
 
-def test_a_subject_that_is_not_found_is_said(there):
-    shown = (Picture(noise(40, 40, seed=7)),)
-    result = edited(there, noise(64, 64), Args(steps=3, subject="the sky"), seed=1, subjects=shown)
-    assert result.facts["subject"] in ("not found", "drawn again")
+@pytest.fixture
+def told(monkeypatch):
+    """The [sub] that the network was told in every pass, the picture's own first."""
+    seen = []
+
+    def guided(self, whole, things, real=module.Run.guided):
+        seen.append((whole is not None, things))
+        return real(self, whole, things)
+
+    monkeypatch.setattr(module.Run, "guided", guided)
+    return seen
+
+
+def changed(one, other) -> set[str]:
+    """Where two latents differ; "elsewhere" for what is in none of PLACES."""
+    differ = (one - other).abs().amax(1)[0] > 0
+    where = {name for name, place in PLACES.items() if differ[place].any()}
+    for place in PLACES.values():
+        differ[place] = False
+    return where | ({"elsewhere"} if differ.any() else set())
+
+
+@pytest.mark.parametrize("subject", ["the boat", "the boat,the dog", "the boat, the moon", ", the dog", "the moon"])
+def test_subjects_are_drawn_again_in_their_places_alone(there, found, told, subject):
+    plain = edited(there, noise(64, 64), seed=1, subjects=SHOWN).latent
+    result = edited(there, noise(64, 64), Args(steps=3, subject=subject), seed=1, subjects=SHOWN)
+    names = [name.strip() for name in subject.split(",")]
+    seen = {name: "drawn again" if name in PLACES else "not found" for name in names if name}
+    assert changed(result.latent, plain) == set(names) & set(PLACES) and result.facts["subjects"] == seen
+    (_, all_of_them), *passes = told[1:]
+    each = [all_of_them[k : k + 1] for k, name in enumerate(names) if name in PLACES]
+    assert [whole for whole, _ in passes] == [False] * len(each)
+    assert all(torch.equal(things, own) for (_, things), own in zip(passes, each, strict=True))
+
+
+def test_others_that_change_places_change_what_is_drawn_where(there, found, told):
+    args = Args(steps=3, subject="the boat, the dog")
+    one, other = (edited(there, noise(64, 64), args, seed=1, subjects=shown) for shown in (SHOWN, SHOWN[::-1]))
+    (boat, dog), (dog_2, boat_2) = ([things for _, things in told[at : at + 2]] for at in (1, 4))
+    assert torch.equal(boat, boat_2) and torch.equal(dog, dog_2) and not torch.equal(boat, dog)
+    assert changed(one.latent, other.latent) >= set(PLACES)
+
+
+def test_a_subject_may_be_as_a_sound_is(there, found, told):
+    args = Args(steps=3, subject="the boat, the dog")
+    edited(there, noise(64, 64), args, seed=1, subjects=SHOWN[:1], sounds=(TONE,))
+    (_, things), (_, boat), (_, dog) = told
+    assert torch.equal(boat, things[:1]) and torch.equal(dog, things[1:])
+
+
+def test_a_strength_too_little_for_a_step_changes_nothing_and_is_said(there, found):
+    plain = edited(there, noise(64, 64), seed=1, subjects=SHOWN).latent
+    for strength, said in ((0.0, "too little for a step"), (0.1, "too little for a step"), (0.2, "drawn again")):
+        args = Args(steps=3, subject="the boat", subject_strength=strength)
+        result = edited(there, noise(64, 64), args, seed=1, subjects=SHOWN)
+        assert result.facts["subjects"] == {"the boat": said}
+        assert torch.equal(result.latent, plain) is (said != "drawn again")
+
+
+@pytest.mark.parametrize("shown", [(), SHOWN[:1]])
+def test_a_subject_that_nothing_shows_is_refused(shown):
+    args = Args(subject="the boat, the dog")
+    with pytest.raises(BadArguments, match=f"Nothing shows what '{('the boat', 'the dog')[len(shown)]}' is to look"):
+        edited(None, noise(8, 8), args, subjects=shown)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1, 1), (3, 200)])
+def test_a_subject_is_looked_for_in_the_result(there, size):
+    args = Args(steps=3, subject="the sky, the left half")
+    result = edited(there, noise(*size), args, seed=1, subjects=SHOWN)
+    assert result.facts["subjects"]["the sky"] in ("not found", "drawn again")
+    assert result.facts["subjects"]["the left half"] == "drawn again"
 
 
 def test_weights_of_another_encoder_are_refused(there, tmp_path):

@@ -7,7 +7,7 @@ the sum of all that the step is shown; [sub] are its other pictures' and sounds'
     c  = h0 e_base + h1 e_gen + h2 prior(e_gen), each at norm R, brought to norm R
     z' = the picture's own noise, by DDIM, mixed with fresh noise by α
     z  = DDIM from z' under classifier-free guidance of the text, c and [sub]
-    on wish: a refiner over all of it; a subject drawn again in its own place
+    on wish: a refiner over all of it; subjects drawn again one after another, each in its own place
 
 The whole picture is drawn anew: α = 1 keeps its layout, not its pixels. docs/tools/any2pix.md has paper, release and
 this side by side. One evaluation of the network cannot be interrupted, nor can the autoencoder.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,8 +73,8 @@ class Args(ToolArgs):
     guidance: float = Field(default=10.0, ge=0, le=30, description="How closely all of it is followed; 1 is unguided.")
     steps: int = Field(default=25, ge=2, le=500, description="Steps from noise to picture.")
     refinement: float = Field(default=0.0, ge=0, le=1, description="How much SDXL's refiner draws again.")
-    subject: Words = Field(default="", description="What in the result is drawn again, as another picture shows it.")
-    subject_strength: float = Field(default=0.65, ge=0, le=1, description="How much of the subject is drawn again.")
+    subject: Words = Field(default="", description="What is drawn again as the others show it, in their order.")
+    subject_strength: float = Field(default=0.65, ge=0, le=1, description="How much of a subject is drawn again.")
     meant: Annotated[str, StringConstraints(max_length=16_500)] = Field(
         default="", description="[gen], and whose it is, in base64.", json_schema_extra=KEPT
     )
@@ -84,11 +85,29 @@ class Args(ToolArgs):
             raise ValueError("base_weight, meant_weight and refined_weight are all 0, so nothing is meant")
         return self
 
+    @property
+    def named(self) -> list[str]:
+        """The subjects, the k-th for the step's k-th other; "" where an other has none."""
+        said = self.subject.rstrip(", ")
+        return [name.strip() for name in said.split(",")] if said else []
+
+    def left(self, strength: float) -> int:
+        """How many of the last steps draw again at a strength 0…1; 0 where it is too little for one."""
+        return round(strength * self.steps)
+
 
 @tool("any2pix", args=Args, region="optional", subjects=(0, 8), weights=(ROLE,), hears=True)
 def any2pix(ctx: EditContext, args: Args) -> Edit:
     """Let a picture, a sound or music shape the picture: its mood, its light, its style, what is in it."""
-    return worked(ctx, edited(ctx, args), asked=bool(args.prompt or args.meant or ctx.subjects or ctx.sounds))
+    return worked(ctx, edited(ctx, args), asked=asked(ctx, args))
+
+
+def asked(ctx: EditContext, args: Args) -> bool:
+    """Whether anything is to come of it. BadArguments where a subject is named and nothing shows what it is like."""
+    shown = len(ctx.subjects) + len(ctx.sounds)
+    if len(args.named) > shown:
+        raise BadArguments(f"Nothing shows what {args.named[shown]!r} is to look like.", "Attach a picture for it.")
+    return bool(args.prompt or args.meant or shown)
 
 
 def edited(ctx: EditContext, args: Args) -> Edit:
@@ -103,9 +122,10 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     if args.prompt and isinstance(run.adapter, UnclipProjection):
         facts["prompt"] = "not read by these weights"
     if args.refinement:
+        facts["refined"] = args.left(args.refinement)
         z = yield from polished(run, z)
-    if args.subject and run.meaning.things is not None:
-        z, facts["subject"] = yield from subject_again(run, z)
+    if args.named:
+        z, facts["subjects"] = yield from subjects_again(run, z)
     rgb = latents.decode(run.model, z)
     yield Progress(photos.DRAWN)
     seen = kept.reconstruction(run.shelf.cache, run.model, run.picture.z0)
@@ -142,7 +162,7 @@ class Run:
         return Frame((height, width))
 
     def noise(self, use: int) -> Tensor:
-        """N(0, I) like the latent, another for each use: 0 the picture, 1 the refiner, 2 the subject."""
+        """N(0, I) like the latent, another for each use: 0 the picture, 1 the refiner, 2… the subjects."""
         from tools.diffusion import latents
 
         z0 = self.picture.z0
@@ -195,12 +215,21 @@ def begun(ctx: EditContext, args: Args) -> Run:
     entry = shelf.entry(ROLE)
     model = shelf.load(entry)
     needs(model, 4, "any2pix")
+    if args.refinement:
+        refiner_for(shelf, model)
     eyes = shelf.encoder(shelf.part_of(entry, "encoder", encoder_of, ()))
     adapter = shelf.part_of(entry, ADAPTER, lambda folder, _: adapter_in(folder, model, eyes.width), [ADAPTER])
     prior = shelf.part_of(entry, PRIOR, prior_in, [PRIOR]) if (entry.folder / PRIOR).is_dir() else None
     picture = shown(ctx, ROLE, model, halvings(model))
     meaning = meanings.of(ctx, eyes, args.meant).to(model.device)
     return Run(args, shelf, model, adapter, prior, eyes, picture, meaning, ctx.seed)
+
+
+def refiner_for(shelf: Shelf, model: LatentDiffusion) -> None:
+    """BadArguments or MissingWeights where there is no refiner for a model: before anything is drawn, not after."""
+    if model.second is None:
+        raise BadArguments("The refiner goes with SDXL, and these weights are smaller.", "Leave out refinement.")
+    shelf.entry(REFINER)
 
 
 def encoder_of(folder: Path, device: torch.device) -> str:
@@ -287,17 +316,17 @@ def drawn(run: Run, z_T: Tensor) -> Generator[Progress, None, Tensor]:
     return settled(x, sigmas[-1])
 
 
-def again(D: Denoiser, z: Tensor, sigmas: Tensor, strength: float, noise: Tensor) -> Sampler:
-    """x at the last level, from z noised so far that `strength` of the steps are left (SDEdit, arXiv 2108.01073)."""
+def again(D: Denoiser, z: Tensor, sigmas: Tensor, left: int, noise: Tensor) -> Sampler:
+    """x at the last level, from z noised so far that `left` steps are left, 1 or more (SDEdit, arXiv 2108.01073)."""
     from tools.diffusion.latents import noised
     from tools.diffusion.sampling import ddim
 
-    left = sigmas[-1 - max(1, round(strength * (len(sigmas) - 1))) :]
-    return ddim(D, noised(z, left[0], noise), left)
+    levels = sigmas[-1 - left :]
+    return ddim(D, noised(z, levels[0], noise), levels)
 
 
 def polished(run: Run, z: Tensor) -> Generator[Progress, None, Tensor]:
-    """z after SDXL's refiner, which reads the text alone. BadArguments where the picture is not drawn by SDXL."""
+    """z after SDXL's refiner, which reads the text alone; z itself where `refinement` is too little for a step."""
     from tools.diffusion import kept
     from tools.diffusion.denoiser import Network
     from tools.diffusion.guidance import classifier_free
@@ -306,50 +335,66 @@ def polished(run: Run, z: Tensor) -> Generator[Progress, None, Tensor]:
     from tools.diffusion.sdxl import NEGATIVE_SCORE
     from tools.diffusion.steps import told
 
-    if run.model.second is None:
-        raise BadArguments("The refiner goes with SDXL, and these weights are smaller.", "Leave out refinement.")
+    left = run.args.left(run.args.refinement)
+    if not left:
+        return z
     refiner, cache, args = run.shelf.diffusion(REFINER), run.shelf.cache, run.args
     (cond,) = kept.conditions(cache, refiner, (args.prompt,), run.frame)
     (uncond,) = kept.conditions(cache, refiner, (args.negative,), replace(run.frame, score=NEGATIVE_SCORE))
     D = classifier_free(Network(refiner), cond, uncond, args.guidance)
     sigmas = ddim_sigmas(refiner.schedule, args.steps)
-    x = yield from told(again(D, z, sigmas, args.refinement, run.noise(1)), refiner, 0.8, 0.87)
+    x = yield from told(again(D, z, sigmas, left, run.noise(1)), refiner, 0.8, 0.87)
     return settled(x, sigmas[-1])
 
 
-def subject_again(run: Run, z: Tensor) -> Generator[Progress, None, tuple[Tensor, str]]:
-    """z with the subject drawn again under [sub] alone, and what has come of that, in a word.
+def subjects_again(run: Run, z: Tensor) -> Generator[Progress, None, tuple[Tensor, Json]]:
+    """z with the subjects drawn again one after another, the k-th as the step's k-th other shows it; what came of each.
 
-    Its place is looked for in the result; where it is not found, nothing is drawn again. Outside the place D knows the
-    result, so that every level has the result's own noise there.
+    All are looked for before any is drawn, so that none is taken for another's new look. Where one is not found, or
+    `subject_strength` is too little for a step, it stays as it is. Where two places overlap, the later is on top.
+    """
+    from tools.diffusion.latents import decode
+
+    names = {k: name for k, name in enumerate(run.args.named) if name}
+    if not run.args.left(run.args.subject_strength):
+        return z, dict.fromkeys(names.values(), "too little for a step")
+    seen = Picture(decode(run.model, z))
+    places: dict[int, Tensor] = {}
+    for k, name in names.items():
+        with suppress(NotGrounded):
+            places[k] = yield from place_of(name, seen, z)
+    for k, place in places.items():
+        z = yield from subject_again(run, z, place, k)
+    return z, {name: "drawn again" if k in places else "not found" for k, name in names.items()}
+
+
+def subject_again(run: Run, z: Tensor, place: Tensor, k: int) -> Generator[Progress, None, Tensor]:
+    """z drawn again in a place (h, w), 0…1, under the k-th [sub] alone.
+
+    Outside the place D knows the result, so that every level has the result's own noise there.
     """
     from tools.diffusion.latents import settled
     from tools.diffusion.steps import told
 
-    try:
-        place = yield from place_of(run, z)
-    except NotGrounded:
-        return z, "not found"
-    things, sigmas = run.meaning.things, run.sigmas()
-    D = run.guided(None, None if things is None else run.norm * things)
+    things, sigmas, args = run.meaning.things, run.sigmas(), run.args
+    D = run.guided(None, None if things is None else run.norm * things[k : k + 1])
 
     def inside(x: Tensor, sigma: Tensor) -> Tensor:
         return place * D(x, sigma) + (1 - place) * z
 
-    strength = run.args.subject_strength
-    x = yield from told(again(inside, z, sigmas, strength, run.noise(2)), run.model, 0.87, 0.95)
-    return place * settled(x, sigmas[-1]) + (1 - place) * z, "drawn again"
+    part = 0.08 / len(args.named)
+    drawing = again(inside, z, sigmas, args.left(args.subject_strength), run.noise(2 + k))
+    x = yield from told(drawing, run.model, 0.87 + k * part, 0.87 + (k + 1) * part)
+    return place * settled(x, sigmas[-1]) + (1 - place) * z
 
 
-def place_of(run: Run, z: Tensor) -> Generator[Progress, None, Tensor]:
-    """Where the subject is in the result, (h, w) of the latent, 0…1: a little wider than it, and soft at the edge."""
+def place_of(name: str, seen: Picture, z: Tensor) -> Generator[Progress, None, Tensor]:
+    """Where a subject is in the result `seen`, (h, w) of its latent z, 0…1: a little wider, and soft at the edge."""
     import torch
 
     from tools import regions
-    from tools.diffusion.latents import decode
 
-    seen = Picture(decode(run.model, z))
-    found = yield from mapped(regions.ground_steps(seen, Region(words=run.args.subject)), lambda _: Progress(0.87))
+    found = yield from mapped(regions.ground_steps(seen, Region(words=name)), lambda _: Progress(0.87))
     longest, (height, width) = max(seen.size), z.shape[-2:]
     wider = cv2.dilate(found.mask, np.ones((2 * round(WIDER * longest) + 1,) * 2, np.uint8))
     soft = cv2.GaussianBlur(wider, (0, 0), max(SOFTER * longest / 2, 0.1))

@@ -186,6 +186,18 @@ def test_where_any2pix_has_weights_what_was_read_out_goes_with_the_step(planner,
     assert np.allclose(kept.e, reply.gen, atol=1e-2) and kept.encoder == planner.perception.encoder.digest
 
 
+def test_every_subject_goes_with_what_it_is_like_and_pictures_go_first(planner, monkeypatch):
+    h = torch.eye(16)
+    reply = released.Reply("x", gen=h[3], subs=[("sea, calm", h[2]), ("boat", h[1]), ("dog", h[0])])
+    monkeypatch.setattr(planner.perception, "embeddings", lambda session, shown: h[: len(shown)].numpy())
+    monkeypatch.setattr(Released, "reply", lambda *_: reply)
+    photo = Revision("r1", "s", (), None, "p1", None, IDENTITY, "upload", 4, 4, 1, "")
+    sent = Asset("a", "boat.png", "image", "image/png"), Asset("b", "sea.wav", "audio", "audio/flac")
+    here = Context("main", "r1", {"main": "r1"}, (photo,), attachments=sent)
+    [step] = replace(planner, draws=lambda: True).plan("put them in", here).steps
+    assert step.args["subject"] == "boat, dog, sea  calm" and step.subjects == ("a", "r1", "b")
+
+
 def test_a_message_of_more_parts_than_a_plan_has_steps_is_refused_in_words(planner):
     with pytest.raises(PlanError, match="This message has 9 parts, and a plan has at most 8 steps"):
         planner.plan(" and then ".join(f"put a red boat {number}" for number in range(9)), Context("main", None))
