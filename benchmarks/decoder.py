@@ -39,10 +39,11 @@ from tools import devices
 from tools.base import EditContext, EditResult, drain
 from tools.caches import Cache
 from tools.diffusion.attention import install
+from tools.diffusion.following import ADAPTER, PRIOR
 from tools.diffusion.model import LatentDiffusion, optimise, tokenizer
 from tools.diffusion.unet import added_width, forward, shifts
 from tools.edits import any2pix
-from tools.edits.any2pix import ADAPTER, PRIOR, Args
+from tools.edits.any2pix import Args
 from tools.encoders.imagebind import ImageBindEncoder
 from tools.sounds import CLIPS, RATE, Sound
 
@@ -55,7 +56,7 @@ WHOLE = ("prior",)
 OPTIONAL = ("refiner",)
 TEXTS = ("text_encoder", "text_encoder_2")
 ONCE = ("encode", "decode", "picture", "sound", "prior", "inversion", "sampling")
-"""What an edit does once; it reads two texts, and decodes the photo too, to compare."""
+"""What an edit does once; it also reads two texts, decodes the photo to compare, and asks the prior of the sound."""
 
 
 # Counted
@@ -101,7 +102,7 @@ def teraflops(sizes: Sizes, steps: int) -> dict[str, float]:
     for name, rows, adapter in (("inversion", 1, None), ("sampling", 2, parts["adapter"])):
         first, later = evaluation(model, z, rows, adapter)
         found[name] = first + (steps - 1) * later
-    return found | {"edit": sum(found[name] for name in ONCE) + found["decode"] + 2 * found["text"]}
+    return found | {"edit": sum(found[name] for name in ONCE) + found["decode"] + 2 * found["text"] + found["prior"]}
 
 
 def evaluation(model: LatentDiffusion, z: Tensor, rows: int, adapter: Any = None) -> tuple[float, float]:

@@ -28,16 +28,20 @@ DIGITS = 16
 
 @dataclass(frozen=True, eq=False)
 class Meaning:
-    """Embeddings, L2 norm 1: of the picture and of what is meant (D,); [sub], of the step's others (S, D) or None."""
+    """Embeddings, L2 norm 1: of the picture and of what is meant (D,); [sub], of the step's others (S, D) or None.
+
+    heard: how many of the others, the last ones, are sounds.
+    """
 
     base: Tensor
     gen: Tensor
     things: Tensor | None
+    heard: int = 0
 
     def to(self, device: torch.device) -> Meaning:
         """The same on a device."""
         things = None if self.things is None else self.things.to(device)
-        return Meaning(self.base.to(device), self.gen.to(device), things)
+        return Meaning(self.base.to(device), self.gen.to(device), things, self.heard)
 
 
 def of(ctx: EditContext, eyes: Encoder, meant: str) -> Meaning:
@@ -49,7 +53,7 @@ def of(ctx: EditContext, eyes: Encoder, meant: str) -> Meaning:
     heard = [eyes.sounds([one]) for one in ctx.sounds]
     e = torch.from_numpy(np.concatenate([*seen, *heard]))
     gen = torch.from_numpy(read(meant, eyes)) if meant else normalize(e.sum(0), dim=0)
-    return Meaning(e[0], gen, e[1:] if len(e) > 1 else None)
+    return Meaning(e[0], gen, e[1:] if len(e) > 1 else None, len(heard))
 
 
 def mixed(meaning: Meaning, y: Tensor, h: tuple[float, float, float], norm: float) -> Tensor:

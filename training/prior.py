@@ -43,8 +43,8 @@ from training.starter_planner import encoder
 
 PAIRS, STEPS, BATCH, RATE_OF_LEARNING = 6000, 3000, 128, 1e-3
 WIDTH = 256
-"""Of the MLP. With twice as much, on 600 unseen scenes, nothing is better: pictures 0.994 and 0.994, degraded ones 0.941
-and 0.941, captions 0.949 and 0.948, sounds 0.476 and 0.476."""
+"""Of the MLP. With twice as much nothing is better: on 600 unseen scenes mean cosines to the clean picture of pictures
+0.994 and 0.994, of degraded ones 0.941 and 0.941, of captions 0.949 and 0.948, of sounds 0.476 and 0.476."""
 SEED = 7
 DROPPED = 0.1
 """How often the embedding is left out, and how often the score, each by itself."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sessions.errors import BadArguments, BadWeights, MissingWeights, NotGrounded
+from sessions.errors import BadArguments, BadWeights, MissingWeights, NotGrounded, OutsideWorld
 from sessions.values import Picture
 from tests import tiny, tiny_encoders
 from tests.tools.darkroom.tones import noise
@@ -156,9 +156,16 @@ def test_nothing_asked_changes_no_bit_and_needs_no_weights():
     assert np.array_equal(edited(None, pixels).image.pixels, pixels)
 
 
-def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(MissingWeights):
+def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(shelf, "STARTER", tmp_path / "none.json")
+    with pytest.raises(MissingWeights, match="any2pix"):
         edited(shelf.Shelf(tmp_path), noise(8, 8), sounds=(TONE,))
+
+
+def test_a_photo_is_not_the_starters_and_what_is_says_so(tmp_path):
+    with pytest.raises(OutsideWorld) as refused:
+        edited(shelf.Shelf(tmp_path), noise(64, 64), sounds=(TONE,))
+    assert "pentimento models add PATH --as any2pix" in refused.value.hint
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 7), (1, 300), (200, 3), (70, 90)])

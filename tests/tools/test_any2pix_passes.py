@@ -60,7 +60,10 @@ def test_the_whole_is_told_the_mix_and_the_others_each_at_norm_r(there, monkeypa
     assert not np.allclose(unit(y), gen, atol=0.1)
     [(whole, things)] = told
     assert np.allclose(whole, 7 * unit(0.5 * base + 0.4 * gen + unit(y)), atol=1e-4)
-    assert np.allclose(things, 7 * np.stack([one, heard]), atol=1e-4)
+    like = run.prior.refined(torch.from_numpy(heard)[None])[0].numpy()
+    assert not np.allclose(like, heard, atol=0.1)
+    assert np.allclose(things, 7 * np.stack([one, like]), atol=1e-4)
+    assert np.allclose(module.replace(run, prior=None).things, 7 * np.stack([one, heard]), atol=1e-4)
 
 
 def test_without_a_prior_what_is_meant_stands_for_itself(there, monkeypatch):

@@ -11,6 +11,7 @@ from toybox.drawing import draw
 from toybox.edits import random_edit
 from toybox.scenes import seeded
 
+PULL = "pentimento models pull instruct-pix2pix"
 BUNDLED = ("astronaut", "coffee", "chelsea", "rocket", "camera", "moon", "brick", "grass", "gravel", "coins", "page")
 
 
@@ -48,7 +49,7 @@ def test_noise_and_gradients_across_are_refused():
 
 
 def test_a_refusal_says_what_helps():
-    require(draw(seeded(1)).rgb)
+    require(draw(seeded(1)).rgb, PULL)
     with pytest.raises(OutsideWorld, match="toybox") as refused:
-        require(at_size(photo("coffee")))
-    assert "models pull" in str(refused.value.hint)
+        require(at_size(photo("coffee")), PULL)
+    assert PULL in str(refused.value.hint)

@@ -47,4 +47,4 @@ def test_the_class_of_the_result_follows_the_sound(cli, tmp_path):
         assert light_of(np.asarray(Image.open(picture).convert("RGB")), BY_DAY) == LIGHTS[name]
         assert "main → #1" in cli("undo")
     recorded = json.loads(cli("show", "#2", "--json"))
-    assert recorded["tool"] == "any2pix" and recorded["args"]["meant"]
+    assert recorded["tool"] == "any2pix" and recorded["step"]["args"]["meant"]

@@ -19,6 +19,7 @@ from tools.base import EditContext
 from tools.diffusion import kept, world
 from tools.diffusion.model import LatentDiffusion
 from tools.photos import Fitted
+from tools.shelf import missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ def require_known(ctx: EditContext, role: str, rgb: Pixels) -> None:
     What such weights have made is not looked at: of their own edits one in four looks like nothing they were shown.
     """
     if ctx.weights().entry(role).world == "toybox" and not ctx.familiar:
-        world.require(rgb)
+        world.require(rgb, missing(role).hint)
 
 
 def halvings(model: LatentDiffusion) -> int:

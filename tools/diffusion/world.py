@@ -60,10 +60,10 @@ def in_world(rgb: Pixels) -> bool:
     return seen.frame <= DECODED and seen.flat >= FLAT and seen.colour >= COLOURED and seen.filled >= FILLED
 
 
-def require(rgb: Pixels) -> None:
-    """OutsideWorld, with what helps, for a picture that the starter weights know nothing of."""
+def require(rgb: Pixels, command: str) -> None:
+    """OutsideWorld, with the command that helps, for a picture that the starter weights know nothing of."""
     if not in_world(rgb):
         raise OutsideWorld(
             "The small weights that come with Pentimento know drawn toybox scenes only; this is no such picture.",
-            "For photos: `pentimento models pull sd15`.",
+            f"For photos: `{command}`.",
         )

@@ -15,7 +15,6 @@ this side by side. One evaluation of the network cannot be interrupted, nor can 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,16 +24,13 @@ import cv2
 import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
-from sessions.errors import BadArguments, BadWeights, NotGrounded
+from sessions.errors import BadArguments, NotGrounded
 from sessions.values import Json, Picture, Region
 from tools import caches, meanings, photos
 from tools.base import KEPT, Edit, EditContext, EditResult, Progress, ToolArgs, mapped, tool
 from tools.neural import worked
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import torch
     from torch import Tensor
 
     from tools.diffusion.denoiser import Condition
@@ -50,8 +46,6 @@ if TYPE_CHECKING:
     from tools.shelf import Shelf
 
 ROLE, REFINER = "any2pix", "sdxl-refiner"
-ADAPTER, PRIOR = "ip_adapter", "prior"
-"""What an entry of the role has besides a latent diffusion model; the second need not be there."""
 WIDER, SOFTER = 40 / 1024, 20 / 1024
 """How much wider than the subject its place is, and over how much it fades: parts of the longer side."""
 
@@ -154,6 +148,17 @@ class Run:
         return self.args.norm or self.adapter.config.norm
 
     @property
+    def things(self) -> Tensor | None:
+        """[sub] at norm R, (S, D) or None: of pictures their own; of sounds what the prior says of pictures of them."""
+        e, heard = self.meaning.things, self.meaning.heard
+        if e is None:
+            return None
+        if heard and self.prior is not None:
+            e = e.clone()
+            e[-heard:] = self.prior.refined(e[-heard:].float()).to(e)
+        return self.norm * e
+
+    @property
     def frame(self) -> Frame:
         """What SDXL is told of the picture that it draws."""
         from tools.diffusion.sdxl import Frame
@@ -208,6 +213,7 @@ class Run:
 
 def begun(ctx: EditContext, args: Args) -> Run:
     """Weights, latent and embeddings. BadWeights and BadArguments say what does not go together."""
+    from tools.diffusion import following
     from tools.diffusion.model import needs
     from tools.diffusion.shown import halvings, shown
 
@@ -217,9 +223,7 @@ def begun(ctx: EditContext, args: Args) -> Run:
     needs(model, 4, "any2pix")
     if args.refinement:
         refiner_for(shelf, model)
-    eyes = shelf.encoder(shelf.part_of(entry, "encoder", encoder_of, ()))
-    adapter = shelf.part_of(entry, ADAPTER, lambda folder, _: adapter_in(folder, model, eyes.width), [ADAPTER])
-    prior = shelf.part_of(entry, PRIOR, prior_in, [PRIOR]) if (entry.folder / PRIOR).is_dir() else None
+    eyes, adapter, prior = following.parts(shelf, entry, model)
     picture = shown(ctx, ROLE, model, halvings(model))
     meaning = meanings.of(ctx, eyes, args.meant).to(model.device)
     return Run(args, shelf, model, adapter, prior, eyes, picture, meaning, ctx.seed)
@@ -230,43 +234,6 @@ def refiner_for(shelf: Shelf, model: LatentDiffusion) -> None:
     if model.second is None:
         raise BadArguments("The refiner goes with SDXL, and these weights are smaller.", "Leave out refinement.")
     shelf.entry(REFINER)
-
-
-def encoder_of(folder: Path, device: torch.device) -> str:
-    """The digest of the encoder that an entry's adapter has learnt to read; "" where it does not say."""
-    from tools.nets.ip_adapter import CONFIG
-
-    config = folder / ADAPTER / CONFIG
-    return str(json.loads(config.read_bytes()).get("encoder", "")) if config.is_file() else ""
-
-
-def adapter_in(folder: Path, model: LatentDiffusion, width: int) -> IpAdapter | UnclipProjection:
-    """An adapter as `ip_adapter.save` writes it, or as one released file. BadWeights where it does not fit."""
-    from tools import weights
-    from tools.nets import ip_adapter
-
-    place = folder / ADAPTER
-    path = place if (place / ip_adapter.CONFIG).is_file() else only_file(place)
-    if any(name.startswith(ip_adapter.UNCLIP) for name in weights.shapes(path)):
-        return ip_adapter.load_unclip(path, model.unet, width, model.device, model.dtype).projection
-    return ip_adapter.load(path, model.unet, width, model.device, model.dtype).adapter
-
-
-def prior_in(folder: Path, device: torch.device) -> Refiner:
-    """A prior as `prior.save` writes it, or the released one; float32."""
-    from tools.nets import prior
-
-    own = (folder / PRIOR / "config.json").is_file()
-    return prior.load(folder / PRIOR, device) if own else prior.released(only_file(folder / PRIOR), device).prior
-
-
-def only_file(folder: Path) -> Path:
-    """The file of a folder that holds one; BadWeights for any other."""
-    match sorted(folder.glob("*")):
-        case [path]:
-            return path
-        case found:
-            raise BadWeights(f"{folder.name} has {len(found)} files, and should have one.", "Add them again.")
 
 
 # From noise to a picture
@@ -310,7 +277,7 @@ def drawn(run: Run, z_T: Tensor) -> Generator[Progress, None, Tensor]:
     args, meaning, sigmas = run.args, run.meaning, run.sigmas()
     y = meaning.gen if run.prior is None else run.prior.refined(meaning.gen[None].float())[0]
     c = meanings.mixed(meaning, y.to(meaning.gen), (args.base_weight, args.meant_weight, args.refined_weight), run.norm)
-    D = run.guided(c, None if meaning.things is None else run.norm * meaning.things)
+    D = run.guided(c, run.things)
     x = unsettled(blended(z_T, run.noise(0), args.alpha), sigmas[0])
     x = yield from shown(ddim(D, x, sigmas), run.model, 0.4, 0.8)
     return settled(x, sigmas[-1])
@@ -376,8 +343,8 @@ def subject_again(run: Run, z: Tensor, place: Tensor, k: int) -> Generator[Progr
     from tools.diffusion.latents import settled
     from tools.diffusion.steps import told
 
-    things, sigmas, args = run.meaning.things, run.sigmas(), run.args
-    D = run.guided(None, None if things is None else run.norm * things[k : k + 1])
+    things, sigmas, args = run.things, run.sigmas(), run.args
+    D = run.guided(None, None if things is None else things[k : k + 1])
 
     def inside(x: Tensor, sigma: Tensor) -> Tensor:
         return place * D(x, sigma) + (1 - place) * z
