@@ -217,7 +217,7 @@ class Edit:
 def edits(home: Path, column: Column[Any], dice: random.Random) -> list[Edit]:
     """A few edits of one column, in up to two rows."""
     with closing(sqlite3.connect(home / "sessions.db")) as connection:
-        rows = connection.execute(f'SELECT rowid, "{column.name}" FROM {column.table.name}').fetchall()
+        rows = connection.execute(f'SELECT rowid, "{column.name}" FROM {column.table.name} ORDER BY rowid').fetchall()
     filled = [row for row in rows if row[1] is not None] or rows
     others = [value for _, value in rows]
     return [
