@@ -9,6 +9,7 @@ machines, from the same rows.)
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -135,6 +136,7 @@ def main() -> None:
     """An engine in a process of its own, until it has had nothing to do for a while."""
     logging.basicConfig(format="%(asctime)s %(message)s")
     settings = Settings()
+    gc.freeze()  # as the page does (`ui.server`)
     Engine(Store(settings.home, settings.database_url, settings.owner)).run(settings.engine_minutes * 60)
 
 

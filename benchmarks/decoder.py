@@ -148,7 +148,7 @@ class Shelf:
         return self.sides.eyes
 
     def part_of(self, entry: Shelf, name: str, load: object, folders: object = None) -> Any:
-        return {"encoder": "", ADAPTER: self.sides.adapter, PRIOR: self.sides.prior}[name]
+        return {"encoder": "random", ADAPTER: self.sides.adapter, PRIOR: self.sides.prior}[name]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,8 @@
     python -m benchmarks.dialogues [--count 400] [--json]
 
 Beside it what costs nothing: always the head, always the first picture, chance. Then the planner with a part taken
-away: cosine alone (as published), pictures and sounds unseen (h := 0), and sounds exchanged.
+away: cosine alone (as published), pictures and sounds unseen (h := 0), and sounds exchanged. `shaping`: as many
+dialogues of their own, in which a sound or another picture shapes a picture.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from agent.pointer import Mode
 from agent.tokens import vocabulary
 from tools.registry import registered
 from tools.shelf import PLANNER, STARTER
-from toybox.dialogues import Dialogue
+from toybox.dialogues import Dialogue, shaping
 from training.examining import Answer, Candidate, answer
 from training.lessons import Lesson, looked_at
 from training.starter_planner import encoder
@@ -152,7 +153,10 @@ def main() -> None:
     who, eyes = candidate(args.planner), encoder()
     found = {}
     for name, first, held_out in (("new", EXAMINED, False), ("held_out", 0, True)):
-        found[name] = examine(who, looked_at(eyes, range(first, first + args.count), held_out))
+        numbers = range(first, first + args.count)
+        found[name] = examine(who, looked_at(eyes, numbers, held_out))
+        shaped = looked_at(eyes, numbers, held_out, shaping)
+        found[name]["shaping"] = figures([answer(who, one) for one in shaped])
     print(json.dumps(found) if args.json else "\n\n".join(f"{name}\n{shown(rows)}" for name, rows in found.items()))
 
 

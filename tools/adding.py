@@ -98,6 +98,8 @@ def add(
 
 def unfolded(shelf: Shelf, path: Path, role: str) -> Path:
     """A folder in the data folder with what a single file holds, made at the first time; whole or not at all."""
+    if role == DECODER:
+        raise BadWeights(f"{role} is more than one file.", f"pentimento models add '{path.parent}' --as {role}")
     if path.suffix != SUFFIX:
         raise BadWeights(
             f"{path.name} is no safetensors file, and no other kind is opened for this role.",
@@ -328,7 +330,7 @@ def _encoder_fits(entry: Entry) -> None:
     devices.require_torch()
     from tools.nets import imagebind_keys
 
-    sizes = {place: weights.shapes(Path(file.source), place) for place, file in entry.files.items()}
+    sizes = {place: weights.shapes(Path(file.source), place, nested=False) for place, file in entry.files.items()}
     mine = [place for place in sizes if sizes[place] and place.startswith(f"{encoders.IMAGEBIND}/")]
     if len(mine) > 1:
         raise BadWeights(f"{entry.name} has {len(mine)} weight files for ImageBind.", "Leave one of them there.")

@@ -248,6 +248,11 @@ def missing(role: str) -> MissingWeights:
         return MissingWeights("No editor of the Hub is on this machine.", "pentimento models pull hub:OWNER/NAME")
     if role.startswith(HUB):
         return MissingWeights(f"The weights of {role[4:]} are not on this machine.", f"pentimento models pull {role}")
+    if role == "any2pix":
+        return MissingWeights(
+            f"There are no weights for {role} on this machine.",
+            "pentimento models pull sdxl, pull imagebind, and then add CKPTS --as any2pix (docs/models.md)",
+        )
     words = [source.word for pack in packs.packs().values() for source in pack if source.role == role]
     if not words:
         return MissingWeights(f"There is no {role} on this machine.", f"pentimento models add PATH --as {role}")

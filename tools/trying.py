@@ -14,7 +14,11 @@ def once(shelf: Shelf, entry: Entry) -> None:
     if entry.role == encoders.ROLE:
         encoders.load(whole, shelf.device)
     elif entry.role != PLANNER and not entry.role.startswith("hub:"):
-        shelf.load(whole)
+        model = shelf.load(whole)
+        if (whole.folder / "ip_adapter").is_dir():
+            from tools.diffusion import following
+
+            following.parts(shelf, whole, model)
     if entry.role.startswith("blip-diffusion"):
         from tools.nets import blip_keys
 

@@ -266,15 +266,16 @@ def numbers(entry: Entry, part: str) -> int:
     return sum(math.prod(shape) for path in files for shape in shapes(path).values())
 
 
-def shapes(path: Path, place: str = "") -> dict[str, tuple[int, ...]]:
+def shapes(path: Path, place: str = "", nested: bool = True) -> dict[str, tuple[int, ...]]:
     """The tensors' names and sizes; of a safetensors file only its header is read. None where it is no weight file.
 
-    Of what torch wrote also a table of tables, named as `pickled_parts` does; whoever loads it may take flat ones only.
-    `place`: in an entry, where the path itself does not say what it is.
+    `place`: in an entry, where the path itself does not say what it is. `nested`: of what torch wrote also a table of
+    tables, named as `pickled_parts` does.
     """
     ending = Path(place or path.name).suffix
     if ending in PICKLED:
-        return {name: tuple(tensor.shape) for name, tensor in pickled_parts(path).items()}
+        read = pickled_parts if nested else pickled
+        return {name: tuple(tensor.shape) for name, tensor in read(path).items()}
     return {name: shape.shape for name, shape in header(path).items()} if ending == SUFFIX else {}
 
 

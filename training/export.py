@@ -20,7 +20,7 @@ ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix"}
 """What each recipe's network is good for."""
 SAMPLING: dict[str, dict[str, int | float]] = {
     "instruct_pix2pix": {"text_guidance": 3.0, "image_guidance": 1.5, "steps": 20},
-    "any2pix": {"guidance": 4.0, "alpha": 1.0},
+    "any2pix": {"guidance": 4.0, "alpha": 0.9},
 }
 """What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world` and
 `benchmarks.any2pix`)."""

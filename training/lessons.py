@@ -114,9 +114,14 @@ def embeddings(encoder: Encoder, items: list[Item]) -> Tensor:
     return made
 
 
-def looked_at(encoder: Encoder, numbers: Sequence[int], held_out: bool = False) -> list[Lesson]:
+def looked_at(
+    encoder: Encoder,
+    numbers: Sequence[int],
+    held_out: bool = False,
+    numbered: Callable[[int, bool], Dialogue] = dialogue,
+) -> list[Lesson]:
     """The lessons of these dialogues, made now and kept nowhere."""
-    dialogues = [dialogue(number, held_out) for number in numbers]
+    dialogues = [numbered(number, held_out) for number in numbers]
     pairs = zip(dialogues, _looked(encoder, dialogues), strict=True)
     return [Lesson(one, seen, results) for one, (seen, results) in pairs]
 

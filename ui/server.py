@@ -8,6 +8,7 @@ served.
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import socket
@@ -79,6 +80,7 @@ def serve(host: str = "127.0.0.1", port: int = PORT, opened: Callable[[str], Non
     )
     for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(name).disabled = True
+    gc.freeze()  # what is imported stays: looking through it again takes the collector longer than opening a session
     opened(address(host, listening.getsockname()[1]))
     try:
         uvicorn.Server(config).run(sockets=[listening])

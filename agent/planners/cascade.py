@@ -25,7 +25,9 @@ from tools import registry
 from tools.base import Tool
 
 INSTRUCTED, SHAPED = "instruct_pix2pix", "any2pix"
-"""The tools that are offered what no other can do: one follows words, the other a sound that came with them."""
+"""The tools that are offered what no other can do: one follows words, the other also a sound that came with them."""
+LONGEST = 500
+"""Letters of a prompt."""
 
 _LEAD = r"(?:(?:please|now|let|try|use|run|with|have|ask)\s+)*"
 _REFERENCE = re.compile(r"#\d+|@[\w-]+|(?<!\w)A(?P<sent>[1-9])(?!\w)")
@@ -61,19 +63,26 @@ class Cascade:
 
     def _offered(self, text: str, context: Context) -> Plan | None:
         """A question whether a tool that repaints the picture shall try; None where none can."""
-        heard = any(asset.kind == "audio" for asset in context.attachments)
-        name, wish = (SHAPED, "fit the picture to the sound") if heard else (INSTRUCTED, f"try “{text}”")
-        tool = registry.registered().get(name)
-        if tool is None or context.head is None or not self.able(tool):
+        heard = tuple(asset.sha256 for asset in context.attachments if asset.kind == "audio")
+        if context.head is None:
+            return None
+        if heard and self._can(SHAPED):
+            step, what = PlanStep(tool=SHAPED, args={"prompt": text[:LONGEST]}, subjects=heard), "and the sound"
+        elif self._can(INSTRUCTED):
+            step, what = PlanStep(tool=INSTRUCTED, args={"instruction": text}), ""
+        else:
             return None
         ask = Ask(
-            question=f"No darkroom tool does that. Shall {name} {wish}? It repaints the picture.",
+            question=f"No darkroom tool does that. Shall {step.tool} try “{text}” {what}".rstrip()
+            + "? It repaints the picture.",
             candidates=(Candidate(label="yes, try it", value=True), Candidate(label="no", value=False)),
             slot="steps.0.confirmed",
         )
-        shown = tuple(asset.sha256 for asset in context.attachments) if heard else ()
-        step = PlanStep(tool=name, args={} if heard else {"instruction": text}, subjects=shown)
         return Plan(steps=(step,), ask=ask, planner=self.name)
+
+    def _can(self, name: str) -> bool:
+        tool = registry.registered().get(name)
+        return tool is not None and self.able(tool)
 
 
 def _agreed(text: str, plan: Plan, context: Context) -> Plan:

@@ -75,8 +75,11 @@ def test_what_the_rules_refuse_is_offered_and_never_done_unasked():
 def test_where_a_sound_came_with_it_the_tool_that_hears_is_offered():
     sound, other = Asset("a" * 64, "me", "audio", "audio/wav"), Asset("b" * 64, "me", "image", "image/png")
     plan = cascade().plan("make it fit this", replace(PHOTO, attachments=(sound, other)))
-    assert "fit the picture to the sound" in plan.ask.question and plan.ask.slot == "steps.0.confirmed"
-    assert plan.steps == (PlanStep(tool="any2pix", subjects=(sound.sha256, other.sha256)),)
+    assert "any2pix try “make it fit this” and the sound?" in plan.ask.question
+    step = PlanStep(tool="any2pix", args={"prompt": "make it fit this"}, subjects=(sound.sha256,))
+    assert plan.steps == (step,) and plan.ask.slot == "steps.0.confirmed"
+    deaf = Cascade(RulesPlanner(), lambda tool: tool.name == "instruct_pix2pix")
+    assert deaf.plan("make it fit this", replace(PHOTO, attachments=(sound,))).steps[0].tool == "instruct_pix2pix"
     pictured = cascade().plan("make it fit this", replace(PHOTO, attachments=(other,)))
     assert pictured.steps[0].tool == "instruct_pix2pix"
     assert cascade(able=False).plan("make it fit this", replace(PHOTO, attachments=(sound,))).ask is None

@@ -6,6 +6,7 @@ pairs of seconds, by the clock and of processor time; memory is resident bytes.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -114,6 +115,7 @@ def open_anew(home: Path, session: str) -> Times:
 
 
 def main(home: Path) -> Figures:
+    gc.freeze()  # as the page and the engine do once they have been imported
     store, figures = Store(home), Figures()
     assistant = Assistant(store, ScriptedPlanner())
     photo = cv2.resize(data.astronaut(), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)

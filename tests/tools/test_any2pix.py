@@ -16,6 +16,8 @@ from tools.edits.any2pix import Args, any2pix, blended
 from tools.meanings import Meaning, mixed
 from tools.nets import ip_adapter
 from tools.sounds import Sound
+from toybox.drawing import draw
+from toybox.scenes import seeded
 
 FEW = Args(steps=3)
 TONE = Sound(np.sin(np.arange(32_000, dtype=np.float32) * 0.2), 16_000)
@@ -162,10 +164,12 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
         edited(shelf.Shelf(tmp_path), noise(8, 8), sounds=(TONE,))
 
 
-def test_a_photo_is_not_the_starters_and_what_is_says_so(tmp_path):
+@pytest.mark.parametrize("subject", [False, True])
+def test_a_photo_is_not_the_starters_and_what_is_says_so(tmp_path, subject):
+    photo, scene = noise(64, 64), draw(seeded(1)).rgb
     with pytest.raises(OutsideWorld) as refused:
-        edited(shelf.Shelf(tmp_path), noise(64, 64), sounds=(TONE,))
-    assert "pentimento models add PATH --as any2pix" in refused.value.hint
+        edited(shelf.Shelf(tmp_path), scene if subject else photo, subjects=(Picture(photo if subject else scene),))
+    assert "add CKPTS --as any2pix" in refused.value.hint
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 7), (1, 300), (200, 3), (70, 90)])

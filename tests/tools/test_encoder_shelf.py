@@ -64,7 +64,7 @@ def test_one_file_of_another_width_is_refused_before_it_is_registered(empty, tmp
 def test_one_file_of_the_released_sizes_is_taken_as_it_is(words, empty, tmp_path, monkeypatch):
     """4.8 GB are not written here: the sizes of its tensors are those of the table."""
     sizes = {name: shape for name, (_, shape) in read("imagebind").items()}
-    monkeypatch.setattr(weights, "shapes", lambda path, place="": sizes)
+    monkeypatch.setattr(weights, "shapes", lambda path, place="", nested=True: sizes)
     file = tmp_path / "down" / "imagebind_huge.pth"
     file.parent.mkdir()
     file.write_bytes(b"as if it were 4.8 GB")

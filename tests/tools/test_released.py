@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -10,11 +11,12 @@ from diffusers import UNet2DConditionModel
 
 from sessions.errors import BadWeights, MissingWeights
 from sessions.values import Picture
-from tests import tiny, tiny_released
+from tests import tiny, tiny_encoders, tiny_released
 from tests.tiny_released import ADAPTER, PRIOR, SPACE, STOCK
 from tests.tools.darkroom.tones import noise
-from tools import adding, shelf, weights
+from tools import adding, shelf, trying, weights
 from tools.base import EditContext, drain
+from tools.diffusion import following
 from tools.diffusion.denoiser import Network
 from tools.edits.any2pix import Args, any2pix
 from tools.nets.ip_adapter import UnclipConfig, UnclipProjection
@@ -113,6 +115,32 @@ def test_without_imagebind_that_is_said_and_the_released_width_is_meant(made, ba
     with pytest.raises(BadWeights, match=f"embeddings of {SPACE} numbers, and the encoder gives 1024"):
         adding.add(bare, made / "ckpts", "any2pix", tell=told.append)
     assert "pentimento models pull imagebind" in told[0]
+
+
+def test_it_reads_imagebind_whatever_other_encoder_is_better(made, there, tmp_path):
+    adding.add(there, made / "ckpts", "any2pix")
+    first = edited(there).latent
+    adding.add(there, tiny_encoders.clap_clip(tmp_path / "both"), "encoder")
+    assert there.encoder().name != "imagebind" and torch.equal(first, edited(there).latent)
+    there.remove(next(one.name for one in there.entries() if one.role == "encoder" and one.name == "eyes"))
+    with pytest.raises(MissingWeights) as refused:
+        edited(there)
+    assert refused.value.hint == "pentimento models pull imagebind"
+
+
+def test_the_doctor_loads_the_adapter_and_the_prior_too(made, there, tmp_path, monkeypatch):
+    entry = adding.add(there, made / "ckpts", "any2pix")
+    trying.once(there, entry)
+    monkeypatch.setattr(following, "adapter_in", Mock(side_effect=BadWeights("It is damaged.")))
+    with pytest.raises(BadWeights, match="It is damaged"):
+        trying.once(there, entry)
+
+
+def test_one_file_of_it_is_not_all_of_it(made, there):
+    (path,) = (made / "ckpts/sdxl").glob("*.bin")
+    with pytest.raises(BadWeights, match="more than one file") as refused:
+        adding.add(there, path, "any2pix")
+    assert str(path.parent) in refused.value.hint
 
 
 def test_a_folder_with_nothing_of_the_kind_says_what_it_would_be(bare, tmp_path):

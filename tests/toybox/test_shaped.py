@@ -114,6 +114,5 @@ def test_what_is_held_out_is_never_said_and_then_always(monkeypatch):
     for seed in range(300):
         one = shaping(seed)
         assert "¤" not in one.message and not HELD_OUT & pairs(one), one.message
-    for seed in range(100):
-        one = shaping(seed, held_out=True)
-        assert "¤" in one.message or HELD_OUT & pairs(one) or None in one.results, one.message
+    held = [one for seed in range(200) if None not in (one := shaping(seed, held_out=True)).results]
+    assert len(held) > 60 and all("¤" in one.message or HELD_OUT & pairs(one) for one in held)

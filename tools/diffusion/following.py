@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from sessions.errors import BadWeights
-from tools import weights
+from sessions.errors import BadWeights, MissingWeights
+from tools import encoders, weights
 from tools.diffusion.model import LatentDiffusion
 from tools.encoders import Encoder
 from tools.nets import ip_adapter, prior
@@ -27,10 +27,21 @@ Parts = tuple[Encoder, IpAdapter | UnclipProjection, Refiner | None]
 
 def parts(shelf: Shelf, entry: Entry, model: LatentDiffusion) -> Parts:
     """The encoder whose embeddings an entry follows, its adapter for this model, and its prior or None."""
-    eyes = shelf.encoder(shelf.part_of(entry, "encoder", encoder_of, ()))
+    eyes = shelf.encoder(shelf.part_of(entry, "encoder", encoder_of, ()) or bound(shelf, entry))
     adapter = shelf.part_of(entry, ADAPTER, lambda folder, _: adapter_in(folder, model, eyes.width), [ADAPTER])
     has = (entry.folder / PRIOR).is_dir()
     return eyes, adapter, shelf.part_of(entry, PRIOR, prior_in, [PRIOR]) if has else None
+
+
+def bound(shelf: Shelf, entry: Entry) -> str:
+    """The digest of the ImageBind that released adapters read, which do not name it; "" for ours, where any will do."""
+    if (entry.folder / ADAPTER / CONFIG).is_file():
+        return ""
+    for one in shelf.entries():
+        if one.pack != "starter" and any(place.startswith(f"{encoders.IMAGEBIND}/") for place in one.files):
+            return one.digest
+    reads = "These weights read embeddings of ImageBind, which is not here."
+    raise MissingWeights(reads, "pentimento models pull imagebind")
 
 
 def encoder_of(folder: Path, device: torch.device) -> str:

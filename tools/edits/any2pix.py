@@ -67,7 +67,10 @@ class Args(ToolArgs):
     guidance: float = Field(default=10.0, ge=0, le=30, description="How closely all of it is followed; 1 is unguided.")
     steps: int = Field(default=25, ge=2, le=500, description="Steps from noise to picture.")
     refinement: float = Field(default=0.0, ge=0, le=1, description="How much SDXL's refiner draws again.")
-    subject: Words = Field(default="", description="What is drawn again as the others show it, in their order.")
+    subject: Words = Field(
+        default="",
+        description="What is drawn again as the others show it, in their order, sounds last: the boat, the dog.",
+    )
     subject_strength: float = Field(default=0.65, ge=0, le=1, description="How much of a subject is drawn again.")
     meant: Annotated[str, StringConstraints(max_length=16_500)] = Field(
         default="", description="[gen], and whose it is, in base64.", json_schema_extra=KEPT
@@ -113,7 +116,7 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     yield Progress(0.02)
     z = yield from drawn(run, (yield from noise_of(run)))
     facts: Json = {"weights": run.model.name, "steps": args.steps, "prior": run.prior is not None}
-    if args.prompt and isinstance(run.adapter, UnclipProjection):
+    if args.prompt and not args.refinement and isinstance(run.adapter, UnclipProjection):
         facts["prompt"] = "not read by these weights"
     if args.refinement:
         facts["refined"] = args.left(args.refinement)
@@ -215,7 +218,7 @@ def begun(ctx: EditContext, args: Args) -> Run:
     """Weights, latent and embeddings. BadWeights and BadArguments say what does not go together."""
     from tools.diffusion import following
     from tools.diffusion.model import needs
-    from tools.diffusion.shown import halvings, shown
+    from tools.diffusion.shown import halvings, require_known, shown
 
     shelf = ctx.weights()
     entry = shelf.entry(ROLE)
@@ -225,6 +228,8 @@ def begun(ctx: EditContext, args: Args) -> Run:
         refiner_for(shelf, model)
     eyes, adapter, prior = following.parts(shelf, entry, model)
     picture = shown(ctx, ROLE, model, halvings(model))
+    for one in ctx.subjects:
+        require_known(ctx, ROLE, photos.fit(one, model.side, halvings(model)).rgb)
     meaning = meanings.of(ctx, eyes, args.meant).to(model.device)
     return Run(args, shelf, model, adapter, prior, eyes, picture, meaning, ctx.seed)
 
