@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -27,6 +28,9 @@ ACROSS = 3
 """At most so many windows across, and so many down."""
 FLAT = 1.0
 """Mean squared Laplacian below which there is no structure to compare."""
+
+KEPT = 16
+"""Windows of photos that stay in memory, each with its tile."""
 
 Box = tuple[int, int, int, int]
 
@@ -60,7 +64,13 @@ class _Photo:
         width, height = self.size
         x0, y0 = min(max(box[0], 0), width - 1), min(max(box[1], 0), height - 1)
         x1, y1 = max(x0 + 1, min(box[2], width)), max(y0 + 1, min(box[3], height))
-        return self.store.window(self.session, self.image, (x0, y0, x1, y1)), x0, y0
+        return _kept(self.store, self.session, self.image, (x0, y0, x1, y1)), x0, y0
+
+
+@lru_cache(maxsize=KEPT)
+def _kept(store: Store, session: str, image: str, box: Box) -> Picture:
+    """`Store.window`: step after step is compared with the same photo."""
+    return store.window(session, image, box)
 
 
 def measured(store: Store, parent: Revision, picture: Picture, moved: Geometry) -> Json:
