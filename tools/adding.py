@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sessions.errors import BadWeights, MissingWeights, StorageFull
 from tools import devices, encoders, weights
-from tools.shelf import LAST, PLANNER, Shelf
+from tools.shelf import PLANNER, Shelf
 from tools.weights import GGUF, PICKLED, SUFFIX, Entry, File
 
 if TYPE_CHECKING:
@@ -149,9 +149,9 @@ def _space(shelf: Shelf, tell: Callable[[str], None]) -> int:
     """How many numbers an embedding has: of the ImageBind that was pulled or added, or of the released one."""
     from tools.nets.imagebind import ImageBindConfig
 
-    for entry in shelf.entries():
-        if entry.pack != LAST and any(place.startswith(f"{encoders.IMAGEBIND}/") for place in entry.files):
-            return _sizes(entry).space
+    there = shelf.imagebind()
+    if there is not None:
+        return _sizes(there).space
     tell("It reads embeddings of ImageBind, which is not here: pentimento models pull imagebind (non-commercial use).")
     return ImageBindConfig().space
 

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sessions.errors import BadArguments
-from tools import photos
+from sessions.values import Picture
+from tools import caches, photos
 from tools.base import EditContext
+from tools.caches import Cache
 from tools.encoders import Encoder, Vectors
+from tools.sounds import Sound
 
 if TYPE_CHECKING:
     import torch
@@ -49,11 +52,26 @@ def of(ctx: EditContext, eyes: Encoder, meant: str) -> Meaning:
     import torch
     from torch.nn.functional import normalize
 
-    seen = [eyes.pictures([photos.on_grey(one)]) for one in (ctx.image, *ctx.subjects)]
-    heard = [eyes.sounds([one]) for one in ctx.sounds]
-    e = torch.from_numpy(np.concatenate([*seen, *heard]))
+    cache = ctx.weights().cache
+    e = torch.cat([embedded(cache, eyes, one) for one in (ctx.image, *ctx.subjects, *ctx.sounds)])
     gen = torch.from_numpy(read(meant, eyes)) if meant else normalize(e.sum(0), dim=0)
-    return Meaning(e[0], gen, e[1:] if len(e) > 1 else None, len(heard))
+    return Meaning(e[0], gen, e[1:] if len(e) > 1 else None, len(ctx.sounds))
+
+
+def embedded(cache: Cache, eyes: Encoder, one: Picture | Sound) -> Tensor:
+    """The embedding of a picture or a sound, (1, D), L2 norm 1; kept, so that each is looked at or heard once."""
+    import torch
+
+    def made() -> dict[str, Tensor]:
+        found = eyes.sounds([one]) if isinstance(one, Sound) else eyes.pictures([photos.on_grey(one)])
+        return {"e": torch.from_numpy(found)}
+
+    if isinstance(one, Sound):
+        content = f"{one.rate} {caches.hashed({'samples': torch.from_numpy(one.samples)})}"
+    else:
+        content = caches.content(one)
+    key = {"kind": "meaning", "numerics": caches.NUMERICS, "encoder": eyes.digest, "content": content}
+    return cache.tensors(key, made)["e"]
 
 
 def mixed(meaning: Meaning, y: Tensor, h: tuple[float, float, float], norm: float) -> Tensor:

@@ -224,6 +224,13 @@ class Shelf:
         entry = self.checked(of_it[0]) if of_it else self.entry(encoders.ROLE)
         return self.part_of(entry, encoders.ROLE, lambda folder, device: encoders.load(entry, device))
 
+    def imagebind(self) -> Entry | None:
+        """The newest ImageBind that was pulled or added, which is what its authors have released."""
+        from tools import encoders
+
+        own = (one for one in self.entries() if one.role == encoders.ROLE and one.pack != LAST)
+        return next((one for one in own if any(name.startswith(f"{encoders.IMAGEBIND}/") for name in one.files)), None)
+
     def _needed(self, entry: Entry, folders: Sequence[str]) -> int:
         """Bytes of memory that the weights in some folders of an entry take here."""
         dtype = devices.precision(self.device, entry.bytes)

@@ -67,14 +67,13 @@ class Cascade:
         if context.head is None:
             return None
         if heard and self._can(SHAPED):
-            step, what = PlanStep(tool=SHAPED, args={"prompt": text[:LONGEST]}, subjects=heard), "and the sound"
+            step, what = PlanStep(tool=SHAPED, args={"prompt": text[:LONGEST]}, subjects=heard), " and the sound"
         elif self._can(INSTRUCTED):
             step, what = PlanStep(tool=INSTRUCTED, args={"instruction": text}), ""
         else:
             return None
         ask = Ask(
-            question=f"No darkroom tool does that. Shall {step.tool} try “{text}” {what}".rstrip()
-            + "? It repaints the picture.",
+            question=f"No darkroom tool does that. Shall {step.tool} try “{text}”{what}? It repaints the picture.",
             candidates=(Candidate(label="yes, try it", value=True), Candidate(label="no", value=False)),
             slot="steps.0.confirmed",
         )

@@ -1,5 +1,7 @@
 """any2pix: what its networks are told in each of its passes, held against plain algebra and against each other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -174,3 +176,14 @@ def test_the_refiner_is_told_a_lower_score_with_what_to_keep_away_from(there, mo
 
 def test_it_hears():
     assert any2pix.hears and any2pix.subjects == (0, 8)
+
+
+def test_what_is_shown_is_looked_at_and_heard_once(there, monkeypatch):
+    shown = {"subjects": SHOWN[:1], "sounds": (TONE,)}
+    first = begun(there, Args(steps=2), seed=12, **shown).meaning
+    monkeypatch.setattr(type(there.encoder()), "pictures", None)
+    monkeypatch.setattr(type(there.encoder()), "sounds", None)
+    again = begun(there, Args(steps=3), seed=12, **shown).meaning
+    assert torch.equal(first.gen, again.gen) and torch.equal(first.things, again.things)
+    with pytest.raises(TypeError):
+        begun(there, Args(steps=2), seed=12, sounds=(replace(TONE, rate=TONE.rate // 2),))

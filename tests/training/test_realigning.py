@@ -1,6 +1,7 @@
 """Realigning: what is cut out and altered, the law of what is given, what learns, and that it goes on where it was."""
 
 import math
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,9 +18,11 @@ from tools.diffusion.model import LatentDiffusion, optimise
 from tools.diffusion.sampling import ddim
 from tools.diffusion.schedules import ddim_sigmas, scaled_linear
 from tools.nets import ip_adapter
+from tools.shelf import STARTER
+from tools.weights import read_register
 from toybox.drawing import draw
 from toybox.scenes import HELD_OUT, random_scene
-from training import realigning, tokens
+from training import export, realigning, tokens
 from training.diffusion import networks
 from training.loop import Trainer, generator
 from training.realigning import KEPT, NOISE, Pairs, Plan, Square, around, drawn, errors, example, recipe, shown, without
@@ -205,3 +208,17 @@ def test_a_training_in_no_time_leaves_a_folder_that_loads_and_steers(tmp_path):
     assert bool(steered.isfinite().all()) and float((steered - plain).abs().max()) > 1e-3
     with pytest.raises(BadWeights, match="was begun with pairs 2, not 3"):
         realigning.train(tmp_path, 0.0, Plan(pairs=3, steps=4))
+
+
+def test_an_adapter_and_a_prior_become_an_entry_beside_the_base(tmp_path):
+    """As it is shipped, to the hash, from the folders that the recipes leave; others of its role go."""
+    pack = shutil.copytree(STARTER.parent, tmp_path / "pack")
+    shipped = read_register(pack / "register.json")
+    made = [pack / export.ANY2PIX / name for name in ("ip_adapter", "prior")]
+    trained = [shutil.move(folder, tmp_path / folder.name) for folder in made]
+    export.decoder(pack, *trained)
+    assert sorted(read_register(pack / "register.json"), key=str) == sorted(shipped, key=str)
+    (entry,) = (one for one in shipped if one.role == "any2pix")
+    (base,) = (one for one in shipped if one.role == "text-to-image")
+    assert base.files.items() < entry.files.items() and entry.sampling == export.SAMPLING["any2pix"]
+    assert (pack / "any2pix/prior/model.safetensors").is_file()

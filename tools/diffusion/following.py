@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from sessions.errors import BadWeights, MissingWeights
-from tools import encoders, weights
+from tools import weights
 from tools.diffusion.model import LatentDiffusion
 from tools.encoders import Encoder
 from tools.nets import ip_adapter, prior
@@ -37,11 +37,11 @@ def bound(shelf: Shelf, entry: Entry) -> str:
     """The digest of the ImageBind that released adapters read, which do not name it; "" for ours, where any will do."""
     if (entry.folder / ADAPTER / CONFIG).is_file():
         return ""
-    for one in shelf.entries():
-        if one.pack != "starter" and any(place.startswith(f"{encoders.IMAGEBIND}/") for place in one.files):
-            return one.digest
-    reads = "These weights read embeddings of ImageBind, which is not here."
-    raise MissingWeights(reads, "pentimento models pull imagebind")
+    there = shelf.imagebind()
+    if there is None:
+        reads = "These weights read embeddings of ImageBind, which is not here."
+        raise MissingWeights(reads, "pentimento models pull imagebind")
+    return there.digest
 
 
 def encoder_of(folder: Path, device: torch.device) -> str:
