@@ -26,7 +26,19 @@ from toybox.scenes import Scene
 from toybox.wishes import Wish, any_wish
 from toybox.words import caption
 
-__all__ = ["Dialogue", "Item", "Ref", "Written", "WrittenStep", "dialogue", "pair", "pixels", "samples", "shaping"]
+__all__ = [
+    "Dialogue",
+    "Item",
+    "Ref",
+    "Written",
+    "WrittenStep",
+    "dialogue",
+    "pair",
+    "pixels",
+    "resumed",
+    "samples",
+    "shaping",
+]
 
 KINDS = {"single": 0.33, "steps": 0.25, "history": 0.32, "ask": 0.05, "chat": 0.05}
 
@@ -70,6 +82,21 @@ def shaping(seed: int, held_out: bool = False) -> Dialogue:
         spoken = shaped.shaped(session)
         if spoken is not None and bool(voice.unseen) == held_out:
             return _done(session, spoken, "shaping", seed)
+
+
+def resumed(seed: int, held_out: bool = False) -> Dialogue:
+    """A dialogue of any kind in a session that a sound has shaped already, numbered apart from all others: that it has
+    says nothing about what is wished next."""
+    rng = np.random.default_rng((23, seed, held_out))
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    while True:
+        voice = Voice(rng, held_out)
+        session = Session(voice)
+        for _ in range(2):
+            shaped.before(session)
+        spoken = COMPOSED[kind](session)
+        if spoken is not None and bool(voice.unseen) == held_out:
+            return _done(session, spoken, kind, seed)
 
 
 def _done(session: Session, spoken: Spoken, kind: str, seed: int) -> Dialogue:

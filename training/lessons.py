@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tools.sounds import Sound
 from tools.weights import tensors, write
+from toybox import dialogues
 from toybox.dialogues import Dialogue, Item, dialogue, pair, pixels, samples, shaping
 from toybox.drawing import draw
 from toybox.sounds import RATE
@@ -52,6 +53,11 @@ def chosen() -> Iterator[Dialogue]:
 def shaped() -> Iterator[Dialogue]:
     """Those in which a sound or another picture shapes a picture, as they are learnt."""
     return graded(shaping)
+
+
+def resumed() -> Iterator[Dialogue]:
+    """Those after which a sound had shaped a picture, as they are learnt."""
+    return graded(dialogues.resumed)
 
 
 def graded(numbered: Callable[[int], Dialogue]) -> Iterator[Dialogue]:

@@ -57,8 +57,8 @@ IN_ORDER = 0.5
 TOLD = 2000
 """Dialogues whose words the tokenizer is learnt from."""
 NAME = "starter@1"
-SWAPPED, SHAPED = "swapped", "shaped"
-"""The folders of the lessons in which only what is seen decides, and of those that are any2pix's."""
+SWAPPED, SHAPED, RESUMED = "swapped", "shaped", "resumed"
+"""The folders of the lessons in which only what is seen decides, of those that are any2pix's, and of those after it."""
 LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
 """Dialogues that are learnt; that δ is found on; and the number from which on none is learnt."""
 
@@ -174,8 +174,9 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     lessons.make(out, eyes, count, time.monotonic() + 20 * minutes)
     lessons.make(out / SWAPPED, eyes, count // 4, time.monotonic() + 10 * minutes, lessons.swapped)
     lessons.make(out / SHAPED, eyes, count // 5, time.monotonic() + 10 * minutes, lessons.shaped)
+    lessons.make(out / RESUMED, eyes, count // 10, time.monotonic() + 10 * minutes, lessons.resumed)
     learnt = [*lessons.read(out), *lessons.read(out / SWAPPED, lessons.swapped)]
-    learnt += lessons.read(out / SHAPED, lessons.shaped)
+    learnt += [*lessons.read(out / SHAPED, lessons.shaped), *lessons.read(out / RESUMED, lessons.resumed)]
     school = School(learnt, words_of, seed=5, steps=steps)
     net = network(words_of, eyes.width)
     turns = mixed(school, learnt, Writing(words_of))

@@ -27,11 +27,12 @@ def folder() -> Iterator[Path]:
 
 
 class Writer(threading.Thread):
-    """Edits until told to stop; `told` grows with every acknowledged revision."""
+    """Edits until told to stop; `told` grows with every acknowledged revision, and `wrote` is set."""
 
     def __init__(self, home: Path, session: str) -> None:
         super().__init__()
-        self.home, self.session, self.told, self.stop = home, session, [], threading.Event()
+        self.home, self.session, self.told = home, session, []
+        self.stop, self.wrote = threading.Event(), threading.Event()
 
     def run(self) -> None:
         with closing(Store(self.home)) as store:
@@ -42,6 +43,7 @@ class Writer(threading.Thread):
                 if seed % 4 == 0:
                     moves.undo(store, self.session, "main")
                 names.tag(store, self.session, "newest", self.told[-1], move=True)
+                self.wrote.set()
 
 
 def test_ten_backups_while_somebody_writes(folder):
@@ -58,6 +60,8 @@ def test_ten_backups_while_somebody_writes(folder):
                 manifest = backup.backup(store, folder / f"backup-{number % 2}" / str(number // 2))
                 spans.append((before, len(writer.told)))
                 assert manifest.lost == 0
+                assert writer.wrote.wait(60), "nobody wrote meanwhile"
+                writer.wrote.clear()
         finally:
             writer.stop.set()
             writer.join(timeout=60)

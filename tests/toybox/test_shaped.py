@@ -7,7 +7,7 @@ import pytest
 
 from tools.registry import registered
 from toybox import phrases, words
-from toybox.dialogues import shaping
+from toybox.dialogues import KINDS, resumed, shaping
 from toybox.phrases import UNSEEN
 from toybox.scenes import HELD_OUT
 from training.encoder_scenes import true_of
@@ -101,6 +101,14 @@ def test_words_alone_do_not_say_what_comes_of_it(many):
 def test_a_history_may_have_been_shaped_already(many):
     made = [item for one in many for item in one.items if item.tool == "any2pix"]
     assert len(made) > 50 and all(re.search("sound|hear", item.made_by) for item in made)
+
+
+def test_what_a_sound_has_shaped_says_nothing_about_what_is_wished_next():
+    some = [resumed(seed) for seed in range(200)]
+    after = [one for one in some if any(item.tool == "any2pix" for item in one.items)]
+    assert len(after) > 120 and {one.kind for one in after} == set(KINDS)
+    assert not any(step.tool == "any2pix" for one in some for step in one.written.steps)
+    assert [resumed(seed) for seed in range(10)] == some[:10]
 
 
 def test_what_is_held_out_is_never_said_and_then_always(monkeypatch):

@@ -262,5 +262,5 @@ def test_the_command_leaves_a_folder_that_is_read(eyes, tmp_path, monkeypatch):
     prior.main()
     assert {path.name for path in (tmp_path / "out/prior").iterdir()} == {"config.json", "model.safetensors"}
     net = load(tmp_path / "out/prior")
-    assert net.config == PriorConfig(space=eyes.width, encoder=eyes.digest)
+    assert net.config == PriorConfig(space=eyes.width, width=prior.WIDTH, encoder=eyes.digest)
     assert net.refined(torch.ones(2, eyes.width)).shape == (2, eyes.width)
