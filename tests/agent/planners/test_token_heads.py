@@ -158,7 +158,7 @@ TALK = (
     Said("make it like the sound", (("instruct_pix2pix", {"instruction": "make it night"}, "#6"),), (CRICKETS,)),
     Said("give it the colours of the attached picture", (("match_colors", {}, "#7"),), (SHOWN,)),
     Said("go back to the original and make it sepia", (("monochrome", {"tone": "sepia"}, "#1"),)),
-    Said("go back to the picture with the star and sharpen it", (("sharpen", {}, "star"),)),
+    Said("go back to the picture with the yellow star and sharpen it", (("sharpen", {}, "star"),)),
 )
 """Several steps, a sound, a picture, what came first, and what a picture shows.
 
