@@ -53,7 +53,8 @@ def of(ctx: EditContext, eyes: Encoder, meant: str) -> Meaning:
     from torch.nn.functional import normalize
 
     cache = ctx.weights().cache
-    e = torch.cat([embedded(cache, eyes, one) for one in (ctx.image, *ctx.subjects, *ctx.sounds)])
+    shown: tuple[Picture | Sound, ...] = (ctx.image, *ctx.subjects, *ctx.sounds)
+    e = torch.cat([embedded(cache, eyes, one) for one in shown])
     gen = torch.from_numpy(read(meant, eyes)) if meant else normalize(e.sum(0), dim=0)
     return Meaning(e[0], gen, e[1:] if len(e) > 1 else None, len(ctx.sounds))
 
