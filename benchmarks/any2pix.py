@@ -33,6 +33,7 @@ from numpy.random import Generator
 from agent.plan import PlanStep
 from agent.stepping import Job, work
 from benchmarks import judge
+from benchmarks.analogy import psnr
 from benchmarks.judge import Floats, Judge
 from benchmarks.world import interval
 from sessions.values import Picture, Pixels
@@ -116,12 +117,6 @@ def moves(before: Floats, after: Floats, names: Sequence[str]) -> Floats:
     """(n,) the mean |Δ| of each item's eleven other probabilities; before, after (n, 12)."""
     own = np.array([[name == other for other in NAMES] for name in names])
     return np.asarray(np.abs(after - before).mean(1, where=~own))
-
-
-def psnr(result: Pixels, picture: Pixels) -> float:
-    """In dB; 99 where they are equal."""
-    error = float(np.square(result.astype(np.float64) - picture).mean())
-    return 99.0 if error == 0 else float(10 * np.log10(255**2 / error))
 
 
 def gains(net: Judge, some: Sequence[Item], own: Sequence[Pixels], other: Sequence[Pixels]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,17 @@ def tiny_shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     from tests import tiny
 
     return tiny.shelf(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+    """A shelf without anything, not even the starter's weights."""
+    from tools import shelf
+
+    monkeypatch.setattr(shelf, "STARTER", tmp_path / "nothing.json")
+    made = shelf.Shelf(tmp_path / "weights")
+    yield made
+    made.clear()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -22,11 +22,14 @@ class Residents:
         self._things: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = RLock()
 
-    def get(self, key: Hashable, needed: int, load: Callable[[], T]) -> T:
-        """The thing of that key, loaded where it is not there; OutOfMemory where it does not fit even alone."""
+    def get(self, key: Hashable, needed: Callable[[], int], load: Callable[[], T]) -> T:
+        """The thing of that key, loaded where it is not there; OutOfMemory where it does not fit even alone.
+
+        needed: says how many bytes it takes, and is asked only then.
+        """
         with self._lock:
             if key not in self._things:
-                self._make_room(needed)
+                self._make_room(needed())
                 self._things[key] = self._loaded(load)
             self._things.move_to_end(key)
             thing: T = self._things[key]

@@ -175,8 +175,9 @@ class Shelf:
     def load(self, entry: Entry) -> LatentDiffusion:
         """The latent diffusion model of a checked entry."""
         dtype = devices.precision(self.device, entry.bytes)
-        needed = self._needed(entry, NETWORKS)
-        return self._residents.get((entry.digest, "diffusion"), needed, lambda: self._loaded(entry, dtype))
+        return self._residents.get(
+            (entry.digest, "diffusion"), lambda: self._needed(entry, NETWORKS), lambda: self._loaded(entry, dtype)
+        )
 
     def _loaded(self, entry: Entry, dtype: torch.dtype) -> LatentDiffusion:
         from tools.diffusion import model
@@ -208,10 +209,10 @@ class Shelf:
         self, entry: Entry, name: str, load: Callable[[Path, torch.device], T], folders: Sequence[str] | None = None
     ) -> T:
         """The same of a checked entry."""
-        if folders is None:
-            folders = sorted({place.partition("/")[0] for place in entry.files})
-        needed = self._needed(entry, folders)
-        return self._residents.get((entry.digest, name), needed, lambda: load(entry.folder, self.device))
+        held = sorted({place.partition("/")[0] for place in entry.files}) if folders is None else folders
+        return self._residents.get(
+            (entry.digest, name), lambda: self._needed(entry, held), lambda: load(entry.folder, self.device)
+        )
 
     def encoder(self, digest: str = "") -> Encoder:
         """The best encoder of pictures and sounds, or the one with these weights, loaded at its first use."""

@@ -31,14 +31,6 @@ def starter(tmp_path_factory):
     made.clear()
 
 
-@pytest.fixture
-def empty(tmp_path, monkeypatch):
-    monkeypatch.setattr(shelf, "STARTER", tmp_path / "nothing.json")
-    made = shelf.Shelf(tmp_path / "weights")
-    yield made
-    made.clear()
-
-
 def wav(samples) -> bytes:
     file = BytesIO()
     soundfile.write(file, samples, RATE, format="WAV")

@@ -11,18 +11,10 @@ from sessions.errors import Ambiguous, BadWeights, MissingWeights
 from tests import tiny, tiny_encoders
 from tests.manifests.remake import read
 from tests.tiny_encoders import SMALL, imagebind_file, scatter
-from tools import adding, packs, shelf, trying, weights
+from tools import adding, packs, trying, weights
 from tools.nets.imagebind import ImageBind
 
 PICTURE = np.full((60, 60, 3), 90, np.uint8)
-
-
-@pytest.fixture
-def empty(tmp_path, monkeypatch):
-    monkeypatch.setattr(shelf, "STARTER", tmp_path / "nothing.json")
-    made = shelf.Shelf(tmp_path / "home")
-    yield made
-    made.clear()
 
 
 def released(folder, name="imagebind_huge.pth"):
@@ -161,3 +153,10 @@ def test_packs_of_encoders_are_pinned_and_say_what_may_be_done_with_them():
         assert source.pinned and source.licence and source.terms and source.bytes > 2e9 and source.word == source.pack
         assert all(packs.COMMIT.fullmatch(extra.revision) for extra in source.extra)
     assert "NON-COMMERCIAL" in bound.licence and "NON-COMMERCIAL USE ONLY" in bound.warning and not free.warning
+
+
+def test_what_is_loaded_is_not_measured_again(empty, tmp_path, monkeypatch):
+    adding.add(empty, tiny_encoders.clap_clip(tmp_path / "both"), "encoder")
+    first = empty.encoder()
+    monkeypatch.setattr(weights, "numbers", None)
+    assert empty.encoder() is first

@@ -14,7 +14,7 @@ from sessions.values import Picture
 from tests import tiny, tiny_encoders, tiny_released
 from tests.tiny_released import ADAPTER, PRIOR, SPACE, STOCK
 from tests.tools.darkroom.tones import noise
-from tools import adding, shelf, trying, weights
+from tools import adding, trying, weights
 from tools.base import EditContext, drain
 from tools.diffusion import following
 from tools.diffusion.denoiser import Network
@@ -38,19 +38,11 @@ def network(root):
 
 
 @pytest.fixture
-def bare(tmp_path, monkeypatch):
-    monkeypatch.setattr(shelf, "STARTER", tmp_path / "nothing.json")
-    there = shelf.Shelf(tmp_path / "home")
-    yield there
-    there.clear()
-
-
-@pytest.fixture
-def there(made, bare):
+def there(made, empty):
     """A shelf with SDXL and an encoder."""
-    adding.add(bare, made / "sdxl", "sdxl")
-    adding.add(bare, made / "eyes", "encoder")
-    return bare
+    adding.add(empty, made / "sdxl", "sdxl")
+    adding.add(empty, made / "eyes", "encoder")
+    return empty
 
 
 def edited(there, seed: int = 1, **args):
@@ -76,7 +68,9 @@ def test_the_release_is_one_entry_with_the_sdxl_that_is_there(ending, made, ther
     assert result.image.pixels.shape == (64, 64, 3) and result.facts["prior"]
     assert not torch.equal(result.latent, edited(there, scale=0.0).latent)
     assert not torch.equal(result.latent, edited(there, refined_weight=0.0).latent)
-    adapter, prior = (there._residents.get((entry.digest, part), 0, lambda: None) for part in ("ip_adapter", "prior"))
+    adapter, prior = (
+        there._residents.get((entry.digest, part), lambda: 0, lambda: None) for part in ("ip_adapter", "prior")
+    )
     assert adapter.config.views == 2 and adapter.config.norm == 20 and isinstance(prior, ReleasedPrior)
 
 
@@ -103,17 +97,17 @@ def test_of_both_adapters_the_release_is_taken(made, there, tmp_path):
     assert "ip_adapter/ip_adapter_global_local_2_view.bin" in adding.add(there, folder, "any2pix").files
 
 
-def test_without_sdxl_the_command_that_gets_it_is_named(made, bare):
+def test_without_sdxl_the_command_that_gets_it_is_named(made, empty):
     with pytest.raises(MissingWeights, match="no weights for sdxl on this machine") as refused:
-        adding.add(bare, made / "ckpts", "any2pix")
-    assert refused.value.hint == "pentimento models pull sdxl" and not bare.entries()
+        adding.add(empty, made / "ckpts", "any2pix")
+    assert refused.value.hint == "pentimento models pull sdxl" and not empty.entries()
 
 
-def test_without_imagebind_that_is_said_and_the_released_width_is_meant(made, bare):
-    adding.add(bare, made / "sdxl", "sdxl")
+def test_without_imagebind_that_is_said_and_the_released_width_is_meant(made, empty):
+    adding.add(empty, made / "sdxl", "sdxl")
     told = []
     with pytest.raises(BadWeights, match=f"embeddings of {SPACE} numbers, and the encoder gives 1024"):
-        adding.add(bare, made / "ckpts", "any2pix", tell=told.append)
+        adding.add(empty, made / "ckpts", "any2pix", tell=told.append)
     assert "pentimento models pull imagebind" in told[0]
 
 
@@ -143,9 +137,9 @@ def test_one_file_of_it_is_not_all_of_it(made, there):
     assert str(path.parent) in refused.value.hint
 
 
-def test_a_folder_with_nothing_of_the_kind_says_what_it_would_be(bare, tmp_path):
+def test_a_folder_with_nothing_of_the_kind_says_what_it_would_be(empty, tmp_path):
     with pytest.raises(BadWeights, match="nor a released adapter") as refused:
-        adding.add(bare, tmp_path, "any2pix")
+        adding.add(empty, tmp_path, "any2pix")
     assert ADAPTER in refused.value.hint
 
 
@@ -279,7 +273,7 @@ def test_unclips_one_token_and_pooled_vector_are_all_it_is_told(made, there, tmp
 
     monkeypatch.setattr(Network, "eps", watched)
     edited(there)
-    adapter = there._residents.get((there.entry("any2pix").digest, "ip_adapter"), 0, lambda: None)
+    adapter = there._residents.get((there.entry("any2pix").digest, "ip_adapter"), lambda: 0, lambda: None)
     text, pooled = adapter(torch.zeros(1, SPACE))
     assert all(one.text.shape == (1, tiny.WIDTH + tiny.WIDTH_2) and one.image is None for one in seen)
     assert all(torch.equal(one.added[: tiny.POOLED], pooled[0]) for one in seen)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 import cv2
@@ -150,7 +151,7 @@ class Run:
         """R."""
         return self.args.norm or self.adapter.config.norm
 
-    @property
+    @cached_property
     def things(self) -> Tensor | None:
         """[sub] at norm R, (S, D) or None: of pictures their own; of sounds what the prior says of pictures of them."""
         e, heard = self.meaning.things, self.meaning.heard
