@@ -1,7 +1,7 @@
 """Scenes as pixels: anti-aliased, the same for the same scene on every machine, with the exact cover of every object.
 
-A pixel is sampled 3 × 3 times; an object's cover is the share of samples inside its shape. The transforms of tone and
-light act on the whole picture and are exact: `developed` is the only place where they are applied.
+A pixel is sampled 3 × 3 times; an object's cover is the share of samples inside its shape. The states of the whole
+picture are exact: `developed` is the only place where style, tone and light are applied, `weathered` that of weather.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ Pixels = NDArray[np.uint8]
 SAMPLES = 3
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SEPIA = np.array([1.0, 0.85, 0.65], np.float32)
+RIM, DEEPEST = 2.2, 0.2
+"""How wide the rim of an outlined thing and a comic's line are, in pixels; and at most, in radii."""
+INK, PAPER, FOG, RAIN = 20.0, 250.0, (196.0, 202.0, 208.0), (110.0, 150.0, 215.0)
+"""Levels of a comic's lines (before black, paper's), of what an outlined thing is filled with, of fog and of rain."""
+SHADE = np.float32(0.75)
+"""What a flake's shadow leaves of the light."""
+DRY = 3
+"""Pixels at each side where no rain and no snow falls."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +40,21 @@ class Drawing:
         return self.covers[index] > 0.5
 
 
-def inside(shape: str, u: Floats, v: Floats) -> NDArray[np.bool_]:
-    """Whether points (u right, v down; the circumscribed circle has radius 1) lie in the shape."""
+def inside(shape: str, u: Floats, v: Floats, depth: float = 0.0) -> NDArray[np.bool_]:
+    """Whether points (u right, v down; the circumscribed circle has radius 1) lie in the shape, so deep at least."""
+    d = np.float32(depth)
     if shape == "square":
-        return np.maximum(abs(u), abs(v)) < 0.82
+        return np.maximum(abs(u), abs(v)) < 0.82 - d
     if shape == "cross":
-        return (np.minimum(abs(u), abs(v)) < 0.32) & (np.maximum(abs(u), abs(v)) < 0.95)
+        return (np.minimum(abs(u), abs(v)) < 0.32 - d) & (np.maximum(abs(u), abs(v)) < 0.95 - d)
     if shape == "triangle":
-        return (v < 0.6) & (v + 1 > np.float32(np.sqrt(3)) * abs(u) * 0.92)
+        return (v < 0.6 - d) & (v + 1 - 1.88 * d > np.float32(np.sqrt(3)) * abs(u) * 0.92)
     rho = np.hypot(u, v)
     if shape == "disc":
-        return rho < 0.92
+        return rho < 0.92 - d
     if shape == "ring":
-        return (rho < 1) & (rho > 0.5)
-    return rho < star_radius(np.arctan2(u, -v))
+        return (rho < 1 - d) & (rho > 0.5 + d)
+    return rho < star_radius(np.arctan2(u, -v)) - 1.6 * d
 
 
 def star_radius(angle: Floats) -> Floats:
@@ -100,8 +109,30 @@ def backdrop(scene: Scene) -> Floats:
     return np.broadcast_to(shade[:, None, None] * colour, (SIDE, SIDE, 3)).copy()
 
 
-def developed(rgb: Floats, tone: str, light: str) -> Floats:
-    """Tone, then light, on colours 0…255 of any shape (…, 3)."""
+def weathered(rgb: Floats, weather: str) -> Floats:
+    """Rain, snow or fog over a picture (SIDE, SIDE, 3), 0…255: always the same streaks and flakes."""
+    if weather == "foggy":
+        return rgb + np.float32(0.55) * (np.array(FOG, np.float32) - rgb)
+    if weather == "clear":
+        return rgb
+    y, x = np.mgrid[:SIDE, :SIDE]
+    within = (np.minimum(x, y) >= DRY) & (np.maximum(x, y) < SIDE - DRY)
+    if weather == "rainy":
+        falls = ((2 * x + y) % 16 < 2) & ((x + y) % 8 < 6)
+        return np.where((falls & within)[..., None], rgb + np.float32(0.75) * (np.array(RAIN, np.float32) - rgb), rgb)
+    shadowed = np.where((_flakes(x - 1, y - 1) & within)[..., None], SHADE * rgb, rgb)
+    return np.where((_flakes(x, y) & within)[..., None], np.float32(255), shadowed)
+
+
+def _flakes(x: NDArray[np.int_], y: NDArray[np.int_]) -> NDArray[np.bool_]:
+    one, other = ((x % 16 - dx) ** 2 + (y % 16 - dy) ** 2 < 3 for dx, dy in ((4, 4), (12, 11)))
+    return one | other
+
+
+def developed(rgb: Floats, tone: str, light: str, style: str = "plain") -> Floats:
+    """Style, tone, then light, on colours 0…255 of any shape (…, 3); a comic's lines are `draw`'s."""
+    if style == "negative":
+        rgb = 255 - rgb
     if tone != "colour":
         rgb = (rgb @ LUMA)[..., None] * (SEPIA if tone == "sepia" else np.ones(3, np.float32))
     return rgb * np.array(LIGHTS[light], np.float32)
@@ -115,11 +146,26 @@ def draw(scene: Scene) -> Drawing:
         body = inside(thing.shape, u, v)
         cover = np.zeros((SIDE, SIDE), np.float32)
         cover[rows, columns] = _shares(body)
-        base = np.array(COLOURS[thing.colour], np.float32)
-        window, share = canvas[rows, columns], cover[rows, columns, None]
-        window += share * (base - window)
-        if thing.texture != "plain":
-            window += _shares(body & marks(thing.texture, thing, u, v))[..., None] * (lighter(base) - base)
+        _paint(canvas[rows, columns], thing, u, v, body)
+        if scene.style == "comic":
+            line = body & ~inside(thing.shape, u, v, _depth(thing, 0.6))
+            ink = PAPER if scene.ground == "black" else INK
+            canvas[rows, columns] += _shares(line)[..., None] * (np.float32(ink) - canvas[rows, columns])
         covers.append(cover)
-    rgb = developed(canvas, scene.tone, scene.light)
+    rgb = developed(weathered(canvas, scene.weather), scene.tone, scene.light, scene.style)
     return Drawing(np.clip(np.rint(rgb), 0, 255).astype(np.uint8), tuple(covers))
+
+
+def _depth(thing: Thing, rims: float = 1.0) -> float:
+    """So many rims' width, in radii."""
+    return rims * min(RIM / thing.radius, DEEPEST)
+
+
+def _paint(window: Floats, thing: Thing, u: Floats, v: Floats, body: NDArray[np.bool_]) -> None:
+    """A thing's colour and texture into its window."""
+    base = np.array(COLOURS[thing.colour], np.float32)
+    window += _shares(body)[..., None] * (base - window)
+    if thing.texture == "outlined":
+        window += _shares(inside(thing.shape, u, v, _depth(thing)))[..., None] * (PAPER - base)
+    elif thing.texture != "plain":
+        window += _shares(body & marks(thing.texture, thing, u, v))[..., None] * (lighter(base) - base)

@@ -1,7 +1,7 @@
 """Edits with exact results: an edit turns a scene into the scene that was asked for, and that scene can be drawn.
 
-Local edits touch one object's pixels or the background's; `Light` and `Tone` touch every pixel. `Light` moves between
-states (day, night, warm, cool), so a chain of any length stays in the world and keeps an exact truth.
+Local edits touch one object's pixels or the background's; `Light`, `Weather`, `Style` and `Tone` touch the whole. All
+but the last move between states, so a chain of any length stays in the world and keeps an exact truth.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from toybox.scenes import (
     HELD_OUT,
     LIGHTS,
     PATTERNS,
-    RADIUS,
+    RADII,
     SHAPES,
+    SIZES,
     SLOTS,
+    STYLES,
+    TEXTURES,
     TONES,
+    WEATHERS,
     Scene,
     Thing,
     colour_for,
@@ -39,6 +43,43 @@ class Recolour:
     def apply(self, scene: Scene) -> Scene:
         """The scene afterwards."""
         return _changed(scene, self.shape, lambda thing: replace(thing, colour=self.colour))
+
+
+@dataclass(frozen=True)
+class Retexture:
+    """Another texture of the same colour for one object."""
+
+    shape: str
+    texture: str
+
+    def apply(self, scene: Scene) -> Scene:
+        """The scene afterwards."""
+        return _changed(scene, self.shape, lambda thing: replace(thing, texture=self.texture))
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Another size for one object, the one that is usual for its name; its middle stays."""
+
+    shape: str
+    size: str
+
+    def apply(self, scene: Scene) -> Scene:
+        """The scene afterwards."""
+        return _changed(scene, self.shape, lambda thing: replace(thing, radius=SIZES[self.size]))
+
+
+@dataclass(frozen=True)
+class Move:
+    """One object goes to the middle of a free corner; the background behind it is known."""
+
+    shape: str
+    slot: str
+
+    def apply(self, scene: Scene) -> Scene:
+        """The scene afterwards."""
+        x, y = SLOTS[self.slot]
+        return _changed(scene, self.shape, lambda thing: replace(thing, slot=self.slot, x=x, y=y))
 
 
 @dataclass(frozen=True)
@@ -67,7 +108,7 @@ class Remove:
 
 @dataclass(frozen=True)
 class Add:
-    """A plain object of the standard size, upright in the middle of a free corner: nothing about it is left open."""
+    """A plain object of medium size, upright in the middle of a free corner: nothing about it is left open."""
 
     shape: str
     colour: str
@@ -75,7 +116,7 @@ class Add:
 
     def apply(self, scene: Scene) -> Scene:
         """The scene afterwards."""
-        new = Thing(self.shape, self.colour, "plain", self.slot, *SLOTS[self.slot], RADIUS, 0.0)
+        new = Thing(self.shape, self.colour, "plain", self.slot, *SLOTS[self.slot], SIZES["medium"], 0.0)
         return replace(scene, things=(*scene.things, new))
 
 
@@ -103,6 +144,28 @@ class Light:
 
 
 @dataclass(frozen=True)
+class Weather:
+    """Other weather over the whole picture."""
+
+    weather: str
+
+    def apply(self, scene: Scene) -> Scene:
+        """The scene afterwards."""
+        return replace(scene, weather=self.weather)
+
+
+@dataclass(frozen=True)
+class Style:
+    """The whole picture drawn otherwise."""
+
+    style: str
+
+    def apply(self, scene: Scene) -> Scene:
+        """The scene afterwards."""
+        return replace(scene, style=self.style)
+
+
+@dataclass(frozen=True)
 class Tone:
     """Sepia or grey for the whole picture; there is no way back to colours."""
 
@@ -113,15 +176,20 @@ class Tone:
         return replace(scene, tone=self.tone)
 
 
-Edit = Recolour | Reshape | Remove | Add | Background | Light | Tone
+Edit = Recolour | Retexture | Reshape | Resize | Move | Remove | Add | Background | Light | Weather | Style | Tone
 KINDS: dict[type[Edit], float] = {
-    Recolour: 0.34,
-    Background: 0.18,
-    Light: 0.14,
-    Remove: 0.12,
-    Reshape: 0.1,
-    Add: 0.08,
-    Tone: 0.04,
+    Recolour: 0.22,
+    Retexture: 0.09,
+    Reshape: 0.11,
+    Resize: 0.08,
+    Move: 0.07,
+    Remove: 0.1,
+    Add: 0.1,
+    Background: 0.1,
+    Light: 0.05,
+    Weather: 0.04,
+    Style: 0.02,
+    Tone: 0.02,
 }
 """Every kind with its share of the training pairs."""
 
@@ -144,10 +212,8 @@ def propose(rng: Generator, scene: Scene, kind: type[Edit], held_out: bool = Fal
     """An edit of this kind; None where the scene allows none (`held_out`: for `Recolour`, to the held-out colour)."""
     present = [thing.shape for thing in scene.things]
     absent = [shape for shape in SHAPES if shape not in present]
-    if kind is Light:
-        return Light(pick(rng, [light for light in LIGHTS if light != scene.light]))
-    if kind is Tone:
-        return Tone(pick(rng, TONES[1:])) if scene.tone == "colour" else None
+    if kind in STATED:
+        return STATED[kind](rng, scene)
     if kind is Background:
         return _background(rng, scene)
     if kind is Add:
@@ -160,7 +226,39 @@ def propose(rng: Generator, scene: Scene, kind: type[Edit], held_out: bool = Fal
     if kind is Reshape:
         fits = [shape for shape in absent if (shape, thing.colour) not in HELD_OUT]
         return Reshape(thing.shape, pick(rng, fits))
+    if kind is Retexture:
+        return Retexture(thing.shape, pick(rng, [texture for texture in TEXTURES if texture != thing.texture]))
+    if kind is Resize:
+        return Resize(thing.shape, pick(rng, [size for size in SIZES if size != thing.size]))
+    if kind is Move:
+        return _move(rng, scene, thing)
     return _recolour(rng, scene, thing, held_out)
+
+
+def _tone(rng: Generator, scene: Scene) -> Tone | None:
+    usual = scene.tone == "colour" and scene.style == "plain"
+    return Tone(pick(rng, TONES[1:])) if usual else None
+
+
+def _style(rng: Generator, scene: Scene) -> Style | None:
+    """None in sepia or grey; a comic needs something that it can draw a line around."""
+    fits = [style for style in STYLES if style != scene.style and (style != "comic" or scene.things)]
+    return Style(pick(rng, fits)) if scene.tone == "colour" else None
+
+
+STATED: dict[type[Edit], Callable[[Generator, Scene], Edit | None]] = {
+    Light: lambda rng, scene: Light(pick(rng, [light for light in LIGHTS if light != scene.light])),
+    Weather: lambda rng, scene: Weather(pick(rng, [weather for weather in WEATHERS if weather != scene.weather])),
+    Style: _style,
+    Tone: _tone,
+}
+"""What changes a state of the whole."""
+
+
+def _move(rng: Generator, scene: Scene, thing: Thing) -> Move | None:
+    """None for what is too large for a corner."""
+    free = [slot for slot in CORNERS if slot not in [other.slot for other in scene.things]]
+    return Move(thing.shape, pick(rng, free)) if thing.radius <= RADII["large"][1] else None
 
 
 def _recolour(rng: Generator, scene: Scene, thing: Thing, held_out: bool) -> Recolour | None:
