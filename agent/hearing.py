@@ -19,9 +19,7 @@ from agent.perception import Embedding, Perception
 from agent.sight import Sight
 from sessions import history
 from sessions.store import Store
-from tools.diffusion import world
 from tools.encoders import ROLE
-from tools.pixels import shrink
 from tools.shelf import Shelf
 from tools.weights import World
 
@@ -68,27 +66,25 @@ def heard(there: Shelf, store: Store, session: str, sha256: str) -> Heard | None
     MissingWeights where there is none, or nothing that runs it. Embeddings are kept in the shelf's cache.
     """
     entry = next(iter(there.taken(ROLE)), None)
-    if entry is not None and entry.world == "toybox" and _of_photos(store, session):
+    sight = Sight(store)
+    if (
+        entry is not None
+        and entry.world == "toybox"
+        and not sight.drawn(session, history.graph(store, session).revisions)
+    ):
         return None
     encoder = there.encoder(entry.digest if entry else "")
     from tools.encoders.imagebind import ImageBindEncoder  # brings torch, which is there by now
 
     if entry is None or not isinstance(encoder, ImageBindEncoder) or encoder.words is None:
         return None
-    [sound] = Perception(encoder, there.cache, Sight(store)).embeddings(session, [_item(sha256)])
+    [sound] = Perception(encoder, there.cache, sight).embeddings(session, [_item(sha256)])
     if not sound.any():
         return None  # lost or damaged
     bank = BANKS[entry.world]
     cosines = _captions(there, encoder, tuple(bank.values())) @ sound
     best = int(cosines.argmax())
     return Heard(tuple(bank)[best], float(cosines[best]), len(bank))
-
-
-def _of_photos(store: Store, session: str) -> bool:
-    """Whether one of the pictures that a session began with is no drawn scene."""
-    sight = Sight(store)
-    roots = [revision.image for revision in history.graph(store, session).revisions if not revision.parents]
-    return not all(world.in_world(shrink(sight.picture(session, image), world.SIDE)) for image in roots)
 
 
 def _captions(there: Shelf, encoder: ImageBindEncoder, said: tuple[str, ...]) -> Embedding:

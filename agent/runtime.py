@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from agent.assistant import Assistant
-from agent.plan import Planner
+from agent.plan import Context, Planner
 from agent.planners.cascade import Cascade
 from agent.planners.rules import RulesPlanner
 from agent.settings import Settings
@@ -35,14 +36,25 @@ def open_assistant(settings: Settings | None = None) -> Assistant:
 def planner_of(settings: Settings, store: Store) -> Planner:
     """Who understands messages: `rules` alone, or the `cascade`, behind whose rules another planner may be named.
 
+    Where none is, the small one that comes with Pentimento stands there, for sessions of drawn scenes alone.
     `token_heads`: the planner on the shelf, on torch or llama.cpp. `chat:<provider:model>`: a LangChain chat model.
     PlanError where there is no planner of that name.
     """
     name = settings.planner.strip()
     if name == "rules":
         return RulesPlanner()
-    second = _second(name, store) if name not in ("", "cascade") else None
-    return Cascade(RulesPlanner(), able(settings.home), second)
+    if name not in ("", "cascade"):
+        return Cascade(RulesPlanner(), able(settings.home), _second(name, store))
+    second = _second("token_heads", store)
+    return Cascade(RulesPlanner(), able(settings.home), second, partial(_of_scenes, store))
+
+
+def _of_scenes(store: Store, context: Context) -> bool:
+    """Whether the planner on the shelf knows drawn scenes only, can run, and this session began with nothing else."""
+    from agent.sight import Sight
+
+    able = find_spec("torch") is not None and drawn_only("token_heads", store.home)
+    return able and Sight(store).drawn(context.session, context.revisions)
 
 
 def planners(settings: Settings, store: Store) -> dict[str, Planner]:

@@ -6,11 +6,13 @@ plain values. Writes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from agent.encoding import on_white
 from sessions.store import Store
-from sessions.values import Pixels
+from sessions.values import Pixels, Revision
+from tools.diffusion import world
 from tools.pixels import shrink
 
 SIDE = 512
@@ -29,6 +31,12 @@ class Sight:
     def _picture(self, session: str, content: str) -> Pixels:
         """A picture by the hash of its pixels: uint8 (h, w, 3), longer side ≤ SIDE, what is transparent shows white."""
         return shrink(on_white(self._store.picture(session, content)).rgb, SIDE)
+
+    def drawn(self, session: str, revisions: Iterable[Revision]) -> bool:
+        """Whether a session, of which these are the revisions, began with drawn scenes of the toybox alone."""
+        roots = [revision for revision in revisions if not revision.parents]
+        sized = all(root.width == root.height == world.SIDE for root in roots)
+        return sized and all(world.in_world(self.picture(session, root.image)) for root in roots)
 
     def sound(self, session: str, content: str) -> bytes:
         """A sound by its hash, as it is kept: FLAC, mono or stereo, at most a minute."""

@@ -236,14 +236,15 @@ def propose(rng: Generator, scene: Scene, kind: type[Edit], held_out: bool = Fal
 
 
 def _tone(rng: Generator, scene: Scene) -> Tone | None:
-    usual = scene.tone == "colour" and scene.style == "plain"
+    """None where it would be a second one, and where a grey ground alone would stay as it is."""
+    usual = scene.tone == "colour" and scene.style == "plain" and scene.things
     return Tone(pick(rng, TONES[1:])) if usual else None
 
 
 def _style(rng: Generator, scene: Scene) -> Style | None:
-    """None in sepia or grey; a comic needs something that it can draw a line around."""
-    fits = [style for style in STYLES if style != scene.style and (style != "comic" or scene.things)]
-    return Style(pick(rng, fits)) if scene.tone == "colour" else None
+    """None in sepia or grey, and where there is nothing that a comic could draw a line around."""
+    fits = [style for style in STYLES if style != scene.style]
+    return Style(pick(rng, fits)) if scene.tone == "colour" and scene.things else None
 
 
 STATED: dict[type[Edit], Callable[[Generator, Scene], Edit | None]] = {

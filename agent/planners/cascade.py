@@ -38,18 +38,20 @@ _FILLER = re.compile(r"^(?:\s*(?:to|on|for|and|from|with|:|,|;|-|–|—))*\s*",
 class Cascade:
     """Implements `agent.plan.Planner`. `able`: whether a tool's weights are on this machine and see real photos.
 
-    `second`: asked where the rules refuse, and where a message chooses among the answers to its own question.
+    `second`: asked where the rules refuse, and where a message chooses among the answers to its own question; in
+    sessions that are `its` to plan.
     """
 
     rules: RulesPlanner
     able: Callable[[Tool], bool]
     second: Planner | None = None
+    its: Callable[[Context], bool] = lambda context: True
     name: str = "cascade@1"
 
     def plan(self, text: str, context: Context) -> Plan:
         """The plan of one message."""
-        if self.second is not None and context.meant is not None:
-            return self.second.plan(text, context)
+        if context.meant is not None and (second := self._second(context)) is not None:
+            return second.plan(text, context)
         called = called_by_name(text, len(context.attachments))
         if called is not None:
             return called.model_copy(update={"planner": self.name})
@@ -57,9 +59,14 @@ class Cascade:
         if correction is not None:
             return Plan(steps=(correction,), planner=self.name)
         plan = self.rules.plan(text, context)
-        if self.second is not None:
-            return _agreed(text, self.second.plan(text, context), context) if _left(plan, context) else plan
+        if not _refused(plan):
+            return plan
+        if (second := self._second(context)) is not None:
+            return plan if _answers(context) else _agreed(text, second.plan(text, context), context)
         return self._offered(text, context) or plan if plan.chat in replies.REFUSALS else plan
+
+    def _second(self, context: Context) -> Planner | None:
+        return self.second if self.second is not None and self.its(context) else None
 
     def _offered(self, text: str, context: Context) -> Plan | None:
         """A question whether a tool that repaints the picture shall try; None where none can."""
@@ -96,10 +103,14 @@ def _agreed(text: str, plan: Plan, context: Context) -> Plan:
     return plan.model_copy(update={"ask": ask, "doubts": others})
 
 
-def _left(plan: Plan, context: Context) -> bool:
-    """Whether the rules leave a message to another planner; words that fill a place of a plan need no plan."""
-    answers = context.asked is not None and context.asked[1].free and context.asked[1].slot is not None
-    return not answers and (plan.chat in replies.REFUSALS | {replies.QUESTION} or languages.refuses(plan.chat))
+def _refused(plan: Plan) -> bool:
+    """Whether the rules leave a message to another planner."""
+    return plan.chat in replies.REFUSALS | {replies.QUESTION} or languages.refuses(plan.chat)
+
+
+def _answers(context: Context) -> bool:
+    """Whether the words fill a place of a plan, and so need none."""
+    return context.asked is not None and context.asked[1].free and context.asked[1].slot is not None
 
 
 def called_by_name(text: str, attached: int = 0) -> Plan | None:
