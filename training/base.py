@@ -11,7 +11,7 @@ from training.diffusion import networks, v_errors
 from training.loop import Recipe, generator
 from training.tokens import ids
 
-BATCH, STEPS, DROPPED = 16, 6000, 0.1
+BATCH, STEPS, DROPPED = 32, 10000, 0.1
 
 
 def recipe(data: Data, tokenizer: CLIPTokenizer, seed: int = 1, steps: int = STEPS, device: str = "cpu") -> Recipe:
@@ -28,4 +28,4 @@ def recipe(data: Data, tokenizer: CLIPTokenizer, seed: int = 1, steps: int = STE
         captions = torch.where(dropped[:, None], null, captions)
         return v_errors(net, data.z[scene, version].to(device), captions.to(device), rng).mean()
 
-    return Recipe("base", net, loss, steps)
+    return Recipe("base", net, loss, steps, rate=5e-4, halved=True)

@@ -27,7 +27,7 @@ from toybox.words import instruction, some_caption
 from training.tokens import ids
 
 log = logging.getLogger("training")
-SHARD, SHARDS, EDITS = 250, 80, 3
+SHARD, SHARDS, EDITS = 250, 120, 3
 CHUNK = 50
 """Pictures that are encoded at once."""
 

@@ -14,8 +14,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from tools.diffusion.schedules import scaled_linear
 from training.tokens import LENGTH
 
-WIDTH = 64
-"""Of a text state, and so of cross-attention's keys."""
+WIDTH, LAYERS = 96, 3
+"""Of a text state, and so of cross-attention's keys; and how many layers the text encoder has."""
+WIDTHS = (64, 128, 192)
+"""Of the U-Net's levels."""
 SCHEDULER = {
     "_class_name": "PNDMScheduler",
     "beta_start": 0.00085,
@@ -31,8 +33,8 @@ SCHEDULER = {
 ALPHAS = scaled_linear().alphas.float()
 
 
-def unet(channels: int = 4, widths: tuple[int, ...] = (32, 64, 128)) -> UNet2DConditionModel:
-    """4.1 million parameters: three levels, cross-attention at the two lower ones."""
+def unet(channels: int = 4, widths: tuple[int, ...] = WIDTHS) -> UNet2DConditionModel:
+    """10.7 million parameters: three levels, cross-attention at the two lower ones."""
     low = len(widths) - 1
     return UNet2DConditionModel(
         sample_size=16,
@@ -49,13 +51,13 @@ def unet(channels: int = 4, widths: tuple[int, ...] = (32, 64, 128)) -> UNet2DCo
 
 
 def text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """Two layers, trained together with the U-Net."""
+    """Three layers, trained together with the U-Net."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
             hidden_size=WIDTH,
             intermediate_size=4 * WIDTH,
-            num_hidden_layers=2,
+            num_hidden_layers=LAYERS,
             num_attention_heads=4,
             max_position_embeddings=LENGTH,
             projection_dim=WIDTH,
@@ -66,7 +68,7 @@ def text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     )
 
 
-def networks(tokenizer: CLIPTokenizer, seed: int, widths: tuple[int, ...] = (32, 64, 128)) -> nn.ModuleDict:
+def networks(tokenizer: CLIPTokenizer, seed: int, widths: tuple[int, ...] = WIDTHS) -> nn.ModuleDict:
     """U-Net and text encoder, random."""
     torch.manual_seed(seed)
     return nn.ModuleDict({"unet": unet(4, widths), "text_encoder": text_encoder(tokenizer)})

@@ -20,7 +20,7 @@ from training.diffusion import v_errors
 from training.loop import Recipe, generator
 from training.tokens import ids
 
-BATCH, STEPS, UNCONDITIONAL = 16, 6000, 0.05
+BATCH, STEPS, UNCONDITIONAL = 32, 10000, 0.05
 CHANGED, DIFFERENCE = 5.0, 0.2
 
 
@@ -70,4 +70,4 @@ def recipe(
         errors = v_errors(net, target.to(device), said.to(device), rng, (source / scale * given).to(device))
         return (torch.where(given, weights(source, target), 1.0).to(device) * errors).mean()
 
-    return Recipe("instruct_pix2pix", net, loss, steps)
+    return Recipe("instruct_pix2pix", net, loss, steps, rate=5e-4, halved=True)

@@ -37,6 +37,7 @@ class Recipe:
     """What is trained and how long: `loss(step)` draws that step's batch itself, from its number alone.
 
     `turned`: which weights, by name, Muon steps at AdamW's size (Jordan et al., 2024; Liu et al., arXiv 2502.16982).
+    `halved`: whether it gains by bfloat16 on CPUs too: nets of wide layers and large batches do.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Recipe:
     warm: int = 100
     decay: float = 0.3
     turned: Callable[[str, Tensor], bool] = lambda name, weight: False
+    halved: bool = False
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, constant, then linear to a twentieth over the last `decay` of all steps."""
@@ -97,7 +99,8 @@ class Trainer:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate(self.step)
-        with autocast(next(iter(self.weights.values())).device):
+        device = next(iter(self.weights.values())).device
+        with autocast(device, self.recipe.halved or device.type == "cuda"):
             loss = self.recipe.loss(self.step)
         loss.backward()
         nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
@@ -150,7 +153,7 @@ def _optimizers(recipe: Recipe, weights: Mapping[str, nn.Parameter]) -> Iterator
     if turned:
         yield torch.optim.Muon(turned.values(), lr=recipe.rate, weight_decay=DECAY, adjust_lr_fn="match_rms_adamw")
     if others:
-        yield torch.optim.AdamW(others, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=DECAY)
+        yield torch.optim.AdamW(others, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=DECAY, fused=True)
 
 
 def averages(path: Path) -> dict[str, Tensor]:
@@ -184,9 +187,10 @@ def claimed(folder: Path, part: str, told: Mapping[str, str | int | float]) -> N
     beside.replace(path)
 
 
-def autocast(device: torch.device) -> torch.autocast | nullcontext[None]:
-    """bfloat16 where a GPU computes it natively; CPUs without such instructions would only lose by it."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+def autocast(device: torch.device, wanted: bool = True) -> torch.autocast | nullcontext[None]:
+    """bfloat16 where a GPU or CPU computes it natively; others would only lose by it."""
+    native = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16) if wanted and native else nullcontext()
 
 
 def batches(count: int, size: int, seed: int, step: int) -> Iterator[int]:

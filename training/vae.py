@@ -17,7 +17,7 @@ from toybox.drawing import draw
 from toybox.scenes import SIDE, seeded
 from training.loop import Recipe, generator
 
-BATCH, STEPS, KL = 16, 1400, 1e-6
+BATCH, STEPS, KL = 16, 5000, 1e-6
 OBJECT_WEIGHT = 5.0
 """How much more a pixel of an object counts than one of the background: they are few, and everything is about them."""
 SCALE = 0.5
