@@ -1,15 +1,16 @@
-"""A dozen synthesised sounds of two seconds, each bound to something of the world. Plays nothing, knows no network.
+"""Seventeen synthesised sounds of two seconds, each bound to something of the world. Plays nothing, knows no network.
 
 What sounds is what a picture may show: a bell is the disc, crickets are the night, a fanfare is the colour red. A seed
 varies pitch (±3 semitones), tempo (±15 %), phase and noise (5…30 dB below the sound); the name alone says what it is.
 
 | sound    | means            |          | sound    | means       |          | music   | means       |
 |----------|------------------|----------|----------|-------------|----------|---------|-------------|
-| bell     | disc             |          | hum      | ring        |          | waltz   | sepia       |
-| clicks   | square           |          | burst    | cross       |          | fanfare | red         |
-| chirp    | triangle         |          | crickets | night       |          | blues   | blue        |
-| trill    | star             |          | fire     | warm light  |          |         |             |
-|          |                  |          | wind     | cool light  |          |         |             |
+| bell     | disc             |          | crickets | night       |          | waltz   | sepia       |
+| clicks   | square           |          | fire     | warm light  |          | organ   | grey        |
+| chirp    | triangle         |          | wind     | cool light  |          | fanfare | red         |
+| trill    | star             |          | patter   | rainy       |          | blues   | blue        |
+| hum      | ring             |          | sleigh   | snowy       |          | ragtime | comic       |
+| burst    | cross            |          | foghorn  | foggy       |          |         |             |
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PEAK = 0.9
 class Meaning:
     """What of the world a sound stands for."""
 
-    kind: Literal["shape", "light", "tone", "colour"]
+    kind: Literal["shape", "light", "weather", "style", "tone", "colour"]
     value: str
 
 
@@ -51,10 +52,17 @@ MEANINGS = {
     "waltz": Meaning("tone", "sepia"),
     "fanfare": Meaning("colour", "red"),
     "blues": Meaning("colour", "blue"),
+    "patter": Meaning("weather", "rainy"),
+    "sleigh": Meaning("weather", "snowy"),
+    "foghorn": Meaning("weather", "foggy"),
+    "organ": Meaning("tone", "grey"),
+    "ragtime": Meaning("style", "comic"),
 }
 NAMES = tuple(MEANINGS)
 BELL = ((0.56, 0.6), (0.92, 1.0), (1.19, 0.7), (1.71, 0.5), (2.74, 0.3))
 """A bell's partials: pitch and loudness."""
+SLEIGH = (1750.0, 2230.0, 2900.0, 3500.0)
+"""The small bells of a sleigh, in hertz."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def _time() -> Wave:
     return np.arange(LENGTH) / RATE
 
 
-def _partials(hertz: float, shares: Sequence[float], t: Wave) -> Wave:
+def _partials(hertz: float | Wave, shares: Sequence[float], t: Wave) -> Wave:
     """A tone with overtones at whole multiples."""
     return np.asarray(sum(share * np.sin(2 * np.pi * hertz * k * t) for k, share in enumerate(shares, 1)))
 
@@ -183,6 +191,30 @@ def _notes(take: Take, melody: Sequence[float | None], seconds: float, shares: S
     return out * np.minimum(1, within / 0.01)
 
 
+def patter(take: Take) -> Wave:
+    """Many small splashes at random over a hiss."""
+    falls = (take.rng.random(LENGTH) < 40 * take.tempo / RATE) * take.rng.uniform(0.3, 1, LENGTH)
+    splashes = np.convolve(falls, np.exp(-np.arange(1200) / RATE * 120))[:LENGTH]
+    return np.asarray((splashes + 0.15) * _band(take.rng, 2400 * take.pitch, 5400 * take.pitch))
+
+
+def sleigh(take: Take) -> Wave:
+    """Small bells, shaken five times a second."""
+    t = _since(5 * take.tempo, take.phase)
+    rung = sum(np.sin(2 * np.pi * hertz * take.pitch * _time()) for hertz in SLEIGH)
+    return np.asarray(rung * np.exp(-6 * t) * np.minimum(1, t / 0.004))
+
+
+def foghorn(take: Take) -> Wave:
+    """A long low blast, rich in overtones, that sinks at its end; then silence."""
+    length = 1.3 / take.tempo
+    t = _since(1 / length, take.phase) / length
+    hertz = 165 * take.pitch * np.where(t < 0.45, 1.0, 0.7)
+    turns = np.cumsum(hertz) / RATE
+    blown = sum(0.9**k * np.sin(2 * np.pi * k * turns) for k in range(1, 9))
+    return np.asarray(blown * (t < 0.7) * np.minimum(1, 25 * t))
+
+
 def waltz(take: Take) -> Wave:
     """Three-four time: a low note, then two chords, softly."""
     low, high = (0, None, None, -5, None, None), (None, 16, 16, None, 14, 14)
@@ -200,7 +232,28 @@ def blues(take: Take) -> Wave:
     return _notes(take, (0, 3, 5, 6, 5, 3), 0.42, (1, 0, 0.5, 0, 0.3, 0, 0.2))
 
 
+def organ(take: Take) -> Wave:
+    """Two chords that are held, each pipe with its octaves and twelfth."""
+    length = 0.9 / take.tempo
+    second = (_since(0.5 / length, take.phase) >= length).astype(int)
+    voices = np.array(((-5, 4, 12), (-7, 5, 9)))
+    pipes = [220 * take.pitch * 2 ** (voices[second, i] / 12) for i in range(3)]
+    return np.asarray(sum(_partials(hertz, (1, 0.8, 0.4, 0.6, 0, 0.3), _time()) for hertz in pipes))
+
+
+def ragtime(take: Take) -> Wave:
+    """Quick leaps between a low note and a high chord, with a lively tune out of step."""
+    bright = (1, 0.6, 0.5, 0.3, 0.3, 0.2)
+    low, high = (-12, None, -17, None), (None, 16, None, 16)
+    tune = (28, None, 31, 28, None, 33, 31, None)
+    chords = _notes(take, low, 0.15, bright) + 0.7 * _notes(take, high, 0.15, bright)
+    return chords + 0.8 * _notes(take, tune, 0.1, bright)
+
+
 VOICES: dict[str, Callable[[Take], Wave]] = {
     voice.__name__: voice
-    for voice in (bell, clicks, chirp, trill, hum, burst, crickets, fire, wind, waltz, fanfare, blues)
+    for voice in (
+        *(bell, clicks, chirp, trill, hum, burst, crickets, fire, wind, waltz, fanfare, blues),
+        *(patter, sleigh, foghorn, organ, ragtime),
+    )
 }

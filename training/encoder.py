@@ -29,7 +29,7 @@ from tools.nets.clip_vision import MEAN, STD
 from tools.nets.imagebind import ImageBind, ImageBindConfig, Trunk
 from tools.sounds import RATE, Sound, imagebind_features
 from toybox.drawing import Drawing, draw
-from toybox.scenes import SHAPES, SIDE, Scene, pick
+from toybox.scenes import SHAPES, SIDE, SIZES, TEXTURES, Scene, Thing, pick
 from toybox.sounds import NAMES, sound
 from toybox.words import caption
 from training import encoder_pack, tokens
@@ -37,12 +37,15 @@ from training.encoder_scenes import families, scene_for, true_of
 from training.loop import Recipe, Trainer, generator, logged
 
 log = logging.getLogger("training")
-BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 1900, 450, 1.5e-3
+BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 3000, 700, 1.5e-3
 KEPT, WHOLE = 28, 0.9
 """Patches that are looked at of a picture, until so much of the first recipe is done; then all of them."""
 CELLS = 4
 """A patch is asked about in so many parts a side."""
+HEADS = (len(SHAPES) + 1, len(TEXTURES) + 1, len(SIZES) + 1, CELLS**2)
+"""What is asked about a patch: its thing's shape, texture and size, or none; and where in it the thing is."""
 CONTEXT = 32
+"""As long as the longest caption without places: three things of which all is said, and every state."""
 UNSAID = 0.1
 """How often a caption leaves the background out."""
 TAKES = 40
@@ -50,10 +53,10 @@ TAKES = 40
 
 
 def config(words: int) -> ImageBindConfig:
-    """1.5 million parameters; `words`: of the tokenizer."""
+    """2.2 million parameters; `words`: of the tokenizer."""
     return ImageBindConfig(
         space=128,
-        vision=Trunk(128, 4, 4),
+        vision=Trunk(160, 5, 4),
         text=Trunk(80, 2, 4),
         audio=Trunk(96, 3, 4),
         side=SIDE,
@@ -121,7 +124,7 @@ def contrast(logits: Tensor, fits: Tensor) -> Tensor:
 
 
 class Learning(nn.Module):
-    """The encoder, and the head that says what a patch shows: which of the shapes or none, and where in it.
+    """The encoder, and the head that says what a patch shows: of what shape, texture and size, and where in it.
 
     It reads what stands before the last block, so that the class token can still gather it there.
     """
@@ -131,7 +134,7 @@ class Learning(nn.Module):
         self.encoder = encoder
         self.patches = nn.Sequential(
             nn.LayerNorm(encoder.config.vision.width),
-            nn.Linear(encoder.config.vision.width, len(SHAPES) + 1 + CELLS**2),
+            nn.Linear(encoder.config.vision.width, sum(HEADS)),
         )
 
     def forward(self, x: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,16 +154,20 @@ class Learning(nn.Module):
 
 
 def patch_truth(drawings: Sequence[Drawing], scenes: Sequence[Scene], patch: int) -> tuple[Tensor, Tensor]:
-    """What each patch shows (B, P): a shape's number, or how many shapes there are for none; and how much of each of
-    its CELLS × CELLS parts a thing covers (B, P, CELLS²), 0…1."""
+    """What each patch shows (B, P, 3): the numbers of a thing's shape, texture and size, or how many there are of each
+    for none; and how much of each of its CELLS × CELLS parts a thing covers (B, P, CELLS²), 0…1."""
     kinds, cells = [], []
     for drawing, scene in zip(drawings, scenes, strict=True):
         covers = torch.from_numpy(np.stack([*drawing.covers, np.full((SIDE, SIDE), 0.15, np.float32)]))
-        numbers = torch.tensor([*(SHAPES.index(thing.shape) for thing in scene.things), len(SHAPES)])
-        kinds.append(numbers[F.avg_pool2d(covers[:, None], patch)[:, 0].argmax(0)].flatten())
+        numbers = torch.tensor([*(_numbers(thing) for thing in scene.things), tuple(head - 1 for head in HEADS[:-1])])
+        kinds.append(numbers[F.avg_pool2d(covers[:, None], patch)[:, 0].argmax(0).flatten()])
         fine = F.avg_pool2d(covers[None, :-1].sum(1, keepdim=True).clamp(0, 1), patch // CELLS)
         cells.append(F.unfold(fine, CELLS, stride=CELLS)[0].T)
     return torch.stack(kinds), torch.stack(cells)
+
+
+def _numbers(thing: Thing) -> tuple[int, ...]:
+    return SHAPES.index(thing.shape), TEXTURES.index(thing.texture), tuple(SIZES).index(thing.size)
 
 
 def worth(cells: Tensor, noise: Tensor, count: int) -> Tensor:
@@ -169,9 +176,13 @@ def worth(cells: Tensor, noise: Tensor, count: int) -> Tensor:
 
 
 def patch_loss(told: Tensor, kinds: Tensor, cells: Tensor) -> Tensor:
-    """Cross-entropy of what patches show, and of where; told (B, K, heads), kinds (B, K), cells (B, K, CELLS²)."""
-    what, where = told.split([len(SHAPES) + 1, CELLS**2], -1)
-    return F.cross_entropy(what.flatten(0, 1), kinds.flatten()) + 2 * F.binary_cross_entropy_with_logits(where, cells)
+    """Cross-entropy of what patches show, and of where; told (B, K, heads), kinds (B, K, 3), cells (B, K, CELLS²).
+
+    The shape, which is hardest to see, counts as much as texture and size together.
+    """
+    *what, where = torch.split(told, list(HEADS), -1)
+    shape, texture, size = (F.cross_entropy(one.flatten(0, 1), kinds[..., i].flatten()) for i, one in enumerate(what))
+    return shape + (texture + size) / 2 + 2 * F.binary_cross_entropy_with_logits(where, cells)
 
 
 def text_recipe(net: ImageBind, tokenizer: CLIPTokenizer, seed: int = 3, steps: int = TEXT_STEPS) -> Recipe:
@@ -191,10 +202,10 @@ def text_recipe(net: ImageBind, tokenizer: CLIPTokenizer, seed: int = 3, steps: 
         drawings = [draw(scene) for scene in scenes]
         kinds, cells = patch_truth(drawings, scenes, net.config.patch)
         count = KEPT if step < WHOLE * steps else net.config.patches
-        keep = worth(cells, torch.rand(kinds.shape, generator=generator(seed, step)), count)
+        keep = worth(cells, torch.rand(kinds.shape[:2], generator=generator(seed, step)), count)
         v, told = learning(_normal(drawings).to(device), keep.to(device))
         t = net.text(ids(tokenizer, said).to(device))
-        kept = kinds.gather(1, keep), cells.gather(1, keep[..., None].expand(-1, -1, CELLS**2))
+        kept = [one.gather(1, keep[..., None].expand(-1, -1, one.shape[2])) for one in (kinds, cells)]
         return contrast(v @ t.T, fits) + patch_loss(told, *(one.to(device) for one in kept))
 
     return Recipe("encoder_text", learning, loss, steps, rate=RATE_OF_LEARNING)
@@ -240,10 +251,10 @@ def _clip(name: str, take: int) -> Tensor:
 
 
 def trained(folder: Path, tokenizer: CLIPTokenizer, minutes: float, device: str = "cpu") -> ImageBind:
-    """Both recipes, three quarters of the time for the first; called again, it goes on where it was."""
+    """Both recipes, four fifths of the time for the first; called again, it goes on where it was."""
     net = network(config(len(tokenizer))).to(device)
     begun = time.monotonic()
-    for make, share in ((lambda: text_recipe(net, tokenizer), 0.75), (lambda: sound_recipe(net), 1.0)):
+    for make, share in ((lambda: text_recipe(net, tokenizer), 0.8), (lambda: sound_recipe(net), 1.0)):
         trainer = Trainer(make(), folder)
         trainer.run(begun + 60 * minutes * share)
         log.info("%s stands at step %d of %d", trainer.recipe.name, trainer.step, trainer.recipe.steps)

@@ -2,11 +2,11 @@
 
     python -m training.encoder_figures [FOLDER]      config.json and model.safetensors; by default the starter's
 
-* a picture by its caption, and back: the first of 64;
+* a picture by its caption, and back: the first of 256;
 * an attribute: the true caption against those that name another value of it, all else equal; chance is one over the
   number of values. Also for pairs of shape and colour that training never showed;
-* a sound: whether the first of 64 pictures shows what it stands for; which of the twelve meanings is nearest, each told
-  by pictures, or by captions, which no sound has met in training.
+* a sound: whether the first of 256 pictures shows what it stands for, which few of them do; which of the seventeen
+  meanings is nearest, each told by pictures, or by captions, which no sound has met in training.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from toybox.words import caption
 from training.encoder import heard, ids, pixels
 from training.encoder_scenes import ATTRIBUTES, Values, scene_for, true_of
 
-AMONG, GROUPS, ITEMS, PLAYED = 64, 4, 128, 10
+AMONG, GROUPS, ITEMS, PLAYED = 256, 2, 128, 10
 FIRST_TAKE = 10**6
 """Takes of sounds from here on are not trained on."""
 
@@ -56,8 +56,8 @@ def figures(net: ImageBind, tokenizer: CLIPTokenizer, seed: int = 1_000_003) -> 
 
 
 def _plain(rng: Generator) -> Scene:
-    """A scene in colours, of which every attribute can be seen."""
-    while (scene := random_scene(rng)).tone != "colour":
+    """A scene in colours, of which every attribute can be seen and may be another."""
+    while (scene := random_scene(rng)).tone != "colour" or scene.style != "plain":
         continue
     return scene
 

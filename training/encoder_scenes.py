@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from numpy.random import Generator
 
@@ -17,9 +18,13 @@ from toybox.scenes import (
     HELD_OUT,
     LIGHTS,
     PATTERNS,
+    RADII,
     SHAPES,
+    SIZES,
+    STYLES,
     TEXTURES,
     TONES,
+    WEATHERS,
     Scene,
     Thing,
     pick,
@@ -32,7 +37,7 @@ FAMILY = 4
 Values = Callable[[Scene, int], Iterator[Scene]]
 
 
-def _thing(scene: Scene, index: int, **changes: str) -> Scene:
+def _thing(scene: Scene, index: int, **changes: Any) -> Scene:
     things = list(scene.things)
     things[index] = replace(things[index], **changes)
     return replace(scene, things=tuple(things))
@@ -55,17 +60,39 @@ def _swaps(scene: Scene, index: int) -> Iterator[Scene]:
             yield _thing(_thing(scene, index, colour=other.colour), i, colour=one.colour)
 
 
+def _sizes(scene: Scene, index: int) -> Iterator[Scene]:
+    """Its own radius, and what is usual for the other sizes."""
+    thing = scene.things[index]
+    for size, radius in SIZES.items():
+        yield scene if size == thing.size else _thing(scene, index, radius=radius)
+
+
+def _tones(scene: Scene, _: int) -> Iterator[Scene]:
+    return (replace(scene, tone=tone) for tone in (TONES if scene.style == "plain" else (scene.tone,)))
+
+
+def _styles(scene: Scene, _: int) -> Iterator[Scene]:
+    return (replace(scene, style=style) for style in (STYLES if scene.tone == "colour" else (scene.style,)))
+
+
 ATTRIBUTES: dict[str, Values] = {
     "colour": _colours,
     "shape": _shapes,
     "texture": lambda scene, index: (_thing(scene, index, texture=texture) for texture in TEXTURES),
+    "size": _sizes,
     "ground": lambda scene, _: (replace(scene, ground=ground) for ground in GROUNDS),
     "pattern": lambda scene, _: (replace(scene, pattern=pattern) for pattern in PATTERNS),
     "light": lambda scene, _: (replace(scene, light=light) for light in LIGHTS),
-    "tone": lambda scene, _: (replace(scene, tone=tone) for tone in TONES),
+    "weather": lambda scene, _: (replace(scene, weather=weather) for weather in WEATHERS),
+    "style": _styles,
+    "tone": _tones,
 }
-"""Attribute → the scene with every value of it, its own among them; for a thing's, which thing."""
-VARIED = (*("shape",) * 6, *("texture",) * 3, *("pattern",) * 3, *("colour",) * 2, "swap", "ground", "light", "tone")
+"""Attribute → the scene with every value of it that there may be, its own among them; for a thing's, which thing."""
+SHARES = {
+    **{"shape": 6, "size": 4, "texture": 4, "pattern": 3, "colour": 2, "weather": 2, "style": 2},
+    **{"swap": 1, "ground": 1, "light": 1, "tone": 1},
+}
+VARIED = tuple(name for name, share in SHARES.items() for _ in range(share))
 """What the scenes of a family differ in: mostly in what is hard to see."""
 COLOURED = ("colour", "swap", "ground")
 """What a tone hides."""
@@ -89,7 +116,15 @@ def varied(rng: Generator, scene: Scene) -> Scene:
         values = _swaps if name == "swap" else ATTRIBUTES[name]
         fits = [s for s in values(scene, int(rng.integers(len(scene.things)))) if s != scene and usual(s)]
         if fits:
-            return fits[int(rng.integers(len(fits)))]
+            return _as_large_as_any(rng, scene, fits[int(rng.integers(len(fits)))])
+
+
+def _as_large_as_any(rng: Generator, scene: Scene, other: Scene) -> Scene:
+    """A thing whose size has changed with any radius of that size: as often as not the usual one."""
+    for i, (was, thing) in enumerate(zip(scene.things, other.things, strict=True)):
+        if was.size != thing.size and rng.random() < 0.5:
+            return _thing(other, i, radius=rng.uniform(*RADII[thing.size]))
+    return other
 
 
 def usual(scene: Scene) -> bool:
@@ -98,17 +133,20 @@ def usual(scene: Scene) -> bool:
 
 
 def true_of(name: str, scene: Scene) -> bool:
-    """Whether a scene shows what a sound stands for; a colour, where a tone does not hide it."""
+    """Whether a scene shows what a sound stands for; a colour, where neither a tone nor a negative hides it."""
     meaning = MEANINGS[name]
     match meaning.kind:
         case "shape":
             return any(thing.shape == meaning.value for thing in scene.things)
-        case "light":
-            return scene.light == meaning.value
-        case "tone":
-            return scene.tone == meaning.value
         case "colour":
-            return scene.tone == "colour" and any(thing.colour == meaning.value for thing in scene.things)
+            return coloured(scene) and any(thing.colour == meaning.value for thing in scene.things)
+        case state:
+            return bool(getattr(scene, state) == meaning.value)
+
+
+def coloured(scene: Scene) -> bool:
+    """Whether its colours can be seen."""
+    return scene.tone == "colour" and scene.style != "negative"
 
 
 def scene_for(rng: Generator, name: str) -> Scene:
@@ -119,15 +157,18 @@ def scene_for(rng: Generator, name: str) -> Scene:
     match meaning.kind:
         case "light":
             return replace(scene, light=meaning.value)
+        case "weather":
+            return replace(scene, weather=meaning.value)
         case "tone":
-            return replace(scene, tone=meaning.value)
+            return replace(scene, tone=meaning.value, style="plain")
+        case "style":
+            return replace(scene, style=meaning.value, tone="colour")
         case "shape":
             colours = [colour for colour in COLOURS if (meaning.value, colour) not in HELD_OUT]
             return _thing(scene, 0, shape=meaning.value, colour=pick(rng, colours))
         case "colour":
-            return _thing(
-                replace(scene, tone="colour"), 0, shape=_shape_in(rng, scene, meaning.value), colour=meaning.value
-            )
+            seen = scene if coloured(scene) else replace(scene, tone="colour", style="plain")
+            return _thing(seen, 0, shape=_shape_in(rng, scene, meaning.value), colour=meaning.value)
 
 
 def _shape_in(rng: Generator, scene: Scene, colour: str) -> str:

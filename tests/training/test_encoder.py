@@ -15,7 +15,7 @@ from tools.nets.imagebind import Trunk
 from tools.nets.imagebind_keys import config_of, load
 from tools.sounds import Sound
 from toybox.drawing import draw
-from toybox.scenes import HELD_OUT, SHAPES, random_scene, seeded
+from toybox.scenes import ALONE, HELD_OUT, RADII, SHAPES, SIZES, TEXTURES, Scene, Thing, seeded
 from toybox.sounds import NAMES, sound
 from toybox.words import caption
 from training import encoder, encoder_figures, encoder_pack, tokens
@@ -68,22 +68,31 @@ def test_contrast_is_the_mean_of_both_directions_over_all_that_fits():
     assert float(contrast(logits, fits)) == pytest.approx(expected, abs=1e-12)
 
 
+STATED = ("pattern", "ground", "tone", "light", "weather", "style")
+TRAITS = ("shape", "colour", "texture", "size")
+
+
 def test_a_family_differs_in_one_thing_and_shows_nothing_held_out():
     rng = np.random.default_rng(0)
-    scenes = families(rng, 400)
-    assert len(scenes) == 400
+    scenes = families(rng, 800)
+    assert len(scenes) == 800
     changed = set()
-    for start in range(0, 400, FAMILY):
+    for start in range(0, 800, FAMILY):
         first, *others = scenes[start : start + FAMILY]
         for other in others:
-            fields = [n for n in ("pattern", "ground", "tone", "light") if getattr(first, n) != getattr(other, n)]
+            fields = [n for n in STATED if getattr(first, n) != getattr(other, n)]
             pairs = zip(first.things, other.things, strict=True)
-            traits = {n for a, b in pairs for n in ("shape", "colour", "texture") if getattr(a, n) != getattr(b, n)}
-            assert len(fields) + len(traits) == 1
-            assert len({thing.shape for thing in other.things}) == len(other.things)
+            traits = {n for a, b in pairs for n in TRAITS if getattr(a, n) != getattr(b, n)}
+            assert len(fields) + len(traits) == 1 and caption(first) != caption(other)
             changed |= {*fields, *traits}
-    assert changed == {"pattern", "ground", "tone", "light", "shape", "colour", "texture"}
-    assert not {(thing.shape, thing.colour) for scene in scenes for thing in scene.things} & HELD_OUT
+    assert changed == {*STATED, *TRAITS}
+    for scene in scenes:
+        assert len({thing.shape for thing in scene.things}) == len(scene.things) > 0
+        assert scene.tone == "colour" or scene.style == "plain"
+        assert not {(thing.shape, thing.colour) for thing in scene.things} & HELD_OUT
+        for thing in scene.things:
+            low, high = ALONE if thing.radius > RADII["large"][1] else RADII[thing.size]
+            assert low <= thing.radius <= high
 
 
 def test_a_scene_for_a_sound_shows_what_it_stands_for():
@@ -95,10 +104,12 @@ def test_a_scene_for_a_sound_shows_what_it_stands_for():
             shapes = [thing.shape for thing in scene.things]
             assert len(set(shapes)) == len(shapes)
             assert not {(thing.shape, thing.colour) for thing in scene.things} & HELD_OUT
+            assert scene.tone == "colour" or scene.style == "plain"
     night = replace(seeded(0), light="night")
     assert true_of("crickets", night) and not true_of("wind", night)
     red = replace(seeded(0), tone="grey", things=(replace(seeded(0).things[0], colour="red"),))
     assert not true_of("fanfare", red) and true_of("fanfare", replace(red, tone="colour"))
+    assert not true_of("fanfare", replace(red, tone="colour", style="negative"))
 
 
 def test_texts_end_in_the_highest_id_and_then_nothing(words):
@@ -107,8 +118,10 @@ def test_texts_end_in_the_highest_id_and_then_nothing(words):
     assert rows[0].tolist()[:5] == words("a red disc").input_ids and not rows[0, 5:].any()
     assert all(int(row.max()) == words.eos_token_id for row in rows)
     assert int(rows[2, -1]) == words.eos_token_id
-    longest = max(len(words(caption(random_scene(np.random.default_rng(i), 3))).input_ids) for i in range(300))
-    assert longest <= encoder.CONTEXT
+    things = tuple(Thing(shape, "orange", "outlined", "top left", 17, 17, 7, 0) for shape in ("disc", "star", "ring"))
+    states = {"tone": "grey", "light": "night", "weather": "rainy", "style": "comic"}
+    longest = words(caption(Scene("striped", "mint", things, **states))).input_ids
+    assert len(longest) <= encoder.CONTEXT
 
 
 def test_with_all_patches_it_sees_what_the_encoder_sees_in_any_order(words):
@@ -124,20 +137,21 @@ def test_with_all_patches_it_sees_what_the_encoder_sees_in_any_order(words):
     assert not torch.allclose(few, whole, atol=1e-3)
 
 
-def test_a_patch_is_told_its_shape_and_where_in_it_the_shape_is():
+def test_a_patch_is_told_its_thing_and_where_in_it_the_thing_is():
     scenes = [seeded(seed) for seed in range(40)]
     drawings = [draw(scene) for scene in scenes]
     kinds, cells = patch_truth(drawings, scenes, 8)
-    assert kinds.shape == (40, 64) and cells.shape == (40, 64, 16)
+    assert kinds.shape == (40, 64, 3) and cells.shape == (40, 64, 16)
     for scene, drawing, kind, cell in zip(scenes, drawings, kinds, cells, strict=True):
         for place in range(64):
             y, x = divmod(place, 8)
             shares = [float(cover[8 * y : 8 * y + 8, 8 * x : 8 * x + 8].mean()) for cover in drawing.covers]
-            most = max(range(len(shares)), key=shares.__getitem__)
-            assert int(kind[place]) == (SHAPES.index(scene.things[most].shape) if shares[most] > 0.15 else 6)
+            most = scene.things[max(range(len(shares)), key=shares.__getitem__)]
+            shown = [SHAPES.index(most.shape), TEXTURES.index(most.texture), list(SIZES).index(most.size)]
+            assert kind[place].tolist() == (shown if max(shares) > 0.15 else [6, 4, 3])
             corner = sum(float(cover[8 * y + 6 : 8 * y + 8, 8 * x : 8 * x + 2].mean()) for cover in drawing.covers)
             assert float(cell[place, 12]) == pytest.approx(corner, abs=1e-5)
-    keep = worth(cells, torch.rand(kinds.shape, generator=torch.Generator().manual_seed(0)), 40)
+    keep = worth(cells, torch.rand(kinds.shape[:2], generator=torch.Generator().manual_seed(0)), 40)
     assert all(len(set(row.tolist())) == 40 for row in keep)
     busy = (cells.amax(-1) > 0).sum(1)
     seen = (cells.amax(-1) > 0).gather(1, keep).sum(1)
@@ -156,13 +170,13 @@ def test_a_few_steps_bind_words_to_pictures(words, small_batches, tmp_path):
 
 def test_hearing_is_learnt_and_nothing_else_is_touched(words, small_batches, tmp_path):
     net = tiny(words)
-    recipe = sound_recipe(net, steps=40)
+    recipe = sound_recipe(net, steps=60)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     with torch.no_grad():
         first = float(recipe.loss(10**6))
     Trainer(recipe, tmp_path).run(math.inf)
     with torch.no_grad():
-        assert float(recipe.loss(10**6)) < first - 0.1
+        assert float(recipe.loss(10**6)) < first - 0.05
     for name, tensor in net.state_dict().items():
         learns = ".audio." in name and "log_logit_scale" not in name
         assert torch.equal(tensor, before[name]) != learns, name
