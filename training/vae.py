@@ -43,7 +43,7 @@ def network(seed: int = 0) -> AutoencoderKL:
 
 
 def shown(number: int) -> Scene:
-    """The scene of this number; every second one in a style and weather drawn evenly, whose thin lines are lost else."""
+    """The scene of this number; every second one in any style and weather, whose thin lines are lost else."""
     scene = seeded(number)
     if number % 2:
         return scene

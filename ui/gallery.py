@@ -33,16 +33,22 @@ from ui.ears import Ears
 SIDES = {"thumb": 256, "view": 1600}
 """Longest side of a preview in pixels, by its name."""
 
+TINY = 128
+"""Longest side of a picture whose pixels can be seen one by one."""
 CACHE_BYTES = 64_000_000
 REMEMBERED = 4096
 """Of so many attachments it is known whether they are sounds: a long conversation asks at every rerun."""
 
+SCENE = "scene"
 EXAMPLES = {
     "coffee": ("coffee.png", "A cup of coffee on a table"),
     "cat": ("chelsea.png", "A ginger cat, looking into the camera"),
     "rocket": ("rocket.jpg", "A rocket on its pad before a cloudy sky"),
+    SCENE: ("scene.png", "A drawn scene: a red disc, a yellow star and a purple square"),
 }
-"""Name → file among the photos that come with scikit-image, and what can be seen on it."""
+"""Name → file among the photos that come with scikit-image, or our own sample, and what can be seen on it."""
+SAMPLES = Path(__file__).parent / "static/samples"
+"""Where the drawn scene is, and a sound to try small networks with: `toybox.samples` makes both."""
 
 
 class Cache:
@@ -199,7 +205,9 @@ def _in_place(parent: Revision, child: Revision) -> bool:
 
 
 def example(name: str) -> bytes:
-    """The bytes of a bundled example photo."""
+    """The bytes of a bundled example: a photo, or the drawn scene."""
+    if name == SCENE:
+        return sample("scene.png")
     import skimage
 
     if name not in EXAMPLES:
@@ -207,15 +215,21 @@ def example(name: str) -> bytes:
     return (Path(skimage.__file__).parent / "data" / EXAMPLES[name][0]).read_bytes()
 
 
+def sample(name: str) -> bytes:
+    """The bytes of a file to try the small networks on."""
+    return (SAMPLES / name).read_bytes()
+
+
 def example_preview(name: str) -> bytes:
-    """An example photo as a small WebP."""
+    """An example as a small WebP."""
     with Image.open(io.BytesIO(example(name))) as photo:
         return webp(Picture(np.asarray(photo.convert("RGB")).copy()), 480)
 
 
 def webp(picture: Picture, side: int, quality: int = 84) -> bytes:
-    """A picture as WebP, its longer side at most `side`."""
-    return _encoded(Image.fromarray(shrink(picture.pixels, side)), quality=quality, method=2)
+    """A picture as WebP, its longer side at most `side`; a tiny one, which is shown enlarged, as it is."""
+    tiny = max(picture.size) <= TINY
+    return _encoded(Image.fromarray(shrink(picture.pixels, side)), quality=quality, method=2, lossless=tiny)
 
 
 def shape(mask: Pixels) -> bytes:

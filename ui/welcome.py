@@ -1,6 +1,8 @@
-"""The empty page: three example photos and five example sentences, one click each, and a place for one's own photo."""
+"""The empty page: a place for one's own photo; example photos, a drawn scene and example sentences, one click each."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -18,6 +20,12 @@ SENTENCES = (
     "Write 'Good morning' at the bottom and add a thin white border",
     "Brighten it a bit, then sharpen it a little",
 )
+DRAWN = (
+    ("Make the disc blue", ()),
+    ("Remove the square, then make it snowy", ()),
+    ("Add the sound to it", ("crickets.flac",)),
+)
+"""What may be said of the drawn scene, and what comes with it."""
 KINDS = ["png", "jpg", "jpeg", "webp", "avif", "heic", "heif", "tif", "tiff"]
 MEGABYTES = 50
 
@@ -35,10 +43,7 @@ def show(worker: Worker, where: DeltaGenerator) -> None:
         )
         _examples(worker)
         st.html("<h2>Or begin with a sentence</h2>")
-        with st.container(key="sentences"):
-            for number, sentence in enumerate(SENTENCES):
-                if st.button(sentence, key=f"sentence-{number}", icon=":material/chat:"):
-                    begin(worker, _bundled("coffee"), sentence)
+        _sentences(worker)
         st.html(_PROMISE)
     if said is not None:
         _spoken(worker, said)
@@ -53,6 +58,22 @@ def _examples(worker: Worker) -> None:
                 begin(worker, _bundled(name))
 
 
+def _sentences(worker: Worker) -> None:
+    """Of a photo, and of the drawn scene, which small networks repaint."""
+    photo, scene = st.columns(2)
+    with photo, st.container(key="sentences"):
+        st.html("<p class='small'>On the coffee:</p>")
+        for number, sentence in enumerate(SENTENCES):
+            if st.button(sentence, key=f"sentence-{number}", icon=":material/chat:"):
+                begin(worker, _bundled("coffee"), sentence)
+    with scene, st.container(key="drawn"):
+        st.html("<p class='small'>On the drawn scene, by small networks that paint:</p>")
+        for number, (sentence, sounds) in enumerate(DRAWN):
+            icon = ":material/music_note:" if sounds else ":material/chat:"
+            if st.button(sentence, key=f"drawn-{number}", icon=icon, help="A chirping of crickets" if sounds else None):
+                begin(worker, _bundled("scene"), sentence, [(name, gallery.sample(name)) for name in sounds])
+
+
 def _spoken(worker: Worker, said: object) -> None:
     files = getattr(said, "files", [])
     text = getattr(said, "text", "")
@@ -62,8 +83,8 @@ def _spoken(worker: Worker, said: object) -> None:
     begin(worker, (files[0].name, files[0].getvalue()), text)
 
 
-def begin(worker: Worker, photo: Upload, sentence: str = "") -> None:
-    """A session with this photo, and perhaps a first message."""
+def begin(worker: Worker, photo: Upload, sentence: str = "", files: Sequence[Upload] = ()) -> None:
+    """A session with this photo, and perhaps a first message with what comes with it."""
     try:
         session, _ = worker.assistant.new(photo)
     except PentimentoError as refused:
@@ -71,7 +92,8 @@ def begin(worker: Worker, photo: Upload, sentence: str = "") -> None:
         return
     request = ""
     if sentence:
-        request = worker.start(Call(session.id, sentence, branch="main", planner=place.here().planner)).call.request_id
+        call = Call(session.id, sentence, files, branch="main", planner=place.here().planner)
+        request = worker.start(call).call.request_id
     place.go(session=session.id, branch="main", at="", beside="", request=request, mark="", mode="")
 
 
@@ -80,5 +102,5 @@ def _bundled(name: str) -> Upload:
 
 
 _PROMISE = """<p class='small'>Works now, without any download: crop, straighten, light and colour, black and
-white, blur, sharpen, noise, text, borders, removing things, backgrounds, and putting two photos together. Models that
-paint new things are a later, optional pack.</p>"""
+white, blur, sharpen, noise, text, borders, removing things, backgrounds, and putting two photos together. The networks
+that come along paint drawn scenes only; those that paint on photos are an optional pack.</p>"""

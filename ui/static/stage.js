@@ -8,6 +8,9 @@ const KEYS = {
   box: "Drag a box: arrow keys move it, with shift they size it",
 };
 
+/** Pictures of so few pixels a row show them one by one. */
+const TINY = 128;
+
 class Stage {
   constructor(root) {
     const find = (selector) => root.querySelector(selector);
@@ -246,7 +249,8 @@ class Stage {
     const { zoom } = this.glass;
     const shown = this.window.getBoundingClientRect().width * zoom * devicePixelRatio;
     this.root.classList.toggle("deep", zoom > 1);
-    this.root.classList.toggle("crisp", zoom > 1 && shown > 2 * (this.after.top?.naturalWidth ?? Infinity));
+    const width = this.after.top?.naturalWidth ?? Infinity;
+    this.root.classList.toggle("crisp", (zoom > 1 || width <= TINY) && shown > 2 * width);
     this.whole.textContent = `${zoom.toFixed(1)}×`;
   }
 
