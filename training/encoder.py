@@ -37,7 +37,7 @@ from training.encoder_scenes import families, scene_for, true_of
 from training.loop import Recipe, Trainer, generator, logged
 
 log = logging.getLogger("training")
-BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 3000, 700, 1.5e-3
+BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 5000, 1500, 1.5e-3
 KEPT, WHOLE = 28, 0.9
 """Patches that are looked at of a picture, until so much of the first recipe is done; then all of them."""
 CELLS = 4

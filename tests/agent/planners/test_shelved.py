@@ -4,22 +4,25 @@ Its weights are random: what it plans means nothing, and is legal all the same.
 """
 
 import gc
+import io
 import json
 import weakref
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from agent.assistant import Assistant
 from agent.items import Item, items
-from agent.plan import Plan
+from agent.plan import Context, Plan
 from agent.planners import exporting
 from agent.planners.checkpoint import Card
 from agent.planners.shelved import Shelved
 from agent.planning import seen
-from agent.runtime import lacks
+from agent.runtime import lacks, planner_of
+from agent.settings import Settings
 from agent.sight import Sight
 from sessions import history, turns
 from sessions.errors import BadWeights, MissingWeights
@@ -227,3 +230,17 @@ def test_the_verbs(store, there, tmp_path, monkeypatch):
     assert set(files) == {"model.gguf", "heads.safetensors", "tokenizer.json", "planner.json"}
     refused = CliRunner().invoke(app, ["planner", "export", str(tmp_path / "out")])
     assert refused.exit_code == 1
+
+
+def test_without_a_choice_the_small_planner_is_asked_in_sessions_of_drawn_scenes_alone(store, cat):
+    usual = planner_of(Settings(), store)
+    small = Image.open(io.BytesIO(cat)).convert("RGB").resize((64, 64))
+    drawn, assistant = png(draw(seeded(3)).rgb), Assistant(store, ScriptedPlanner())
+
+    def its(photo: bytes) -> bool:
+        session = assistant.new(("first.png", photo))[0].id
+        return usual.its(Context("main", None, revisions=history.graph(store, session).revisions, session=session))
+
+    assert its(drawn)
+    assert not its(cat) and not its(png(np.asarray(small)))
+    assert not its(png(np.full((48, 64, 3), 200, np.uint8)))
