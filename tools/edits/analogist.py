@@ -91,7 +91,7 @@ def analogist(ctx: EditContext, args: Args) -> Edit:
 
 def edited(ctx: EditContext, args: Args) -> Edit:
     """The edit of the whole picture."""
-    from tools.diffusion import kept, latents
+    from tools.diffusion import kept, latents, world
     from tools.diffusion.model import needs
     from tools.diffusion.shown import require_known
     from tools.diffusion.steps import told
@@ -100,7 +100,7 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     model, cache = shelf.diffusion(ROLE), shelf.cache
     needs(model, 9, "analogist")
     for picture in (*ctx.subjects, ctx.image):
-        require_known(ctx, ROLE, photos.fit(picture, grid_side(model) // 2).rgb)
+        require_known(ctx, ROLE, photos.fit(picture, world.SIDE).rgb)
     sheet = tiled(ctx, args, args.detail * grid_side(model) // 2)
     yield Progress(0.0)
     prompt, *others = (args.prompt,) if args.prompt else asked(sheet)
