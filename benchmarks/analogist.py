@@ -316,11 +316,11 @@ def recommended(pack: Path) -> dict[str, Any]:
 def table(figures: Mapping[str, Figures]) -> str:
     """Means with their intervals, a line for each task and figure."""
     names = [*MODES, "ceiling"]
-    lines = [f"{'':<22}" + "".join(f"{name:>20}" for name in names)]
+    lines = [f"{'':<22}" + "".join(f"{name:>23}" for name in names)]
     for task, found in figures.items():
         for figure, by_mode in found.items():
             cells = ("{:.2f} [{:.2f}, {:.2f}]".format(*by_mode[name]) if name in by_mode else "" for name in names)
-            lines.append(f"{task + ' ' + figure:<22}" + "".join(f"{cell:>20}" for cell in cells))
+            lines.append(f"{task + ' ' + figure:<22}" + "".join(f"{cell:>23}" for cell in cells))
     return "\n".join(lines)
 
 
