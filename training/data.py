@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from tools.weights import tensors
-from toybox.drawing import Pixels, draw
+from toybox.drawing import Floats, Pixels, draw
 from toybox.edits import random_edit
 from toybox.scenes import random_scene
 from toybox.words import instruction, some_caption
@@ -45,8 +46,8 @@ class Data:
 
 
 @torch.no_grad()
-def encoded(vae: AutoencoderKL, rgb: list[Pixels]) -> Tensor:
-    """Scaled modes (N, 4, h, w) of pictures (H, W, 3)."""
+def encoded(vae: AutoencoderKL, rgb: Sequence[Pixels | Floats]) -> Tensor:
+    """Scaled modes (N, 4, h, w) of pictures (H, W, 3), 0…255."""
     latents = []
     for first in range(0, len(rgb), CHUNK):
         x = torch.from_numpy(np.stack(rgb[first : first + CHUNK])).permute(0, 3, 1, 2).to(vae.device).float()
@@ -74,13 +75,18 @@ def shard(number: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer, size: int =
 
 def make(folder: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, deadline: float, shards: int = SHARDS) -> None:
     """Write the shards that are not there yet: at least one, the others while there is time."""
+    written(folder, lambda number: shard(number, vae, tokenizer), deadline, shards)
+
+
+def written(folder: Path, made: Callable[[int], dict[str, Tensor]], deadline: float, shards: int) -> None:
+    """Files of the shards that are not there yet, each as it is made: at least one, the others while there is time."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(shards):
         path = folder / f"{number:03d}.safetensors"
         if path.exists() or (number and time.monotonic() > deadline):
             continue
         beside = path.with_suffix(".new")
-        save_file(shard(number, vae, tokenizer), beside)
+        save_file(made(number), beside)
         beside.replace(path)
         log.info("shard %d of %d", number + 1, shards)
 

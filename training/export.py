@@ -16,16 +16,19 @@ from torch import nn
 
 from tools.weights import Entry, File, read_register, sha256, write_register
 
-ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix"}
+ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix", "inpainting": "inpainting"}
 """What each recipe's network is good for."""
-SAMPLING: dict[str, dict[str, int | float]] = {
+SAMPLING: dict[str, dict[str, int | float | tuple[int, ...]]] = {
     "instruct_pix2pix": {"text_guidance": 3.0, "image_guidance": 1.5, "steps": 20},
     "any2pix": {"guidance": 4.0, "alpha": 0.9},
+    "inpainting": {"guidance": 4.0, "steps": 20, "layers": (0, 7)},
 }
-"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world` and
-`benchmarks.any2pix`)."""
+"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world`,
+`benchmarks.any2pix` and `benchmarks.analogist`)."""
 ANY2PIX = "any2pix"
 SHARED = ("vae", "tokenizer", "scheduler")
+OWN = ("unet", "text_encoder")
+"""What roles have in common, and what each has of its own."""
 
 
 def pack(where: Path, vae: nn.Module, nets: Mapping[str, nn.ModuleDict], tokenizer: Path) -> None:
@@ -37,7 +40,7 @@ def pack(where: Path, vae: nn.Module, nets: Mapping[str, nn.ModuleDict], tokeniz
     (where / "scheduler").mkdir(exist_ok=True)
     (where / "scheduler/scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2) + "\n", encoding="utf-8")
     for name, net in nets.items():
-        for part in ("unet", "text_encoder"):
+        for part in OWN:
             saved(net[part], where / name / part)
     write_register(where / "register.json", tuple(entry(where, name) for name in nets))
 
@@ -50,7 +53,7 @@ def saved(network: nn.Module, folder: Path) -> None:
 
 def entry(where: Path, name: str) -> Entry:
     """The register's line on one recipe's result: its own folders and the shared ones, as if they were one."""
-    folders = {part: where / part for part in SHARED} | {part: where / name / part for part in ("unet", "text_encoder")}
+    folders = {part: where / part for part in SHARED} | {part: where / name / part for part in OWN}
     files = {
         f"{part}/{path.name}": File(source=str(path.relative_to(where)), sha256=sha256(path), bytes=path.stat().st_size)
         for part, folder in folders.items()
@@ -65,6 +68,13 @@ def entry(where: Path, name: str) -> Entry:
         sampling=SAMPLING.get(name, {}),
         files=files,
     )
+
+
+def inpainting(pack: Path, trained: Path) -> None:
+    """The folder of an inpainting network that was made of a pack's base, copied in beside it."""
+    for part in OWN:
+        shutil.copytree(trained / part, pack / "inpainting" / part, dirs_exist_ok=True)
+    _put(pack, entry(pack, "inpainting"))
 
 
 def decoder(pack: Path, *trained: Path) -> None:
@@ -92,7 +102,12 @@ def register(pack: Path, role: str, name: str, paths: Mapping[str, Path]) -> Non
         sampling=SAMPLING.get(role, {}),
         files=files,
     )
-    others = [_relative(one, pack) for one in read_register(pack / "register.json") if one.role != role]
+    _put(pack, mine)
+
+
+def _put(pack: Path, mine: Entry) -> None:
+    """An entry into a pack's register, in place of those of its role."""
+    others = [_relative(one, pack) for one in read_register(pack / "register.json") if one.role != mine.role]
     write_register(pack / "register.json", (*others, mine))
 
 

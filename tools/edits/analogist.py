@@ -31,6 +31,7 @@ from tools.pixels import with_alpha
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tools.diffusion.cloning import Analogy
     from tools.diffusion.denoiser import Condition
     from tools.diffusion.guidance import Denoiser
     from tools.diffusion.model import LatentDiffusion
@@ -90,7 +91,7 @@ def analogist(ctx: EditContext, args: Args) -> Edit:
 
 def edited(ctx: EditContext, args: Args) -> Edit:
     """The edit of the whole picture."""
-    from tools.diffusion import kept, latents
+    from tools.diffusion import kept, latents, world
     from tools.diffusion.model import needs
     from tools.diffusion.shown import require_known
     from tools.diffusion.steps import told
@@ -99,7 +100,7 @@ def edited(ctx: EditContext, args: Args) -> Edit:
     model, cache = shelf.diffusion(ROLE), shelf.cache
     needs(model, 9, "analogist")
     for picture in (*ctx.subjects, ctx.image):
-        require_known(ctx, ROLE, photos.fit(picture, model.side).rgb)
+        require_known(ctx, ROLE, photos.fit(picture, world.SIDE).rgb)
     sheet = tiled(ctx, args, args.detail * grid_side(model) // 2)
     yield Progress(0.0)
     prompt, *others = (args.prompt,) if args.prompt else asked(sheet)
@@ -178,16 +179,21 @@ def conditions(model: LatentDiffusion, grid: Pixels, texts: Tensor) -> tuple[Con
 
 
 def denoiser(model: LatentDiffusion, args: Args, words: Condition, nothing: Condition) -> Denoiser:
-    """The guided network with SAC and CAM in it; CAM alone where nothing is aligned."""
+    """The guided network with SAC and CAM in it."""
     from tools.diffusion.attention import Attention
-    from tools.diffusion.cloning import Analogy
     from tools.diffusion.denoiser import Network
     from tools.diffusion.guidance import classifier_free
 
+    return classifier_free(Network(model, Attention(mode(model, args))), words, nothing, args.guidance)
+
+
+def mode(model: LatentDiffusion, args: Args) -> Analogy:
+    """What the attentions do: SAC and CAM; CAM alone where nothing is aligned."""
+    from tools.diffusion.cloning import Analogy
+
     cells = args.detail * grid_side(model) // model.factor
     cloning = 0.0 if args.aligned == "none" else args.amount
-    mode = Analogy((cells, cells), range(*args.layers), args.cloning, cloning, args.amount)
-    return classifier_free(Network(model, Attention(mode)), words, nothing, args.guidance)
+    return Analogy((cells, cells), range(*args.layers), args.cloning, cloning, args.amount)
 
 
 def inpainted(D: Denoiser, z0: Tensor, noise: Tensor, schedule: NoiseSchedule, args: Args) -> Sampler:

@@ -1,0 +1,181 @@
+"""The inpainting network that `analogist` asks: the base, shown what is not hidden, on scenes and on grids of four.
+
+    python -m training.inpainting --budget MINUTES [--pack FOLDER] [--out DIR] [--pictures N] [--steps N]
+
+As Stable Diffusion's inpainting model is made of its base (Rombach et al., arXiv 2112.10752): five more channels into
+the first convolution, a mask and the latent of what is not hidden, that weigh nothing at first, then a short fine-tune,
+here of the text encoder too. Scenes and grids take turns, so that both sizes stay known. One caption in ten is left
+out: "" half of the time, else the words that `analogist` wants nothing of, so that it is guided away from nothing.
+
+Hidden cells count more than those that are given; the mask is given too, so that the optimum is the same. Pictures are
+drawn and encoded first (`tilings`), then nothing but latents is read. Goes on where it was stopped, and leaves the
+folder OUT/inpainting, which `export.inpainting` installs in a pack.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from tools.diffusion.model import LatentDiffusion
+from tools.diffusion.model import load as load_model
+from tools.edits.analogist import NEGATIVE
+from tools.shelf import STARTER
+from tools.weights import laid_out, read_register
+from training import tilings
+from training.diffusion import v_errors
+from training.export import saved
+from training.instruct_pix2pix import widened
+from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.tilings import HIDINGS, SHARD, Shards
+from training.tokens import ids
+
+log = logging.getLogger("training")
+NAME = "inpainting"
+CHANNELS, STEPS, SEED = 9, 6000, 9
+SCENES, GRIDS = 16, 8
+"""Items of a step, where it is of scenes and where of grids."""
+PICTURES, SHARE = 5000, 0.3
+"""Scenes and grids to learn from, of each; of the minutes, what making them may take."""
+DROPPED, UNWANTED = 0.1, 0.5
+"""How often the caption is left out; how often the words are then those that `analogist` wants nothing of."""
+HIDDEN = 4.0
+"""How many times a cell that is given a hidden one counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What there is to learn from: 16 × 16 cells each, and 32 × 32."""
+
+    scenes: Shards
+    grids: Shards
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What a step learns: z (B, 4, h, w) from ids (B, 77), mask (B, 1, h, w) and known (B, 4, h, w)."""
+
+    z: Tensor
+    ids: Tensor
+    mask: Tensor
+    known: Tensor
+
+
+def network(base: nn.ModuleDict, cells: int) -> nn.ModuleDict:
+    """A base's U-Net and text encoder as they begin to learn: it computes what it did, whatever is hidden.
+
+    cells: along the side of the latents of grids, which `analogist` takes the size of its grids from.
+    """
+    unet = widened(base["unet"], CHANNELS)
+    unet.register_to_config(sample_size=cells)
+    net = nn.ModuleDict({"unet": unet, "text_encoder": copy.deepcopy(base["text_encoder"])})
+    return net.requires_grad_(True).to(next(base.parameters()).device, memory_format=torch.channels_last)
+
+
+def drawn(some: Shards, nulls: Tensor, rng: torch.Generator, size: int) -> Batch:
+    """A batch: who is in it, what of it is hidden, whose words are left out. nulls: ids (2, 77) of "" and NEGATIVE."""
+    item = torch.randint(len(some), (size,), generator=rng)
+    way = torch.randint(HIDINGS, (size,), generator=rng)
+    r = torch.rand(size, generator=rng)
+    null = nulls[(r < UNWANTED * DROPPED).long()]
+    captions = torch.where((r < DROPPED)[:, None], null, some.captions[item, way].long())
+    mask = some.mask[item, way, None].float()
+    return Batch(some.z[item].float(), captions, mask, some.known[item, way].float())
+
+
+def weights(mask: Tensor) -> Tensor:
+    """How much each cell counts, (B, 1, h, w), mean 1 in every item; mask (B, 1, h, w)."""
+    weight = 1 + (HIDDEN - 1) * mask
+    return weight / weight.mean((1, 2, 3), keepdim=True)
+
+
+def recipe(base: nn.ModuleDict, data: Data, tokenizer: CLIPTokenizer, seed: int = SEED, steps: int = STEPS) -> Recipe:
+    """Fine-tune a trained base: a step of scenes, then one of grids."""
+    net = network(base, data.grids.z.shape[-1])
+    device = next(net.parameters()).device
+    nulls = ids(tokenizer, ["", NEGATIVE])
+
+    def loss(step: int) -> Tensor:
+        rng = generator(seed, step)
+        some, size = (data.grids, GRIDS) if step % 2 else (data.scenes, SCENES)
+        batch = drawn(some, nulls, rng, size)
+        channels = torch.cat([batch.mask, batch.known], 1).to(device)
+        errors = v_errors(net, batch.z.to(device), batch.ids.to(device), rng, channels)
+        return (weights(batch.mask).to(device) * errors).mean()
+
+    return Recipe(NAME, net, loss, steps)
+
+
+def base_of(pack: Path, device: str = "cpu") -> LatentDiffusion:
+    """The text-to-image model of a pack."""
+    with TemporaryDirectory() as folder:
+        (entry,) = (one for one in read_register(pack.resolve() / "register.json") if one.role == "text-to-image")
+        there = laid_out(entry, Path(folder) / entry.name)
+        return load_model(there.folder, device, torch.float32, there.digest, there.name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a training: pictures of each kind to make, and steps to take."""
+
+    pictures: int = PICTURES
+    steps: int = STEPS
+
+    @property
+    def shards(self) -> int:
+        """How many hold so many."""
+        return -(-self.pictures // SHARD)
+
+
+def pictures(out: Path, model: LatentDiffusion, plan: Plan, seconds: float) -> Data:
+    """Scenes and grids, made as far as the time goes unless training has begun, and then they stay as they are."""
+    if not (out / f"{NAME}.safetensors").exists():
+        now = time.monotonic()
+        for kind, example, share in (("scenes", tilings.scene_example, 0.3), ("grids", tilings.grid_example, 1.0)):
+            until = now + share * seconds
+            tilings.make(out / kind, example, model.vae, model.tokenizer, until, plan.shards)
+    return Data(tilings.read(out / "scenes"), tilings.read(out / "grids"))
+
+
+def train(pack: Path, out: Path, minutes: float, plan: Plan, device: str = "cpu") -> None:
+    """Pictures, then the network until it is done or the time is over, then its folder OUT/inpainting, in float16.
+
+    BadWeights where the folder has another training.
+    """
+    now = time.monotonic()
+    model = base_of(pack, device)
+    claimed(out, NAME, {**asdict(plan), "base": model.digest})
+    data = pictures(out, model, plan, SHARE * 60 * minutes)
+    base = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder})
+    trainer = Trainer(recipe(base, data, model.tokenizer, steps=plan.steps), out)
+    trainer.run(now + 60 * minutes)
+    log.info("%s: step %d of %d, %d grids", NAME, trainer.step, plan.steps, len(data.grids))
+    trainer.settle()
+    for part, net in trainer.recipe.net.named_children():
+        saved(net, out / NAME / part)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.inpainting", description=__doc__)
+    parser.add_argument("--budget", type=float, required=True, help="minutes")
+    parser.add_argument("--pack", type=Path, default=STARTER.parent, help="where the base is")
+    parser.add_argument("--out", type=Path, default=Path("build/inpainting"))
+    parser.add_argument("--pictures", type=int, default=PICTURES)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    args = parser.parse_args()
+    logged(args.out)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train(args.pack, args.out, args.budget, Plan(args.pictures, args.steps), device)
+
+
+if __name__ == "__main__":
+    main()
