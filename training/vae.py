@@ -65,11 +65,16 @@ def loss(vae: AutoencoderKL, x: Tensor, covers: Tensor, noise: torch.Generator) 
     posterior = vae.encode(x).latent_dist
     z = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=noise).to(x)
     y = vae.decode(z).sample
-    edges = sum((y.diff(dim=d) - x.diff(dim=d)).abs().mean() for d in (2, 3))
     kl = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).sum((1, 2, 3)).mean()
+    return distance(y, x, covers) + KL * kl
+
+
+def distance(y: Tensor, x: Tensor, covers: Tensor) -> Tensor:
+    """How far y (B, 3, h, w) is from x, both in −1…1: in pixels, those of objects counting more, and at edges."""
+    edges = torch.stack([(y.diff(dim=d) - x.diff(dim=d)).abs().mean() for d in (2, 3)]).sum()
     weight = (1 + OBJECT_WEIGHT * covers) / (1 + OBJECT_WEIGHT * covers).mean()
     error = (y - x).abs() + 4 * (y - x).square()
-    return (weight * error).mean() + edges + KL * kl
+    return (weight * error).mean() + edges
 
 
 def recipe(seed: int = 0, steps: int = STEPS, device: str = "cpu") -> Recipe:
