@@ -36,6 +36,7 @@ run: .venv/ready
 
 demo: .venv/ready
 	$(BIN)/python -m ui.demo
+	$(BIN)/python -m toybox.demo
 
 # Planners from GGUF files. Needs a compiler (apt-get install g++), and five minutes the first time.
 llama: .venv/ready-llama

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -40,19 +41,36 @@ def main() -> None:
     OUT.mkdir()
     photo = OUT / "coffee.png"
     shutil.copy(_bundled("coffee.png"), photo)
-    environment = os.environ | {"PENTIMENTO_HOME": str(OUT / "data")}
     for words in (("new", str(photo)), *TALK):
-        print(f"\n$ pentimento {' '.join(map(_typed, words))}", flush=True)
-        subprocess.run([sys.executable, "-m", "ui.cli", *words], env=environment, check=False)
-    history = _json(environment, "log", "--all", "--json")["revisions"]
+        typed(OUT, *words)
+    history = told(OUT, "log", "--all")["revisions"]
     for revision in history:
         name = f"{revision['seq']:02d}-{revision['tool']}.png"
-        _json(environment, "show", f"#{revision['seq']}", "--out", str(OUT / name), "--json")
+        told(OUT, "show", f"#{revision['seq']}", "--out", str(OUT / name))
     sheet(sorted(OUT.glob("[0-9]*.png"))).save(OUT / "contact-sheet.png")
     print(f"\n{len(history)} pictures and contact-sheet.png are in {OUT}/")
 
 
-def _typed(word: str) -> str:
+def typed(out: Path, *words: str) -> None:
+    """A command as a person types it, and what it answers; its data folder is in `out`."""
+    print(f"\n$ pentimento {' '.join(map(_quoted, words))}", flush=True)
+    subprocess.run([sys.executable, "-m", "ui.cli", *words], env=_home(out), check=False)
+
+
+def told(out: Path, *words: str) -> dict[str, Any]:
+    """What a command answers as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ui.cli", *words, "--json"], env=_home(out), check=True, capture_output=True
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _home(out: Path) -> dict[str, str]:
+    return os.environ | {"PENTIMENTO_HOME": str(out / "data")}
+
+
+def _quoted(word: str) -> str:
     """A word as a person would type it: in double quotes where it has blanks."""
     return f'"{word}"' if " " in word else word
 
@@ -61,12 +79,6 @@ def _bundled(name: str) -> Path:
     import skimage
 
     return Path(skimage.__file__).parent / "data" / name
-
-
-def _json(environment: dict[str, str], *words: str) -> dict[str, list[dict[str, object]]]:
-    done = subprocess.run([sys.executable, "-m", "ui.cli", *words], env=environment, check=True, capture_output=True)
-    answer: dict[str, list[dict[str, object]]] = json.loads(done.stdout)
-    return answer
 
 
 def sheet(paths: list[Path], columns: int = 4, side: int = 300) -> Image.Image:
