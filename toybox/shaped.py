@@ -132,8 +132,11 @@ def like(session: Session) -> Shaping | None:
     base, other = meant(session, LIKE[voice.number(len(LIKE))])
     if base is None or other is None or base.index == other.index:
         return None
+    scene = styled(session.scene(base.index), session.scene(other.index))
+    if scene.style == "comic" and not scene.things:
+        return None
     said = voice.say("shaped like", it=base.said, ref=other.said)
-    return Shaping(said, base, (other.index,), styled(session.scene(base.index), session.scene(other.index)))
+    return Shaping(said, base, (other.index,), scene)
 
 
 def like_with(session: Session) -> Shaping | None:
@@ -153,9 +156,8 @@ def like_with(session: Session) -> Shaping | None:
 
 
 def styled(scene: Scene, other: Scene) -> Scene:
-    """Its things before the other's background, in all states of the other; no comic where there is no thing."""
-    style = other.style if scene.things or other.style != "comic" else "plain"
-    return replace(other, things=scene.things, style=style)
+    """Its things before the other's background, in all states of the other."""
+    return replace(other, things=scene.things)
 
 
 def with_thing(scene: Scene, thing: Thing) -> Scene:
