@@ -1,5 +1,6 @@
 """The grader's laws: the truth gets full marks, the untouched copy none, and it is not fooled by shades or light."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -25,11 +26,9 @@ def read(scene):
 def test_an_objects_colour_is_read_in_every_texture_light_and_weather(texture, light):
     for scene in SCENES[:8]:
         things = tuple(replace(thing, texture=texture) for thing in scene.things)
-        for weather in WEATHERS:
-            for style in ("plain", "negative"):
-                assert all(
-                    read(replace(scene, things=things, tone="colour", light=light, style=style, weather=weather))
-                )
+        scene = replace(scene, things=things, tone="colour", light=light)
+        for weather, style in itertools.product(WEATHERS, ("plain", "negative")):
+            assert all(read(replace(scene, style=style, weather=weather)))
 
 
 def test_a_comic_hides_few_colours():
@@ -38,10 +37,12 @@ def test_a_comic_hides_few_colours():
 
 
 def test_what_the_states_do_is_what_the_colour_is_read_by():
-    scene = replace(SCENES[0], tone="colour", light="day", style="plain", weather="foggy")
-    drawing = draw(replace(scene, things=(replace(scene.things[0], texture="plain", colour="brown"),)))
-    assert grader.colour_in(drawing.rgb, drawing.mask(0), weather="foggy") == "brown"
-    assert grader.colour_in(drawing.rgb, drawing.mask(0)) != "brown"
+    scene, blind = replace(SCENES[0], tone="colour", light="day", style="plain", weather="foggy"), []
+    for colour in COLOURS:
+        drawing = draw(replace(scene, things=(replace(scene.things[0], texture="plain", colour=colour),)))
+        assert grader.colour_in(drawing.rgb, drawing.mask(0), weather="foggy") == colour
+        blind.append(grader.colour_in(drawing.rgb, drawing.mask(0)) == colour)
+    assert not all(blind)
     assert 0.05 < grader.covered("rainy").mean() < 0.2 and 0.05 < grader.covered("snowy").mean() < 0.25
 
 
