@@ -2,7 +2,7 @@
 
     python -m benchmarks.any2pix [--count 200] [--json]
 
-Toybox scenes that do not show it yet, and takes of the sounds that nothing was trained on, the twelve names in turn;
+Toybox scenes that do not show it yet, and takes of the sounds that nothing was trained on, all names in turn;
 the product's own step, without a planner that says what is meant. All figures with 95 % intervals.
 
 * `sound_gain`: by how much the judge's (`benchmarks.judge`) probability of what the sound stands for rises over the

@@ -4,7 +4,8 @@
 
 Beside it what costs nothing: always the head, always the first picture, chance. Then the planner with a part taken
 away: cosine alone (as published), pictures and sounds unseen (h := 0), and sounds exchanged. `shaping`: as many
-dialogues of their own, in which a sound or another picture shapes a picture.
+dialogues of their own, in which a sound or another picture shapes a picture; `four steps`: likewise, longer than any
+that is learnt from. `by ...`: only the dialogues of one kind.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from agent.pointer import Mode
 from agent.tokens import vocabulary
 from tools.registry import registered
 from tools.shelf import PLANNER, STARTER
-from toybox.dialogues import Dialogue, shaping
+from toybox.dialogues import Dialogue, four, shaping
+from toybox.executing import executed
 from training.examining import Answer, Candidate, answer
 from training.lessons import Lesson, looked_at
 from training.starter_planner import encoder
@@ -57,6 +59,7 @@ def figures(answers: Sequence[Answer]) -> Figures:
         "sub": share(subjects),
         "tools": share([a.tools for a in answers if a.truth.steps]),
         "plan": share([a.written == a.truth for a in answers]),
+        "executed": share([executed(a.written, a.lesson.dialogue) for a in answers]),
         "plan_single": share([a.written == a.truth for a in answers if len(a.truth.steps) == 1]),
         "plan_steps": share([a.written == a.truth for a in answers if len(a.truth.steps) > 1]),
         "asks": share([a.written.ask is not None for a in answers if a.truth.ask is not None]),
@@ -66,6 +69,32 @@ def figures(answers: Sequence[Answer]) -> Figures:
 
 def _base(a: Answer) -> bool:
     return bool(a.written.steps and a.truth.steps) and a.written.steps[0].base == a.truth.steps[0].base
+
+
+def kinds(one: Dialogue) -> list[str]:
+    """What a dialogue is examined as: how long its plan is, how it names a picture, whether something sounds."""
+    found = [f"kind {one.kind}"]
+    if one.written.steps:
+        found.append(f"steps {len(one.written.steps)}")
+    if one.kind == "history" or one.reference == "attached":
+        found.append(f"by {one.reference}")
+    return [*found, "with sounds"] if any(item.kind == "sound" for item in one.items) else found
+
+
+def by_kind(answers: Sequence[Answer]) -> dict[str, Figures]:
+    """How many there are of each kind, and how many of them start, and end, in the picture that is meant."""
+    of: dict[str, list[Answer]] = {}
+    for one in answers:
+        for name in kinds(one.lesson.dialogue):
+            of.setdefault(name, []).append(one)
+    return {
+        name: {
+            "count": float(len(some)),
+            "base": share([_base(a) for a in some if a.truth.steps]),
+            "executed": share([executed(a.written, a.lesson.dialogue) for a in some]),
+        }
+        for name, some in sorted(of.items())
+    }
 
 
 def baselines(lessons: Sequence[Lesson]) -> dict[str, float]:
@@ -110,9 +139,11 @@ def examine(who: Candidate, lessons: Sequence[Lesson]) -> dict[str, Figures]:
         them = Candidate(who.llm, who.heads, who.grammar, mode)
         return figures([answer(them, one, seen(one)) for one in lessons])
 
+    whole = [answer(who, one) for one in lessons]
     sounding = [one for one in lessons if any(item.kind == "sound" for item in one.dialogue.items)]
     return {
-        "planner": of(),
+        "planner": figures(whole),
+        **by_kind(whole),
         "baselines": baselines(lessons),
         "cosine": of("cosine"),
         "blind": of(seen=blind),
@@ -157,6 +188,8 @@ def main() -> None:
         found[name] = examine(who, looked_at(eyes, numbers, held_out))
         shaped = looked_at(eyes, numbers, held_out, shaping)
         found[name]["shaping"] = figures([answer(who, one) for one in shaped])
+        longer = looked_at(eyes, numbers, held_out, four)
+        found[name]["four steps"] = figures([answer(who, one) for one in longer])
     print(json.dumps(found) if args.json else "\n\n".join(f"{name}\n{shown(rows)}" for name, rows in found.items()))
 
 

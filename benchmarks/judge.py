@@ -1,6 +1,6 @@
 """Who says what a picture shows: a small convolutional network that learns from exact truth and edits nothing.
 
-For each of the twelve sounds, whether a picture shows what it stands for (`true_of`). It shares no weights and no
+For each of the sounds, whether a picture shows what it stands for (`true_of`). It shares no weights and no
 lessons with the encoder, the prior or the adapter. A picture that has been decoded is soft, so half of what it learns
 from is soft as well: blurred, noisy, or what the autoencoder leaves of it. `auc` says how far it can be believed.
 """
@@ -59,7 +59,7 @@ class Judge(nn.Module):
 
 
 def shows(scene: Scene) -> list[bool]:
-    """The truth of all twelve."""
+    """The truth of all of them."""
     return [true_of(name, scene) for name in NAMES]
 
 

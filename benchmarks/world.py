@@ -115,7 +115,8 @@ def marks(results: list[Pixels], items: list[Item]) -> dict[str, list[Any]]:
         marked["outside"].append(grader.outside_psnr(rgb, one.before.rgb, one.after.rgb))
         if isinstance(one.edit, Recolour):
             index = [thing.shape for thing in one.scene.things].index(one.edit.shape)
-            found = grader.colour_in(rgb, one.after.mask(index), one.scene.tone, one.scene.light)
+            s = one.scene
+            found = grader.colour_in(rgb, one.after.mask(index), s.tone, s.light, s.style, s.weather)
             marked["right"].append(found == one.edit.colour)
     return marked
 

@@ -21,9 +21,9 @@ from agent.grammar import Ref, Written, WrittenStep
 from toybox import joint, shaped
 from toybox.history import LONGEST, Item, Session, by_content, pixels, samples, told
 from toybox.joint import Meant, Spoken, chained
-from toybox.phrases import REPLIES, Voice
+from toybox.phrases import FOUR, REPLIES, Voice
 from toybox.scenes import Scene
-from toybox.wishes import Wish, any_wish
+from toybox.wishes import Wish, any_wish, edit_wish
 from toybox.words import caption
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Written",
     "WrittenStep",
     "dialogue",
+    "four",
     "pair",
     "pixels",
     "resumed",
@@ -47,7 +48,9 @@ KINDS = {"single": 0.33, "steps": 0.25, "history": 0.32, "ask": 0.05, "chat": 0.
 class Dialogue:
     """A session and one message. `items`: in order of commit, attachments last. `head`: where the session stands.
 
-    `results`: for every step of the plan what the picture shows after it, None where only its tool knows.
+    `results`: for every step of the plan what the picture shows after it, None where only its tool knows. `reference`:
+    how the message names a picture: "head" (or not at all), "attached", "latest", "ordinal", "original", "previous",
+    "content", "before" or "where" something happened, "again" (what was done when it did).
     """
 
     items: tuple[Item, ...]
@@ -57,6 +60,7 @@ class Dialogue:
     written: Written
     kind: str
     results: tuple[Scene | None, ...] = ()
+    reference: str = "head"
 
 
 def dialogue(seed: int, held_out: bool = False) -> Dialogue:
@@ -99,6 +103,19 @@ def resumed(seed: int, held_out: bool = False) -> Dialogue:
             return _done(session, spoken, kind, seed)
 
 
+def four(seed: int, held_out: bool = False) -> Dialogue:
+    """A dialogue of four changes, numbered apart from all others: longer than any that is learnt from. Half of them are
+    edits of the scene and nothing else, whose end is a scene."""
+    rng = np.random.default_rng((29, seed, held_out))
+    while True:
+        voice = Voice(rng, held_out)
+        session = Session(voice)
+        meant = joint.named(session) if voice.chance(0.3) else Meant(session.head, "")
+        spoken = meant and _several(session, meant, 4, edit_wish if voice.chance(0.5) else any_wish)
+        if spoken is not None and bool(voice.unseen) == held_out:
+            return _done(session, spoken, "steps", seed)
+
+
 def _done(session: Session, spoken: Spoken, kind: str, seed: int) -> Dialogue:
     return Dialogue(
         items=told(session.items, seed),
@@ -108,6 +125,7 @@ def _done(session: Session, spoken: Spoken, kind: str, seed: int) -> Dialogue:
         written=spoken.written,
         kind=kind,
         results=spoken.results,
+        reference=spoken.by,
     )
 
 
@@ -139,7 +157,7 @@ def _wished(session: Session, meant: Meant) -> Spoken:
     """One change of a picture that is named."""
     wish = any_wish(session.voice, session.scene(meant.index))
     said = _of(session.voice, wish.said, meant.said)
-    return chained(session, session.voice.polite(said), [wish], meant.index)
+    return chained(session, session.voice.polite(said), [wish], meant.index, meant.by)
 
 
 def _of(voice: Voice, said: str, ref: str) -> str:
@@ -182,20 +200,26 @@ def steps(session: Session) -> Spoken | None:
     return None if meant is None else _several(session, meant)
 
 
-def _several(session: Session, meant: Meant) -> Spoken:
+def _several(
+    session: Session, meant: Meant, count: int = 0, wished: Callable[[Voice, Scene], Wish] = any_wish
+) -> Spoken:
+    """So many changes, by default two or three."""
     voice, scene = session.voice, session.scene(meant.index)
     wishes: list[Wish] = []
-    for _ in range(3 if voice.chance(0.35) else 2):
-        wishes.append(any_wish(voice, scene))
+    for _ in range(count or (3 if voice.chance(0.35) else 2)):
+        wishes.append(wished(voice, scene))
         scene = wishes[-1].scene
     said = _joined(voice, [wish.said for wish in wishes])
     if meant.said:
         said = voice.say("of", said=said, ref=meant.said)
-    return chained(session, voice.polite(said), wishes, meant.index)
+    return chained(session, voice.polite(said), wishes, meant.index, meant.by)
 
 
 def _joined(voice: Voice, said: list[str]) -> str:
-    return voice.say("two" if len(said) == 2 else "three", *(one.replace("{it}", "it") for one in said))
+    parts = [one.replace("{it}", "it") for one in said]
+    if len(parts) == 4:
+        return voice.pick(FOUR).format(*parts)
+    return voice.say("two" if len(parts) == 2 else "three", *parts)
 
 
 def _after_sound(session: Session) -> Spoken | None:
@@ -232,7 +256,7 @@ def ask(session: Session) -> Spoken | None:
         return None
     called, fitting = found[voice.number(len(found))]
     spoken = _wished(session, joint.by_name(voice, called))
-    return Spoken(spoken.message, Written(ask=REPLIES["which"], candidates=tuple(fitting)))
+    return Spoken(spoken.message, Written(ask=REPLIES["which"], candidates=tuple(fitting)), by=spoken.by)
 
 
 def chat(session: Session) -> Spoken | None:

@@ -8,24 +8,47 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from toybox.drawing import Floats, Pixels, developed, lighter
-from toybox.scenes import COLOURS
+from toybox.drawing import INK, PAPER, Floats, Pixels, developed, lighter, weathered
+from toybox.scenes import COLOURS, SIDE
 
 Mask = NDArray[np.bool_]
 
 
-def shades(tone: str = "colour", light: str = "day") -> Floats:
-    """Both shades of every object colour under a tone and light, (len(COLOURS), 2, 3)."""
+def shades(tone: str = "colour", light: str = "day", style: str = "plain", weather: str = "clear") -> Floats:
+    """Both shades of every object colour as they look in these states, (len(COLOURS), 2, 3); rain and snow only cover
+    some pixels, so they change no shade."""
     base = np.array(list(COLOURS.values()), np.float32)
-    return developed(np.stack([base, lighter(base)], 1), tone, light)
+    return _seen(np.stack([base, lighter(base)], 1), tone, light, style, weather)
 
 
-def colour_in(rgb: Pixels, mask: Mask, tone: str = "colour", light: str = "day") -> str:
-    """The colour most pixels inside the mask are nearest to (Euclidean in RGB). ValueError for an empty mask."""
+def _seen(rgb: Floats, tone: str, light: str, style: str, weather: str) -> Floats:
+    return developed(weathered(rgb, "foggy") if weather == "foggy" else rgb, tone, light, style)
+
+
+def colour_in(
+    rgb: Pixels, mask: Mask, tone: str = "colour", light: str = "day", style: str = "plain", weather: str = "clear"
+) -> str:
+    """The colour most pixels inside the mask are nearest to (Euclidean in RGB). ValueError for an empty mask.
+
+    Pixels that are nearer to the fill of an outline or to a comic's line have no voice, nor has what rain and snow
+    cover. What is left of a comic's outlined thing are edges: one in three of these is told wrongly, else one in fifty.
+    """
     if not mask.any():
         raise ValueError("A colour was asked of no pixel.")
-    distance = ((rgb[mask].astype(np.float32)[:, None, None] - shades(tone, light)) ** 2).sum(-1).min(-1)
-    return list(COLOURS)[int(np.bincount(distance.argmin(1), minlength=len(COLOURS)).argmax())]
+    voices = mask & ~covered(weather) if weather in ("rainy", "snowy") else mask
+    pixels = rgb[voices if voices.any() else mask].astype(np.float32)
+    none = _seen(np.array([[INK] * 3, [PAPER] * 3], np.float32), tone, light, style, weather)
+    away = ((pixels[:, None] - none) ** 2).sum(-1).min(1)
+    distance = ((pixels[:, None, None] - shades(tone, light, style, weather)) ** 2).sum(-1).min(-1)
+    told = distance.min(1) <= away
+    nearest = distance[told if told.any() else slice(None)].argmin(1)
+    return list(COLOURS)[int(np.bincount(nearest, minlength=len(COLOURS)).argmax())]
+
+
+def covered(weather: str) -> Mask:
+    """The pixels that rain or snow, with its shadows, always covers."""
+    grey = np.full((SIDE, SIDE, 3), 128, np.float32)
+    return np.asarray((weathered(grey, weather) != grey).any(-1))
 
 
 def region(before: Pixels, after: Pixels) -> Mask:

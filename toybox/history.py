@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,8 +16,8 @@ import numpy as np
 from sessions.values import Json, Picture
 from toybox.drawing import Pixels, draw
 from toybox.phrases import NTH, Voice
-from toybox.scenes import Scene, random_scene
-from toybox.sounds import Samples, sound
+from toybox.scenes import STATES, Scene, random_scene
+from toybox.sounds import MEANINGS, Samples, sound
 from toybox.wishes import Wish, lasting
 
 TURNS = ("rotate", "flip")
@@ -93,6 +94,11 @@ class Called:
     family: str
     words: dict[str, str]
 
+    @property
+    def sort(self) -> str:
+        """The way in which it is called, as `names` has them."""
+        return "content" if self.family.startswith("with ") else self.family
+
 
 class Session:
     """A session that grows, by `longest` results at most. `past`: how many items there were before the message.
@@ -155,7 +161,7 @@ class Session:
         parent = self.items[base]
         turned = any(name in TURNS for name, _ in parent.darkroom)
         wish = lasting(teller, parent.shown)
-        while turned and wish.event.endswith(" came"):
+        while turned and wish.event.endswith((" came", " moved")):
             wish = lasting(teller, parent.shown)
         self.head = self._add(made(wish, parent, base))
 
@@ -200,11 +206,21 @@ def _told(teller: Voice, items: Sequence[Item], i: int) -> str | None:
         return said
     if base < len(NTH) and any(one.parent is not None for one in items[base + 1 : i]):
         said = teller.say("of", said=said, ref=_name(teller, items, base))
-    elif items[i].shown.light != items[base].shown.light and teller.chance(0.5):
-        said = teller.say("heard mood")
+    elif (mood := _mood(items[base].shown, items[i].shown)) and teller.chance(0.5):
+        said = teller.say("heard mood" if teller.chance(0.6) else f"heard {mood}")
     elif len(items[i].shown.things) < len(items[base].shown.things) and teller.chance(0.3):
         said = teller.say("heard remove")
     return teller.polite(said) if teller.chance(0.3) else said
+
+
+def _mood(before: Scene, after: Scene) -> str:
+    """Which state of the whole has changed into one that a sound stands for; nothing where none has."""
+    for meaning in MEANINGS.values():
+        if meaning.kind in ("light", "weather", "style"):
+            was, state = getattr(before, meaning.kind), getattr(after, meaning.kind)
+            if was != state == meaning.value:
+                return meaning.kind
+    return ""
 
 
 def _name(teller: Voice, items: Sequence[Item], index: int) -> str:
@@ -220,29 +236,36 @@ Test = Callable[[Item], bool]
 def traits(item: Item) -> Iterator[tuple[str, dict[str, str], Test]]:
     """What a picture may be called by: a family of phrases, its words, and which items they are true of.
 
-    What a tone hides is not said, and what was there before is true of a picture in grey too.
+    What a tone or a negative hides is not said, and what was there before is true of such a picture too.
     """
     scene = item.shown
-    state = scene.tone if scene.tone != "colour" else scene.light
-    if state != "day":
-        yield "with state", {"state": state}, lambda other: state in (other.shown.tone, other.shown.light)
-    if scene.tone != "colour":
+    for state in _states(scene):
+        yield "with state", {"state": state}, partial(_stated, state)
+    if not scene.coloured:
         return
-    ground = scene.ground
-    yield "with ground", {"ground": ground}, lambda other: other.shown.ground == ground
+    yield "with ground", {"ground": scene.ground}, lambda other: other.shown.ground == scene.ground
     for thing in scene.things:
-        yield from _of_thing(thing.colour, thing.shape)
+        told = (thing.colour, thing.texture, thing.size)
+        for said in ("", *(word for word in told if word not in ("plain", "medium"))):
+            yield "with thing", {"thing": f"{said} {thing.shape}".strip()}, partial(_there, thing.shape, said)
 
 
-def _of_thing(colour: str, shape: str) -> Iterator[tuple[str, dict[str, str], Test]]:
-    def there(other: Item) -> bool:
-        return any(thing.shape == shape for thing in other.shown.things)
+def _states(scene: Scene) -> Iterator[str]:
+    """The states of the whole that can be seen and are not as usual."""
+    seen = [scene.tone if scene.tone != "colour" else scene.light, scene.weather]
+    if scene.things or scene.style != "comic":
+        seen.append(scene.style)
+    yield from (state for state in seen if state not in STATES.values())
 
-    def coloured(other: Item) -> bool:
-        return any((thing.shape, thing.colour) == (shape, colour) for thing in other.shown.things)
 
-    yield "with thing", {"thing": shape}, there
-    yield "with thing", {"thing": f"{colour} {shape}"}, coloured
+def _stated(state: str, other: Item) -> bool:
+    shown = other.shown
+    return state in (shown.tone, shown.light, shown.weather, shown.style)
+
+
+def _there(shape: str, said: str, other: Item) -> bool:
+    """Whether a picture has a thing of this shape, and of this colour, texture or size, if any is said."""
+    return any(one.shape == shape and said in ("", one.colour, one.texture, one.size) for one in other.shown.things)
 
 
 def fitting(session: Session, test: Test) -> list[int]:

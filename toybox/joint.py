@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from agent.grammar import Ref, Written, WrittenStep
 from toybox import sounds
-from toybox.edits import Add, Background, Edit, Light, Recolour, Remove, propose
+from toybox.edits import Add, Background, Edit, Light, Recolour, Remove, Style, Weather, propose
 from toybox.history import Called, Session, happened_once, names
 from toybox.phrases import Voice
 from toybox.scenes import COLOURS, CORNERS, HELD_OUT, Scene, Thing, random_scene
-from toybox.wishes import Wish, called, lasting, of_edit, of_part, seen, worldly
+from toybox.wishes import EFFECTS, TONES, Wish, called, lasting, of_edit, of_part, seen, worldly
 from toybox.words import caption
 
 CALLED = ("latest", "ordinal", "ordinal", "original", "previous", "content", "content", "before", "before", "where")
@@ -25,19 +25,21 @@ BOUND = {(meaning.kind, meaning.value): name for name, meaning in sounds.MEANING
 
 @dataclass(frozen=True)
 class Meant:
-    """A picture and the words for it."""
+    """A picture, the words for it, and in which way they name it: "head", "attached", or as `history.names` has it."""
 
     index: int
     said: str
+    by: str = "head"
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """A message, its plan, and what is seen after each step, where the world knows it."""
+    """A message, its plan, and what is seen after each step, where the world knows it. `by`: how it names a picture."""
 
     message: str
     written: Written
     results: tuple[Scene | None, ...] = ()
+    by: str = "head"
 
 
 def step(wish: Wish, base: Ref, subjects: tuple[Ref, ...] = ()) -> WrittenStep:
@@ -45,14 +47,14 @@ def step(wish: Wish, base: Ref, subjects: tuple[Ref, ...] = ()) -> WrittenStep:
     return WrittenStep(wish.tool, base, subjects, wish.where, wish.args)
 
 
-def chained(session: Session, message: str, wishes: Sequence[Wish], base: int) -> Spoken:
+def chained(session: Session, message: str, wishes: Sequence[Wish], base: int, by: str = "head") -> Spoken:
     """Wishes one after the other; what a darkroom tool makes is no drawing, nor what follows from it."""
     steps, results, known = [], [], not session.items[base].darkroom
     for wish in wishes:
         steps.append(step(wish, "prev" if steps else base))
         known = known and not wish.darkroom
         results.append(wish.scene if known else None)
-    return Spoken(message, Written(steps=tuple(steps)), tuple(results))
+    return Spoken(message, Written(steps=tuple(steps)), tuple(results), by)
 
 
 def _unknown(message: str, made: WrittenStep) -> Spoken:
@@ -62,12 +64,12 @@ def _unknown(message: str, made: WrittenStep) -> Spoken:
 def attached(session: Session, scene: Scene | None = None, which: str = "attached") -> Meant:
     """A picture that comes with the message."""
     index = session.show(scene or random_scene(session.voice.rng))
-    return Meant(index, session.voice.say(which))
+    return Meant(index, session.voice.say(which), "attached")
 
 
 def by_name(voice: Voice, called: Called) -> Meant:
     """A picture in the words for one of its names."""
-    return Meant(called.index, voice.say(called.family, **called.words))
+    return Meant(called.index, voice.say(called.family, **called.words), called.sort)
 
 
 def named(session: Session) -> Meant | None:
@@ -84,6 +86,8 @@ def told(name: str) -> str:
     return {
         "shape": f"a {meaning.value}",
         "light": f"the {meaning.value} light",
+        "weather": f"{meaning.value} weather",
+        "style": f"{meaning.value} music",
         "tone": f"{meaning.value} music",
         "colour": f"{meaning.value} music",
     }[meaning.kind]
@@ -102,9 +106,9 @@ def _one(voice: Voice, things: tuple[Thing, ...]) -> Thing:
 
 def with_picture(session: Session, other: Meant) -> Spoken | None:
     """A change of the head for which another picture is needed."""
-    ways = (matched, matched, inserted, inserted, behind, coloured, coloured, grounded, lit)
+    ways = (matched, matched, inserted, inserted, behind, coloured, coloured, grounded, lit, clouded)
     spoken = ways[session.voice.number(len(ways))](session, other)
-    return spoken and replace(spoken, message=session.voice.polite(spoken.message.replace("{it}", "it")))
+    return spoken and replace(spoken, message=session.voice.polite(spoken.message.replace("{it}", "it")), by=other.by)
 
 
 def matched(session: Session, other: Meant) -> Spoken:
@@ -116,7 +120,7 @@ def matched(session: Session, other: Meant) -> Spoken:
 def inserted(session: Session, other: Meant) -> Spoken | None:
     """One of its things, perhaps at a place."""
     voice, there = session.voice, session.scene(other.index)
-    if not there.things or there.tone != "colour":
+    if not there.things or not there.coloured:
         return None
     thing = _one(voice, there.things)
     said, args = voice.say("insert", thing=called(voice, thing), ref=other.said), {"subject": seen(thing)}
@@ -142,7 +146,7 @@ def _edited(session: Session, edit: Edit, said: str) -> Spoken:
 def coloured(session: Session, other: Meant) -> Spoken | None:
     """The colour of one of its things."""
     voice, here, there = session.voice, session.scene(session.head), session.scene(other.index)
-    if not here.things or not there.things or "sepia" in (here.tone, there.tone) or "grey" in (here.tone, there.tone):
+    if not here.things or not there.things or not here.coloured or not there.coloured:
         return None
     thing, like = _one(voice, here.things), _one(voice, there.things)
     if thing.colour == like.colour or not fits(voice, thing.shape, like.colour):
@@ -154,7 +158,7 @@ def coloured(session: Session, other: Meant) -> Spoken | None:
 def grounded(session: Session, other: Meant) -> Spoken | None:
     """Its background."""
     here, there = session.scene(session.head), session.scene(other.index)
-    if here.tone != "colour" or there.tone != "colour" or here.ground == there.ground:
+    if not here.coloured or not there.coloured or here.ground == there.ground:
         return None
     said = session.voice.say("background of", ref=other.said)
     return _edited(session, Background(there.ground, there.pattern), said)
@@ -168,6 +172,14 @@ def lit(session: Session, other: Meant) -> Spoken | None:
     return _edited(session, Light(there.light), session.voice.say("light of", ref=other.said))
 
 
+def clouded(session: Session, other: Meant) -> Spoken | None:
+    """Its weather."""
+    here, there = session.scene(session.head), session.scene(other.index)
+    if here.weather == there.weather:
+        return None
+    return _edited(session, Weather(there.weather), session.voice.say("weather of", ref=other.said))
+
+
 def again(session: Session) -> Spoken | None:
     """What was done once in this session, done to the head."""
     found = [(a, b) for a, b in happened_once(session) if b != session.head]
@@ -175,7 +187,7 @@ def again(session: Session) -> Spoken | None:
         return None
     a, b = found[session.voice.number(len(found))]
     said = session.voice.say("again", event=session.items[b].event).replace("{it}", "it")
-    return _unknown(said, WrittenStep("analogy", session.head, (a, b)))
+    return replace(_unknown(said, WrittenStep("analogy", session.head, (a, b))), by="again")
 
 
 def example(session: Session) -> Spoken | None:
@@ -189,11 +201,11 @@ def example(session: Session) -> Spoken | None:
     a, b = attached(session, before, "attached first"), attached(session, wish.scene, "attached second")
     said = voice.say("analogy", it="it", a=a.said, b=b.said)
     if not shown:
-        return _unknown(said, WrittenStep("analogy", session.head, (a.index, b.index)))
+        return replace(_unknown(said, WrittenStep("analogy", session.head, (a.index, b.index))), by=a.by)
     after = replace(here, light=wish.scene.light)
     made = WrittenStep("analogist", session.head, (a.index, b.index), None, {"prompt": caption(after)})
     said = voice.say("showing", said=said, shown=caption(after))
-    return Spoken(said, Written(steps=(made,)), (None if session.items[session.head].darkroom else after,))
+    return Spoken(said, Written(steps=(made,)), (None if session.items[session.head].darkroom else after,), a.by)
 
 
 def carried(session: Session) -> Spoken | None:
@@ -206,7 +218,7 @@ def carried(session: Session) -> Spoken | None:
     (thing,) = set(wish.scene.things) - set(session.scene(ref.index).things)
     said = voice.say("carry", ref=ref.said, said=wish.said, shape=thing.shape).replace("{it}", voice.say("head"))
     put = WrittenStep("insert_subject", session.head, ("prev",), None, {"subject": seen(thing)})
-    return Spoken(said, Written(steps=(step(wish, ref.index), put)), (wish.scene, None))
+    return Spoken(said, Written(steps=(step(wish, ref.index), put)), (wish.scene, None), ref.by)
 
 
 def heard(session: Session) -> Spoken | None:
@@ -237,7 +249,7 @@ def _thing(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
     name, shape = BOUND["shape", thing.shape], thing.shape
     r = voice.rng.random()
     if r < 0.3:
-        return (name, of_part(voice, scene, seen(thing), voice.say("heard part"))) if scene.tone == "colour" else None
+        return (name, of_part(voice, scene, seen(thing), voice.say("heard part"))) if scene.coloured else None
     if r < 0.5:
         return name, of_edit(Remove(shape), scene, voice.say("heard remove"))
     colour = voice.pick([colour for colour in COLOURS if colour != thing.colour])
@@ -254,21 +266,35 @@ def _added(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
     return BOUND["shape", edit.shape], of_edit(edit, scene, said)
 
 
+MOODS: dict[str, type[Light | Weather | Style]] = {"light": Light, "weather": Weather, "style": Style}
+"""The states of the whole that sounds stand for, but for tones: those are the darkroom's."""
+
+
 def _mood(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
-    """Its light, or music's tone."""
+    """Its light or weather, or music's style or tone."""
     if scene.tone != "colour":
         return None
-    said = voice.say("heard mood").replace("{it}", "it")
-    if voice.chance(0.25):
-        after = replace(scene, tone="sepia")
-        return BOUND["tone", "sepia"], Wish(said, "monochrome", {"tone": "sepia"}, after, "it got sepia")
-    light = voice.pick([light for kind, light in BOUND if kind == "light" and light != scene.light])
-    return BOUND["light", light], of_edit(Light(light), scene, said)
+    kind = voice.pick(("light", "light", "weather", "weather", "style", "tone"))
+    value = voice.pick([value for of, value in BOUND if of == kind])
+    if kind == "tone":
+        return _toned(voice, scene, value)
+    if getattr(scene, kind) == value or (value == "comic" and not scene.things):
+        return None
+    said = voice.say("heard mood" if voice.chance(0.6) else f"heard {kind}")
+    return BOUND[kind, value], of_edit(MOODS[kind](value), scene, said)
+
+
+def _toned(voice: Voice, scene: Scene, tone: str) -> tuple[str, Wish] | None:
+    if scene.style != "plain":
+        return None
+    name = next(name for name, known in TONES.items() if known == tone)
+    effect, after = EFFECTS[name], replace(scene, tone=tone)
+    return BOUND["tone", tone], Wish(voice.say("heard mood"), effect.tool, effect.args, after, effect.event)
 
 
 def _painted(voice: Voice, scene: Scene) -> tuple[str, Wish] | None:
     """A thing in the colour of music."""
-    if scene.tone != "colour" or not scene.things:
+    if not scene.coloured or not scene.things:
         return None
     thing = _one(voice, scene.things)
     colour = voice.pick([colour for kind, colour in BOUND if kind == "colour"])

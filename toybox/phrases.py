@@ -58,6 +58,7 @@ SAID: dict[str, tuple[str, ...]] = {
     "colour of": ("give the {shape} the colour of the {other} in {ref}", "paint the {shape} like the {other} in {ref}"),
     "background of": ("give {it} the same background as {ref}", "make the background like in {ref}"),
     "light of": ("give {it} the same light as {ref}", "make the light like in {ref}"),
+    "weather of": ("give {it} the same weather as {ref}", "make the weather like in {ref}"),
     "carry": ("take {ref}, {said} and put the {shape} into {it}", "{said} in {ref}, then put the {shape} into {it}"),
     # changes that a sound says
     "heard colour": (
@@ -71,7 +72,10 @@ SAID: dict[str, tuple[str, ...]] = {
         "put the thing of the sound in {colour} in the {slot}",
     ),
     "heard part": ("what you hear", "the thing of the sound", "what sounds like this"),
-    "heard mood": ("make it like the sound", "change the light to what you hear", "let it be like this sounds"),
+    "heard mood": ("make it like the sound", "let it be like this sounds"),
+    "heard light": ("change the light to what you hear",),
+    "heard weather": ("change the weather to what you hear",),
+    "heard style": ("change the style to what you hear",),
     "heard paint": ("paint the {shape} like the music", "make the {shape} the colour of the music"),
     # a sound, music or another picture shapes all of {it}
     "shaped sound": ("add the sound to {it}", "add this sound to {it}", "let the sound change {it}"),
@@ -124,6 +128,7 @@ UNSEEN: dict[str, tuple[str, ...]] = {
     "colour of": ("make the {shape} the colour of the {other} in {ref}",),
     "heard colour": ("turn the thing of the sound {colour}",),
     "heard mood": ("let it be like the sound",),
+    "heard weather": ("make the weather like what you hear",),
     "heard add": ("add the thing of the sound in {colour} at the {slot}",),
     "heard remove": ("take what you hear away",),
     "shaped sound": ("put the sound into {it}",),
@@ -140,6 +145,8 @@ UNSEEN: dict[str, tuple[str, ...]] = {
     "describe": ("describe what is in {ref}",),
     "three": ("first {0}, then {1}, then {2}",),
 }
+FOUR = ("{0}, {1}, {2} and {3}", "first {0}, then {1}, then {2} and then {3}", "{0} and {1}, then {2} and {3}")
+"""Four changes, which training never has in one message."""
 REPLIES = {
     "hello": "Hello. Say what should be different in your picture.",
     "thanks": "You are welcome.",
@@ -219,7 +226,7 @@ def vocabulary() -> list[str]:
 
 EVENTS = (
     "it got more less contrast stronger colours paler warmer cooler brighter darker black and white sepia dark light",
-    "it was blurred sharpened mirrored turned came went away became a an",
+    "it was blurred sharpened mirrored turned came moved went away became a an",
     "it got a vignette a border",
 )
 """The words of what happened (`wishes`)."""

@@ -102,6 +102,11 @@ class Scene:
     weather: str = "clear"
     style: str = "plain"
 
+    @property
+    def coloured(self) -> bool:
+        """Whether its colours can be seen: neither a tone nor a negative hides them."""
+        return self.tone == "colour" and self.style != "negative"
+
     def thing(self, shape: str) -> Thing:
         """The one object of this shape. ValueError where there is none."""
         found = [thing for thing in self.things if thing.shape == shape]

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from agent.grammar import Ref, Written, WrittenStep
 from toybox import sounds
-from toybox.edits import Add, Edit, Light, Recolour, Reshape, Tone
+from toybox.edits import Add, Edit, Light, Recolour, Reshape, Style, Tone, Weather
 from toybox.history import Session
 from toybox.joint import Meant, Spoken, attached, fits, named, step
 from toybox.phrases import Voice
-from toybox.scenes import CORNERS, SLOTS, Scene, Thing, colour_for, pick
+from toybox.scenes import CORNERS, RADII, SLOTS, Scene, Thing, colour_for, pick
 from toybox.wishes import any_wish, called
 
 TOOL = "any2pix"
@@ -32,7 +32,7 @@ class Shaping:
     """What is said, which picture it is of, what the tool is shown beside it, and what is to be seen then."""
 
     said: str
-    base: int
+    base: Meant
     subjects: tuple[Ref, ...]
     scene: Scene
 
@@ -43,15 +43,15 @@ def shaped(session: Session) -> Spoken | None:
     found = (heard, heard, like, like, like_with)[voice.number(5)](session)
     if found is None:
         return None
-    known = not session.items[found.base].darkroom
-    message, steps = found.said, [WrittenStep(TOOL, found.base, found.subjects)]
+    known = not session.items[found.base.index].darkroom
+    message, steps = found.said, [WrittenStep(TOOL, found.base.index, found.subjects)]
     results = [found.scene if known else None]
     if voice.chance(0.2):
         wish = any_wish(voice, found.scene)
         message = voice.say("two", message, wish.said.replace("{it}", "it"))
         steps.append(step(wish, "prev"))
         results.append(wish.scene if known and not wish.darkroom else None)
-    return Spoken(voice.polite(message), Written(steps=tuple(steps)), tuple(results))
+    return Spoken(voice.polite(message), Written(steps=tuple(steps)), tuple(results), found.base.by)
 
 
 def before(session: Session) -> None:
@@ -82,9 +82,9 @@ def heard(session: Session) -> Shaping | None:
     edit = shown(voice, name, scene)
     if edit is None:
         return None
-    music = sounds.MEANINGS[name].kind in ("tone", "colour")
+    music = sounds.MEANINGS[name].kind in ("tone", "colour", "style")
     said = voice.say("shaped music" if music and voice.chance(0.7) else "shaped sound", it=base.said)
-    return Shaping(said, base.index, (session.hear(name),), edit.apply(scene))
+    return Shaping(said, base, (session.hear(name),), edit.apply(scene))
 
 
 def shown(voice: Voice, name: str, scene: Scene) -> Edit | None:
@@ -92,14 +92,21 @@ def shown(voice: Voice, name: str, scene: Scene) -> Edit | None:
     meaning = sounds.MEANINGS[name]
     if scene.tone != "colour":
         return None
-    if meaning.kind == "light":
-        return None if scene.light == meaning.value else Light(meaning.value)
-    if meaning.kind == "tone":
-        return Tone(meaning.value)
+    match meaning.kind:
+        case "light":
+            return None if scene.light == meaning.value else Light(meaning.value)
+        case "weather":
+            return None if scene.weather == meaning.value else Weather(meaning.value)
+        case "style":
+            return None if scene.style == meaning.value or not scene.things else Style(meaning.value)
+        case "tone":
+            return Tone(meaning.value) if scene.style == "plain" else None
     if not scene.things or any(meaning.value in (thing.shape, thing.colour) for thing in scene.things):
         return None
     if meaning.kind == "shape":
         return come(voice, meaning.value, scene)
+    if not scene.coloured:
+        return None
     thing = scene.things[voice.number(len(scene.things))]
     return Recolour(thing.shape, meaning.value) if fits(voice, thing.shape, meaning.value) else None
 
@@ -125,8 +132,11 @@ def like(session: Session) -> Shaping | None:
     base, other = meant(session, LIKE[voice.number(len(LIKE))])
     if base is None or other is None or base.index == other.index:
         return None
+    scene = styled(session.scene(base.index), session.scene(other.index))
+    if scene.style == "comic" and not scene.things:
+        return None
     said = voice.say("shaped like", it=base.said, ref=other.said)
-    return Shaping(said, base.index, (other.index,), styled(session.scene(base.index), session.scene(other.index)))
+    return Shaping(said, base, (other.index,), scene)
 
 
 def like_with(session: Session) -> Shaping | None:
@@ -136,18 +146,18 @@ def like_with(session: Session) -> Shaping | None:
     if base is None or other is None or third is None or len({base.index, other.index, third.index}) < 3:
         return None
     there = session.scene(third.index)
-    if not there.things or there.tone != "colour":
+    if not there.things or not there.coloured:
         return None
     thing = there.things[voice.number(len(there.things))]
     name = "subject" if voice.chance(0.3) else called(voice, thing).removeprefix("the ")
     said = voice.say("shaped with", it=base.said, ref=other.said, thing=name, other=third.said)
     scene = with_thing(styled(session.scene(base.index), session.scene(other.index)), thing)
-    return Shaping(said, base.index, (other.index, third.index), scene)
+    return Shaping(said, base, (other.index, third.index), scene)
 
 
 def styled(scene: Scene, other: Scene) -> Scene:
-    """Its things before the other's background, in the other's light and tone."""
-    return replace(scene, pattern=other.pattern, ground=other.ground, light=other.light, tone=other.tone)
+    """Its things before the other's background, in all states of the other."""
+    return replace(other, things=scene.things)
 
 
 def with_thing(scene: Scene, thing: Thing) -> Scene:
@@ -157,7 +167,8 @@ def with_thing(scene: Scene, thing: Thing) -> Scene:
     if not same and (free or not scene.things):
         slot = thing.slot if thing.slot in free or not scene.things else free[0]
         x, y = SLOTS[slot]
-        return replace(scene, things=(*scene.things, replace(thing, slot=slot, x=x, y=y)))
+        radius = thing.radius if slot == "middle" else min(thing.radius, RADII["large"][1])
+        return replace(scene, things=(*scene.things, replace(thing, slot=slot, x=x, y=y, radius=radius)))
     gone = same[0] if same else scene.things[-1]
     put = replace(thing, slot=gone.slot, x=gone.x, y=gone.y, radius=gone.radius)
     return replace(scene, things=tuple(put if one is gone else one for one in scene.things))

@@ -10,12 +10,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from sessions.values import Json
-from toybox.edits import Add, Background, Edit, Light, Recolour, Remove, Reshape, Tone, propose
+from toybox.edits import (
+    Add,
+    Background,
+    Edit,
+    Light,
+    Move,
+    Recolour,
+    Remove,
+    Reshape,
+    Resize,
+    Retexture,
+    Style,
+    Tone,
+    Weather,
+    propose,
+)
 from toybox.phrases import FRAMES, PLACES, TEXTS, Voice, canonical
 from toybox.scenes import HELD_OUT, Scene, Thing
 
 EDITOR = "instruct_pix2pix"
-WORLD: tuple[type[Edit], ...] = (Recolour, Recolour, Recolour, Background, Light, Light, Remove, Reshape, Add)
+WORLD: tuple[type[Edit], ...] = (
+    *(Recolour, Recolour, Recolour, Retexture, Resize, Move, Reshape, Remove, Add),
+    *(Background, Light, Light, Weather, Weather, Style),
+)
 """The kinds of edits, as often as they are wished."""
 TONES = {"black and white": "grey", "sepia": "sepia"}
 DARK = {"night": "dark", "day": "light", "warm": "warm", "cool": "cool"}
@@ -117,6 +135,12 @@ def happened(edit: Edit) -> str:
     match edit:
         case Recolour():
             return f"the {edit.shape} got {edit.colour}"
+        case Retexture():
+            return f"the {edit.shape} got {edit.texture}"
+        case Resize():
+            return f"the {edit.shape} got {edit.size}"
+        case Move():
+            return f"the {edit.shape} moved"
         case Reshape():
             return f"the {edit.shape} became a {edit.to}"
         case Remove():
@@ -127,14 +151,18 @@ def happened(edit: Edit) -> str:
             return f"the background got {edit.ground}"
         case Light():
             return f"it got {DARK[edit.light]}"
+        case Weather():
+            return f"it got {edit.weather}"
+        case Style():
+            return f"it got {edit.style}"
         case Tone():
             return f"it got {edit.tone}"
 
 
 def everyday(voice: Voice, scene: Scene, names: list[str] | None = None) -> Wish | None:
-    """Darkroom work on the whole picture; None for a tone that it has already."""
+    """Darkroom work on the whole picture; None for a tone where there is one already, or a style."""
     name = voice.pick(names or list(EFFECTS))
-    if name in TONES and scene.tone != "colour":
+    if name in TONES and (scene.tone != "colour" or scene.style != "plain"):
         return None
     after = replace(scene, tone=TONES[name]) if name in TONES else scene
     said, args = _degree(voice, name, voice.say(name))
@@ -153,10 +181,10 @@ def _degree(voice: Voice, name: str, said: str) -> tuple[str, Json]:
 
 
 def partial(voice: Voice, scene: Scene) -> Wish | None:
-    """Darkroom work on a part that is named: one of the things, or the background; None where no thing is in colour."""
+    """Darkroom work on a part that is named: the background, or a thing; None where no thing's colour can be seen."""
     if voice.chance(0.25):
         return of_part(voice, scene, "the background", "the background")
-    if not scene.things or scene.tone != "colour":
+    if not scene.things or not scene.coloured:
         return None
     thing = scene.things[voice.number(len(scene.things))]
     return of_part(voice, scene, seen(thing), called(voice, thing))
@@ -212,6 +240,14 @@ def any_wish(voice: Voice, scene: Scene) -> Wish:
     while True:
         r = voice.rng.random()
         wish = next(sort for share, sort in SORTS if r < share)(voice, scene)
+        if wish is not None:
+            return wish
+
+
+def edit_wish(voice: Voice, scene: Scene) -> Wish:
+    """An edit of the scene, of any kind that it allows."""
+    while True:
+        wish = worldly(voice, scene)
         if wish is not None:
             return wish
 

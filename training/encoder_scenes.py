@@ -139,14 +139,9 @@ def true_of(name: str, scene: Scene) -> bool:
         case "shape":
             return any(thing.shape == meaning.value for thing in scene.things)
         case "colour":
-            return coloured(scene) and any(thing.colour == meaning.value for thing in scene.things)
+            return scene.coloured and any(thing.colour == meaning.value for thing in scene.things)
         case state:
             return bool(getattr(scene, state) == meaning.value)
-
-
-def coloured(scene: Scene) -> bool:
-    """Whether its colours can be seen."""
-    return scene.tone == "colour" and scene.style != "negative"
 
 
 def scene_for(rng: Generator, name: str) -> Scene:
@@ -167,7 +162,7 @@ def scene_for(rng: Generator, name: str) -> Scene:
             colours = [colour for colour in COLOURS if (meaning.value, colour) not in HELD_OUT]
             return _thing(scene, 0, shape=meaning.value, colour=pick(rng, colours))
         case "colour":
-            seen = scene if coloured(scene) else replace(scene, tone="colour", style="plain")
+            seen = scene if scene.coloured else replace(scene, tone="colour", style="plain")
             return _thing(seen, 0, shape=_shape_in(rng, scene, meaning.value), colour=meaning.value)
 
 

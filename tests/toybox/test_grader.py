@@ -1,5 +1,6 @@
 """The grader's laws: the truth gets full marks, the untouched copy none, and it is not fooled by shades or light."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -8,20 +9,41 @@ import pytest
 from toybox import grader
 from toybox.drawing import draw
 from toybox.edits import Recolour, random_edit
-from toybox.scenes import COLOURS, LIGHTS, TEXTURES, seeded
+from toybox.scenes import COLOURS, LIGHTS, TEXTURES, WEATHERS, seeded
 
 SCENES = [seeded(seed) for seed in range(40)]
 
 
+def read(scene):
+    """How many of a scene's things are told in their colour."""
+    drawing = draw(scene)
+    states = scene.tone, scene.light, scene.style, scene.weather
+    return [grader.colour_in(drawing.rgb, drawing.mask(i), *states) == one.colour for i, one in enumerate(scene.things)]
+
+
 @pytest.mark.parametrize("light", LIGHTS)
 @pytest.mark.parametrize("texture", TEXTURES)
-def test_an_objects_colour_is_read_in_every_texture_and_light(texture, light):
+def test_an_objects_colour_is_read_in_every_texture_light_and_weather(texture, light):
     for scene in SCENES[:8]:
         things = tuple(replace(thing, texture=texture) for thing in scene.things)
         scene = replace(scene, things=things, tone="colour", light=light)
-        drawing = draw(scene)
-        for index, thing in enumerate(things):
-            assert grader.colour_in(drawing.rgb, drawing.mask(index), "colour", light) == thing.colour
+        for weather, style in itertools.product(WEATHERS, ("plain", "negative")):
+            assert all(read(replace(scene, style=style, weather=weather)))
+
+
+def test_a_comic_hides_few_colours():
+    right = [one for scene in SCENES for one in read(replace(scene, tone="colour", style="comic", light="day"))]
+    assert np.mean(right) > 0.9
+
+
+def test_what_the_states_do_is_what_the_colour_is_read_by():
+    scene, blind = replace(SCENES[0], tone="colour", light="day", style="plain", weather="foggy"), []
+    for colour in COLOURS:
+        drawing = draw(replace(scene, things=(replace(scene.things[0], texture="plain", colour=colour),)))
+        assert grader.colour_in(drawing.rgb, drawing.mask(0), weather="foggy") == colour
+        blind.append(grader.colour_in(drawing.rgb, drawing.mask(0)) == colour)
+    assert not all(blind)
+    assert 0.05 < grader.covered("rainy").mean() < 0.2 and 0.05 < grader.covered("snowy").mean() < 0.25
 
 
 def test_all_colours_are_told_apart_under_noise():
@@ -42,7 +64,7 @@ def test_truth_is_zero_copy_is_one_and_half_way_is_half():
 
 
 def test_outside_counts_the_outside_only():
-    scene = replace(SCENES[0], tone="colour", light="day")
+    scene = replace(SCENES[0], tone="colour", light="day", style="plain", weather="clear")
     edit = Recolour(scene.things[0].shape, "blue" if scene.things[0].colour != "blue" else "green")
     before, after = draw(scene).rgb, draw(edit.apply(scene)).rgb
     assert grader.outside_psnr(before, before, after) == 99

@@ -1,5 +1,7 @@
 """The starter weights take scenes of their own world, drawn or decoded, and refuse photos and anything like them."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from sessions.errors import OutsideWorld
 from tools.diffusion.world import in_world, require
 from toybox.drawing import draw
 from toybox.edits import random_edit
-from toybox.scenes import seeded
+from toybox.history import shaken
+from toybox.scenes import LIGHTS, PATTERNS, STYLES, TONES, WEATHERS, seeded
 
 PULL = "pentimento models pull instruct-pix2pix"
+VALUES = {"light": LIGHTS, "weather": WEATHERS, "style": STYLES, "tone": TONES, "pattern": PATTERNS}
 BUNDLED = ("astronaut", "coffee", "chelsea", "rocket", "camera", "moon", "brick", "grass", "gravel", "coins", "page")
 
 
@@ -27,8 +31,15 @@ def at_size(rgb):
 def test_scenes_are_taken():
     rng = np.random.default_rng(0)
     scenes = [seeded(5 * 10**6 + i) for i in range(200)]
-    taken = [in_world(draw(state).rgb) for scene in scenes for state in (scene, random_edit(rng, scene).apply(scene))]
-    assert np.mean(taken) >= 0.99
+    assert all(in_world(draw(state).rgb) for one in scenes for state in (one, random_edit(rng, one).apply(one)))
+
+
+@pytest.mark.parametrize("state", [(name, value) for name, values in VALUES.items() for value in values])
+def test_scenes_in_every_state_and_shaken_are_taken(state):
+    name, value = state
+    for seed in range(40):
+        scene = replace(seeded(seed), **{name: value})
+        assert in_world(draw(scene).rgb) and in_world(draw(shaken(scene, seed)).rgb)
 
 
 def test_photos_and_random_crops_are_refused():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toybox.drawing import backdrop, developed, draw, inside
+from toybox.drawing import backdrop, developed, draw, inside, weathered
 from toybox.edits import KINDS, Add, Background, Light, Recolour, Remove, Reshape, Tone, propose, random_edit
 from toybox.scenes import COLOURS, GROUNDS, HELD_OUT, LIGHTS, PATTERNS, SHAPES, SIDE, TONES, Scene, Thing, seeded
 
@@ -83,7 +83,8 @@ def test_outside_all_covers_there_is_background():
     for scene in SCENES[:20]:
         drawing = draw(scene)
         free = np.sum(drawing.covers, axis=0) == 0
-        truth = np.rint(developed(backdrop(scene), scene.tone, scene.light))
+        seen = weathered(backdrop(scene), scene.weather)
+        truth = np.rint(developed(seen, scene.tone, scene.light, scene.style))
         assert np.array_equal(drawing.rgb[free], truth[free])
 
 

@@ -220,14 +220,14 @@ def trained(eyes, learnt, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def heard(eyes):
-    """(sounds that nothing has learnt, what each stands for, the mean of pictures of that: (12, D) of norm 1)."""
+    """(sounds that nothing has learnt, what each stands for, the mean of pictures of that: (n, D) of norm 1)."""
     rng = np.random.default_rng(5)
     scenes = [scene_for(rng, name) for name in NAMES for _ in range(12)]
     pictures = torch.from_numpy(eyes.pictures([draw(scene).rgb for scene in scenes]))
     fits = torch.tensor([[true_of(name, scene) for scene in scenes] for name in NAMES])
     classes = F.normalize(fits.float() @ pictures / fits.sum(1, keepdim=True), dim=1)
     played = [Sound(sound(name, take), RATE) for name in NAMES for take in range(TAKES, TAKES + 3)]
-    return torch.from_numpy(eyes.sounds(played)), torch.arange(12).repeat_interleave(3), classes
+    return torch.from_numpy(eyes.sounds(played)), torch.arange(len(NAMES)).repeat_interleave(3), classes
 
 
 def test_in_seconds_unseen_sounds_come_to_lie_where_pictures_of_them_do(trained, heard):
