@@ -85,6 +85,7 @@ def _patterns() -> tuple[tuple[type[Edit], re.Pattern[str]], ...]:
 
 def _gaps(phrasing: str) -> str:
     """A phrasing as a regular expression; a background's pattern need not be said."""
+    phrasing = re.sub(r"\ba (?=\{)", "an? ", phrasing)
     for name, words in WORDS.items():
         gap = f"(?P<{name}>{'|'.join(words)})"
         phrasing = phrasing.replace("{pattern} ", f"(?:{gap} )?") if name == "pattern" else phrasing

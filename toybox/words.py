@@ -82,8 +82,9 @@ HELD_OUT_PHRASINGS: dict[type[Edit], str] = {
 
 
 def filled(phrasing: str, edit: Edit) -> str:
-    """The phrasing with the edit's words; an empty word leaves no gap."""
-    return re.sub(" +", " ", phrasing.format(**vars(edit))).strip()
+    """The phrasing with the edit's words; an empty word leaves no gap, and before a vowel stands "an"."""
+    said = re.sub(" +", " ", phrasing.format(**vars(edit))).strip()
+    return re.sub(r"\ba (?=[aeiou])", "an ", said)
 
 
 def instruction(rng: Generator, edit: Edit, held_out: bool = False) -> str:
