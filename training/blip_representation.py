@@ -39,7 +39,7 @@ log = logging.getLogger("training")
 NAME = "blip_representation"
 BATCH, STEPS, RATE, SEED, SPACE = 32, 6000, 1e-3, 31, 64
 SPREAD = 0.2
-"""Deviation of what queries, words and places begin with; with BERT's 0.02 they come to be one, and nothing is learnt."""
+"""Deviation of queries, words and places at first; with BERT's 0.02 queries come to be one, and little is learnt."""
 QUERIES, LONGEST = 8, 64
 """Queries of the small one, and the most words of a text with [CLS] and [SEP]."""
 

@@ -1,4 +1,4 @@
-"""Stage 1: what a batch is, what learns and what stands still, that it goes on exactly, what it leaves and begins with."""
+"""Stage 1: what a batch is, what learns and what stands still, that it goes on exactly, and its folders."""
 
 import math
 from types import SimpleNamespace

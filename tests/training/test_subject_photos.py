@@ -72,13 +72,13 @@ def test_a_subject_that_is_moved_keeps_its_share_of_the_square():
     for seed in range(5):
         moved = placed(one, np.random.default_rng(seed))
         share = float(moved.alpha.sum() / one.alpha.sum())
-        assert 0.7**2 - 0.02 < share < 1.01 and 0 <= moved.alpha.min() and moved.alpha.max() <= 1
+        assert 0.7**2 - 0.02 < share < 1.01 and moved.alpha.min() >= 0 and moved.alpha.max() <= 1
 
 
 def test_words_find_a_subject_without_weights():
-    heat = by_words(np.kron(drawing().rgb, np.ones((4, 4, 1), np.uint8)), "disc")
-    truth = np.kron(drawing().covers[0], np.ones((4, 4), np.float32))
-    assert heat.shape == (256, 256) and ((heat >= 0.5) == (truth > 0.5)).mean() > 0.97
+    heat = by_words(np.kron(drawing().rgb, np.ones((2, 2, 1), np.uint8)), "ball")
+    truth = np.kron(drawing().covers[0], np.ones((2, 2), np.float32))
+    assert heat.shape == (128, 128) and ((heat >= 0.5) == (truth > 0.5)).mean() > 0.97
     assert ((heat > 0.1) & (heat < 0.5)).any()
 
 

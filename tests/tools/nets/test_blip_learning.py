@@ -1,12 +1,23 @@
-"""BLIP-2's three losses: who sees whom, entry by entry and in what comes of it; that each is learnt; that keys stand."""
+"""BLIP-2's three losses: who sees whom, entry by entry and in what comes of it, and that each is learnt."""
 
 import pytest
 import torch
 
 from tests.tools.nets import blip
 from tools.nets import blip_learning
-from tools.nets.blip_learning import Heads, alike, apart, contrast, hard_negatives, in_turn, losses, matches, said
-from tools.nets.blip_learning import similarities, together
+from tools.nets.blip_learning import (
+    Heads,
+    alike,
+    apart,
+    contrast,
+    hard_negatives,
+    in_turn,
+    losses,
+    matches,
+    said,
+    similarities,
+    together,
+)
 from tools.nets.clip_vision import VisionConfig
 from tools.nets.qformer import SubjectConfig, SubjectEncoder
 
