@@ -12,6 +12,7 @@ import torch
 from sessions.errors import BadWeights
 from sessions.values import Picture
 from tests import tiny
+from tests.training.blip_pack_of import PLAN, K, config, untaught
 from tools import shelf as shelves
 from tools import subjects, weights
 from tools.base import EditContext, drain
@@ -22,9 +23,7 @@ from tools.diffusion.model import LatentDiffusion, optimise
 from tools.diffusion.schedules import scaled_linear
 from tools.edits.blip_diffusion import Args, blip_diffusion
 from tools.nets.blip_keys import Words
-from tools.nets.clip_vision import VisionConfig
 from tools.nets.context_clip import BEGIN, sharing
-from tools.nets.qformer import SubjectConfig
 from tools.shelf import STARTER
 from tools.weights import read_register
 from toybox.drawing import draw
@@ -49,9 +48,6 @@ from training.diffusion import networks
 from training.loop import Trainer, generator
 from training.subject_scenes import Scenes
 
-PLAN = Plan(steps=4, batch=3, rate=1e-3, count=12)
-K = 4
-
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory):
@@ -67,8 +63,7 @@ def nets(words, prediction="v_prediction"):
     model = LatentDiffusion(
         optimise(base["unet"]), None, base["text_encoder"], words[0], scaled_linear(), prediction, 64, "digest", "small"
     )
-    sizes = SubjectConfig(VisionConfig(16, 1, 2, 32, 16, 64), 64, 1, 2, 64, words[2], 64, K)
-    return Networks(model, network(sizes).requires_grad_(False), words[1])
+    return Networks(model, network(config(words[2])).requires_grad_(False), words[1])
 
 
 @pytest.fixture(scope="module")
@@ -224,11 +219,7 @@ def pack(tmp_path_factory):
     """A pack with the starter's base, and stages 1 and 2 after no step in it."""
     folder = tmp_path_factory.mktemp("pack")
     pack = shutil.copytree(STARTER.parent, folder / "pack")
-    rows = blip_pack.write_words(folder / "vocab.txt")
-    sizes = SubjectConfig(VisionConfig(16, 1, 2, 32, 16, 64), 64, 1, 2, 64, rows, 64, K)
-    blip_pack.write(network(sizes), folder / "vocab.txt", folder / "first")
-    stage.train(folder / "second", 0.0, PLAN, Given(pack, folder / "first"))
-    export.subjects(pack, folder / "second")
+    untaught(pack, folder)
     return pack
 
 
