@@ -144,6 +144,11 @@ def learn(
     return LearntSubject(sheet(squares, data), data)
 
 
+def rate(shelf: Shelf) -> float:
+    """The learning rate that these weights are fine-tuned with where nobody says otherwise."""
+    return float(shelf.entry(ROLE).sampling.get("rate", Schooling.rate))
+
+
 def _reported(taught: Taught, total: int) -> Progress:
     if not math.isfinite(taught.loss):
         raise NotFinite("Learning went astray: the loss is not finite.", "Try again with other photos.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -22,10 +22,11 @@ SAMPLING: dict[str, dict[str, int | float | tuple[int, ...]]] = {
     "instruct_pix2pix": {"text_guidance": 3.0, "image_guidance": 1.5, "steps": 20},
     "any2pix": {"guidance": 4.0, "alpha": 0.9},
     "inpainting": {"guidance": 4.0, "steps": 20, "layers": (0, 7)},
+    "blip-diffusion": {"guidance": 3.0, "steps": 20, "rate": 1e-3},
 }
 """What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world`,
 `benchmarks.any2pix` and `benchmarks.analogist`)."""
-ANY2PIX = "any2pix"
+ANY2PIX, SUBJECTS = "any2pix", "blip-diffusion"
 SHARED = ("vae", "tokenizer", "scheduler")
 OWN = ("unet", "text_encoder")
 """What roles have in common, and what each has of its own."""
@@ -79,12 +80,22 @@ def inpainting(pack: Path, trained: Path) -> None:
 
 def decoder(pack: Path, *trained: Path) -> None:
     """any2pix: the base of a pack, and folders that were trained for it, an adapter's and a prior's, copied in."""
+    _beside_base(pack, ANY2PIX, trained)
+
+
+def subjects(pack: Path, trained: Path) -> None:
+    """blip-diffusion: the base of a pack, but for what `training.blip_diffusion` has left in a folder, copied in."""
+    _beside_base(pack, SUBJECTS, [trained / part for part in ("unet", "text_encoder", "qformer")])
+
+
+def _beside_base(pack: Path, role: str, trained: Iterable[Path]) -> None:
+    """A role of a pack's base with folders that were trained for it, which take the place of the base's own."""
     (base,) = (one for one in read_register(pack / "register.json") if one.role == ROLES["base"])
     paths = {place: Path(file.source) for place, file in base.files.items()}
     for folder in trained:
-        there = shutil.copytree(folder, pack / ANY2PIX / folder.name, dirs_exist_ok=True)
+        there = shutil.copytree(folder, pack / role / folder.name, dirs_exist_ok=True)
         paths |= {f"{folder.name}/{path.name}": path for path in there.iterdir()}
-    register(pack, ANY2PIX, f"toybox-{ANY2PIX}", paths)
+    register(pack, role, f"toybox-{role}", paths)
 
 
 def register(pack: Path, role: str, name: str, paths: Mapping[str, Path]) -> None:

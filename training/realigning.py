@@ -27,6 +27,7 @@ from numpy.random import Generator
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from tools.diffusion import learning
 from tools.diffusion.attention import Attention, install
 from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.model import load as load_model
@@ -201,21 +202,10 @@ def drawn(pairs: Pairs, null: Tensor, norm: float, rng: torch.Generator, size: i
 
 
 def errors(model: LatentDiffusion, z: Tensor, ids: Tensor, noise: torch.Generator) -> Tensor:
-    """(target − prediction)², (B, 4, h, w), t uniform: of ε (Ho et al., arXiv 2006.11239) or of v, as the model has it.
-
-    z: (B, 4, h, w) of unit variance; ids: (B, 77). The text encoder does not learn.
-    """
-    t = torch.randint(len(model.schedule.alphas), (len(z),), generator=noise)
-    epsilon = torch.randn(z.shape, generator=noise).to(z)
-    alpha = model.schedule.alphas[t].view(-1, 1, 1, 1).to(z)
-    signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
+    """`tools.diffusion.learning`'s of latents z (B, 4, h, w) and ids (B, 77). The text encoder does not learn."""
     with torch.no_grad():
         text = model.text_encoder(ids).last_hidden_state
-    seen = (signal * z + spread * epsilon).contiguous(memory_format=torch.channels_last)
-    told = model.unet(seen, t.to(z.device), text).sample
-    target = epsilon if model.prediction == "epsilon" else signal * epsilon - spread * z
-    wrong: Tensor = target - told.float()
-    return wrong.square()
+    return learning.errors(model, z, text, noise)
 
 
 def recipe(

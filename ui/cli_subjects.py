@@ -26,7 +26,7 @@ def learn(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO…", help="Photos of this one subject; five are good.")],
     category: Annotated[str, typer.Option("--category", "-c", help="What it is, in a word or two: dog.")],
     steps: Annotated[int, typer.Option(min=1, max=1000, help="40 to 120: more for more detail.")] = 40,
-    rate: Annotated[float, typer.Option(min=0, max=1, help="The learning rate.")] = 5e-6,
+    rate: Annotated[float | None, typer.Option(min=0, max=1, help="The learning rate, else the weights' own.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise it is learnt from.")] = 0,
     session: SessionOption = "",
     json_: JsonOption = False,
@@ -45,8 +45,9 @@ def learn(
     where = session_of(store, session).id
     uploads.check_name(store, where, name)
     pictures = [_picture(intake.admit_file(photo), photo) for photo in photos]
-    schooling = Schooling(steps, rate, seed)
-    learnt = _followed(subjects.learn(shelf.at(Settings().home), pictures, category, schooling))
+    there = shelf.at(Settings().home)
+    schooling = Schooling(steps, subjects.rate(there) if rate is None else rate, seed)
+    learnt = _followed(subjects.learn(there, pictures, category, schooling))
     asset = uploads.learnt(store, where, learnt, name)
     if json_:
         terminal.out_json(_told(asset))

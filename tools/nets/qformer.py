@@ -141,9 +141,17 @@ class SubjectEncoder(nn.Module):
 
     def forward(self, pixels: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """pixels (B, 3, side, side); ids (B, L) of [CLS] word [SEP], padded where mask (B, L, bool) is False."""
-        image = self.visual_encoder(pixels)
         queries = self.config.queries
         seen = torch.cat([mask.new_ones(len(mask), queries), mask], dim=1)[:, None, None]  # (B, 1, 1, queries + L)
-        x = self.encoder(self.embeddings(self.query_tokens, ids), image, seen)
+        x = self.states(self.visual_encoder(pixels), ids, seen)
         out: torch.Tensor = self.proj_layer(x[:, :queries])
+        return out
+
+    def states(self, image: torch.Tensor, ids: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """(B, queries + L, width) before the projection, of the queries and of all words.
+
+        image (B, tokens, its width): what the image tower says. seen: bool, to (B, 1, queries + L, queries + L), row i
+        says what i may look at; who sees whom is what the three ways of learning differ in (`blip_learning`).
+        """
+        out: torch.Tensor = self.encoder(self.embeddings(self.query_tokens, ids), image, seen)
         return out

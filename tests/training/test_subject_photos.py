@@ -1,0 +1,115 @@
+"""Photos of one's own: subjects cut out of them by a heat map, other backgrounds, and what is wrong with a folder."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
+
+from sessions.errors import Damaged, NotFound, NotGrounded
+from tests import tiny
+from toybox.drawing import draw
+from toybox.scenes import Scene, Thing
+from training.subject_photos import Photos, by_words, clipseg, cut, placed
+
+
+def drawing(seed=0):
+    thing = Thing("disc", "red", "plain", "middle", 30.0 + seed, 33.0, 16.0, 0.1)
+    return draw(Scene("plain", "teal", (thing,)))
+
+
+def segment(rgb, category):
+    """Heat of what is red, unsure at its edge."""
+    if category != "disc":
+        raise NotGrounded("There is none.")
+    redness = (rgb[..., 0].astype(np.float32) - rgb[..., 2]) / 174
+    return np.where(redness > 0.99, 1.0, np.where(redness < -0.55, 0.0, 0.3)).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    told = {}
+    for seed in range(3):
+        Image.fromarray(drawing(seed).rgb).save(tmp_path / f"{seed}.png")
+        told[f"{seed}.png"] = {"category": "disc" if seed else "cube", "caption": "on a teal background"}
+    (tmp_path / "subjects.json").write_text(json.dumps(told))
+    (tmp_path / "backgrounds").mkdir()
+    Image.new("RGB", (80, 64), (250, 250, 0)).save(tmp_path / "backgrounds/yellow.png")
+    return tmp_path
+
+
+def test_a_subject_is_cut_out_of_its_photo():
+    one, truth = cut(drawing().rgb, "disc", segment), drawing().covers[0]
+    assert np.abs(one.alpha - truth).mean() < 0.02
+    assert np.abs(one.fore[truth > 0.2] - (214, 40, 40)).mean() < 12
+
+
+def test_those_that_are_found_are_kept_and_shown_elsewhere(folder, tmp_path):
+    photos = Photos.cut(folder, 64, tmp_path / "out", segment)
+    assert len(photos) == 2 and photos.said(0) == ("disc", "on a teal background")
+    assert np.array_equal(photos.target(0), drawing(1).rgb)
+
+    def never(*_):
+        raise AssertionError("cut out again")
+
+    again = Photos.cut(
+        folder, 64, tmp_path / "out", lambda rgb, category: segment(rgb, category if category == "cube" else never())
+    )
+    shown = [again.shown(0, np.random.default_rng(seed)).astype(int) for seed in range(4)]
+    for rgb in shown:
+        yellow = np.abs(rgb - (250, 250, 0)).max(-1) < 3
+        red = np.abs(rgb - (214, 40, 40)).max(-1) < 25
+        assert yellow.sum() > 2000 and 300 < red.sum() < 800 and (~yellow & ~red).sum() < 300
+    assert not np.array_equal(shown[0], shown[1])
+    rgb, words = photos.pair(np.random.default_rng(0))
+    assert rgb.shape == (64, 64, 3) and words == "a disc on a teal background"
+
+
+def test_a_subject_that_is_moved_keeps_its_share_of_the_square():
+    one = cut(drawing().rgb, "disc", segment)
+    for seed in range(5):
+        moved = placed(one, np.random.default_rng(seed))
+        share = float(moved.alpha.sum() / one.alpha.sum())
+        assert 0.7**2 - 0.02 < share < 1.01 and moved.alpha.min() >= 0 and moved.alpha.max() <= 1
+
+
+def test_words_find_a_subject_without_weights():
+    heat = by_words(np.kron(drawing().rgb, np.ones((2, 2, 1), np.uint8)), "ball")
+    truth = np.kron(drawing().covers[0], np.ones((2, 2), np.float32))
+    assert heat.shape == (128, 128) and ((heat >= 0.5) == (truth > 0.5)).mean() > 0.97
+    assert ((heat > 0.1) & (heat < 0.5)).any()
+
+
+def test_a_local_clipseg_says_how_much_each_pixel_is_of_a_category(tmp_path):
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2}
+    tiny.tokenizer(tmp_path)
+    words = len(json.loads((tmp_path / "vocab.json").read_text()))
+    ends = {"bos_token_id": words - 2, "eos_token_id": words - 1}
+    config = CLIPSegConfig(
+        text_config=size | {"vocab_size": words} | ends,
+        vision_config=size | {"image_size": 32, "patch_size": 8},
+        projection_dim=16,
+        extract_layers=[1, 2],
+        reduce_dim=8,
+        decoder_num_attention_heads=2,
+        decoder_intermediate_size=16,
+        conditional_layer=0,
+    )
+    torch.manual_seed(0)
+    CLIPSegForImageSegmentation(config).save_pretrained(tmp_path)
+    find = clipseg(tmp_path)
+    heat = find(drawing().rgb, "circle")
+    assert heat.shape == (64, 64) and 0 <= heat.min() < heat.max() <= 1
+    assert not np.array_equal(heat, find(drawing().rgb, "dog"))
+
+
+def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):
+    with pytest.raises(NotFound, match=r"subjects\.json"):
+        Photos.at(tmp_path / "backgrounds")
+    with pytest.raises(NotFound, match="In no photo"):
+        Photos.cut(folder, 64, tmp_path / "out", lambda rgb, category: segment(rgb, "cube"))
+    (folder / "subjects.json").write_text('{"a.png": "disc"}')
+    with pytest.raises(Damaged, match="no table"):
+        Photos.at(folder)

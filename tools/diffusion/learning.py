@@ -1,0 +1,27 @@
+"""What a denoiser learns from: the squared error of what it predicts, at a level of noise that is drawn.
+
+Of ε (Ho et al., arXiv 2006.11239) or of v (Salimans & Ho, arXiv 2202.00512, appendix D), as its weights are. No loop.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tools.diffusion.model import LatentDiffusion
+
+
+def errors(model: LatentDiffusion, z: Tensor, text: Tensor, noise: torch.Generator) -> Tensor:
+    """(target − prediction)², (B, 4, h, w), t uniform; v = √ᾱ ε − √(1−ᾱ) z.
+
+    z: (B, 4, h, w) of unit variance; text: (B, tokens, C). `noise` draws t, then ε.
+    """
+    t = torch.randint(len(model.schedule.alphas), (len(z),), generator=noise)
+    epsilon = torch.randn(z.shape, generator=noise).to(z)
+    alpha = model.schedule.alphas[t].view(-1, 1, 1, 1).to(z)
+    signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
+    seen = (signal * z + spread * epsilon).contiguous(memory_format=torch.channels_last)
+    told = model.unet(seen, t.to(z.device), text).sample
+    target = epsilon if model.prediction == "epsilon" else signal * epsilon - spread * z
+    wrong: Tensor = target - told.float()
+    return wrong.square()
