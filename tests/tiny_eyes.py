@@ -1,4 +1,4 @@
-"""Tiny networks that pictures are measured with, random, in the layouts of the public ones: CLIP, DINO, LPIPS, a head."""
+"""Tiny networks that pictures are measured with, random, laid out as the public ones: CLIP, DINO, LPIPS, a head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of edits: known answers, an independent LPIPS, tiny encoders of the real classes, and what people get wrong."""
+"""Metrics of edits: known answers, LPIPS derived once more, tiny encoders of real classes, people's mistakes."""
 
 import json
 from dataclasses import replace
@@ -131,12 +131,16 @@ def simple_lpips(state, convolutions, pools, taps, a, b):
     """LPIPS written once more: convolutions, ReLU, unit length, squares, learnt weights, means."""
 
     def layers(x):
-        x = (x - torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)) / torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1)
+        x = (x - torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)) / torch.tensor([0.458, 0.448, 0.450]).view(
+            3, 1, 1
+        )
         out = []
         for number, (stride, padding) in convolutions.items():
             if number in pools:
                 x = F.max_pool2d(x, pools[number], 2)
-            x = F.conv2d(x, state[f"features.{number}.weight"], state[f"features.{number}.bias"], stride, padding).relu()
+            x = F.conv2d(
+                x, state[f"features.{number}.weight"], state[f"features.{number}.bias"], stride, padding
+            ).relu()
             out += [x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)] if number in taps else []
         return out
 

@@ -67,7 +67,10 @@ def test_pairs_are_measured_by_the_command(run, tmp_path):
     assert found["metrics"]["LPIPS"]["mean"] == found["per_pair"][0]["LPIPS"] > 0
     refused = run(OURS, "eval", "pairs", ".", "--clip", "nowhere", code=1)
     assert "nowhere/config.json is missing" in refused.stderr
-    assert "Nothing to measure with" in json.loads(run(OURS, "eval", "pairs", ".", "--json", code=1).stdout)["error"]["message"]
+    assert (
+        "Nothing to measure with"
+        in json.loads(run(OURS, "eval", "pairs", ".", "--json", code=1).stdout)["error"]["message"]
+    )
 
 
 def test_what_breaks_is_named_and_our_own_verbs_stand(run, tmp_path):
