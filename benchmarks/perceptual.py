@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import Dinov2Config, Dinov2Model, PretrainedConfig, ViTConfig, ViTModel
+from transformers.utils.logging import disable_progress_bar
 
 from sessions.errors import BadWeights, MissingWeights
 from sessions.values import Json, Pixels
@@ -126,6 +127,7 @@ def dino(folder: Path, device: torch.device) -> Dino:
     state = tensors(folder, DINO_HINT)
     prefixes = {name.partition(".")[0] for name in state} & {"dinov2", "vit"}
     state = {name.partition(".")[2] if name.startswith(tuple(prefixes)) else name: t for name, t in state.items()}
+    disable_progress_bar()
     made, report = network.from_pretrained(
         None, config=config.from_dict(said), state_dict=state, output_loading_info=True
     )

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+import benchmarks.commands
+import training.commands
 from tests import tiny_eyes
 from toybox.drawing import draw
 from toybox.scenes import seeded
@@ -52,25 +55,31 @@ def test_help_names_our_workshop_and_imports_no_networks(run):
     assert "encoder" in recipes and "planner-stages" in recipes
 
 
-def test_a_recipe_is_given_its_words_as_they_stand(run):
-    said = run(OURS, "train", "full-size", "--help").stdout
-    assert said.startswith("usage: python -m training.full_size")
-    assert "No such command" in run(OURS, "train", "nothing", code=2).stderr
+def test_a_recipe_is_given_its_words_as_they_stand(monkeypatch):
+    monkeypatch.delitem(sys.modules, "training.full_size", raising=False)
+    monkeypatch.setattr(sys, "argv", [])
+    done = CliRunner().invoke(training.commands.app, ["full-size", "--help"])
+    assert done.exit_code == 0 and done.stdout.startswith("usage: python -m training.full_size")
+    assert CliRunner().invoke(training.commands.app, ["nothing"]).exit_code == 2
 
 
-def test_pairs_are_measured_by_the_command(run, tmp_path):
+def test_pairs_are_measured_by_the_command(tmp_path):
     for name, seed in (("a.png", 1), ("b.png", 2)):
         Image.fromarray(draw(seeded(seed)).rgb).save(tmp_path / name)
     (tmp_path / "pairs.json").write_text('[{"before": "a.png", "after": "b.png"}]')
     file = tiny_eyes.lpips(tmp_path / "lpips.pth")
-    found = json.loads(run(OURS, "eval", "pairs", ".", "--lpips", str(file), "--json").stdout)
+
+    def called(*words, code=0):
+        done = CliRunner().invoke(benchmarks.commands.app, ["pairs", str(tmp_path), *words])
+        assert done.exit_code == code, done.output
+        return done
+
+    found = json.loads(called("--lpips", str(file), "--json").stdout)
     assert found["metrics"]["LPIPS"]["mean"] == found["per_pair"][0]["LPIPS"] > 0
-    refused = run(OURS, "eval", "pairs", ".", "--clip", "nowhere", code=1)
-    assert "nowhere/config.json is missing" in refused.stderr
-    assert (
-        "Nothing to measure with"
-        in json.loads(run(OURS, "eval", "pairs", ".", "--json", code=1).stdout)["error"]["message"]
-    )
+    assert "LPIPS      0." in called("--lpips", str(file)).stdout
+    assert "nowhere/config.json is missing" in called("--clip", "nowhere", code=1).stderr
+    told = json.loads(called("--json", code=1).stdout)
+    assert told["error"]["message"] == "Nothing to measure with."
 
 
 def test_what_breaks_is_named_and_our_own_verbs_stand(run, tmp_path):
