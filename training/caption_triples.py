@@ -18,7 +18,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from sessions.errors import Damaged, NotFound
 from toybox.edits import Add, Move, random_edit
-from toybox.scenes import random_scene
+from toybox.scenes import Scene, random_scene
 from toybox.words import caption, instruction
 from training.mm_inst_writing import LONGEST, answered, parsed
 
@@ -72,13 +72,18 @@ def same(one: str, other: str) -> bool:
 
 
 def toybox(item: int, seed: int) -> Triple:
-    """The toybox's triple of this number; places are said where an edit is about them, else now and then."""
+    """The toybox's triple of this number."""
+    return exact(item, seed)[2]
+
+
+def exact(item: int, seed: int) -> tuple[Scene, Scene, Triple]:
+    """The same with the scenes before and after; places are said where an edit is about them, else now and then."""
     rng = np.random.default_rng((11, seed, item))
     scene = random_scene(rng)
     edit = random_edit(rng, scene)
-    places = isinstance(edit, Add | Move) or rng.random() < 0.3
-    before, after = (caption(one, places=bool(places)) for one in (scene, edit.apply(scene)))
-    return Triple(caption=before, instruction=instruction(rng, edit), edited=after)
+    then, places = edit.apply(scene), isinstance(edit, Add | Move) or bool(rng.random() < 0.3)
+    before, after = (caption(one, places=places) for one in (scene, then))
+    return scene, then, Triple(caption=before, instruction=instruction(rng, edit), edited=after)
 
 
 def read(path: Path) -> tuple[Triple, ...]:

@@ -224,11 +224,16 @@ def maker_of(args: argparse.Namespace) -> Maker:
     device = devices.best()
     small = args.pack is not None
     drawer, eyes = of_pack(args.pack, device) if small else of_folder(args.model, args.clip, device)
-    least = pair_filter.calibrated(eyes) if small else Thresholds()
     said = {name: getattr(args, name) for name in ("alike", "said", "direction") if getattr(args, name) is not None}
+    least = replace(pair_filter.calibrated(eyes) if small else Thresholds(), **said)
+    for name in {"said", "direction"} - said.keys():
+        if (found := getattr(least, name)) <= 0:
+            raise BadWeights(
+                f"This encoder knows too little to judge pairs: of exact ones it gives some a {name} of {found}.",
+                f"python -m training.encoder teaches it; or say --{name} yourself.",
+            )
     chosen = {name: getattr(args, name) for name in ("attempts", "steps") if getattr(args, name) is not None}
-    settings = replace(SMALL if small else Settings(), seed=args.seed, **chosen)
-    return Maker(drawer, eyes, settings, replace(least, **said))
+    return Maker(drawer, eyes, replace(SMALL if small else Settings(), seed=args.seed, **chosen), least)
 
 
 def told(maker: Maker, source: str) -> Mapping[str, str | int | float]:

@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from sessions.values import Pixels
 from tools.encoders import Vectors
 from toybox.drawing import draw
-from toybox.edits import random_edit
-from toybox.scenes import random_scene
-from toybox.words import caption
+from training import caption_triples
 
 Numbers = NDArray[np.float64]
-EXACT, LOST = 200, 0.02
-"""Exact pairs that thresholds are calibrated on, and the share of them that each threshold may lose."""
+EXACT, LOST, SEED = 200, 0.02, 2**31
+"""Exact pairs that thresholds are calibrated on, the share of them that each threshold may lose, and their seed."""
 STILL = 1e-4
 """Vectors of length 1 closer than this differ by rounding: a way of no direction."""
 
@@ -94,17 +92,13 @@ def passing(found: Marks, least: Thresholds) -> dict[str, NDArray[np.bool_]]:
 
 
 def calibrated(eyes: Eyes, count: int = EXACT, lost: float = LOST) -> Thresholds:
-    """What all but a share of the toybox's exact pairs reach in each mark, by themselves."""
-    before, after, said = [], [], []
-    for item in range(count):
-        rng = np.random.default_rng((13, item))
-        scene = random_scene(rng)
-        then = random_edit(rng, scene).apply(scene)
-        before.append(draw(scene).rgb)
-        after.append(draw(then).rgb)
-        said.append((caption(scene, places=True), caption(then, places=True)))
-    found = marked(eyes, before, after, said)
-    least = [
-        np.quantile(values, lost) for values in (found.alike, np.minimum(found.before, found.after), found.direction)
-    ]
-    return Thresholds(*(round(float(value), 3) for value in least))
+    """What all but a share of the toybox's exact pairs reach in each mark, by themselves.
+
+    Pairs whose captions are one to the encoder, cut off where it stops reading, do not count for the ways.
+    """
+    exact = [caption_triples.exact(item, SEED) for item in range(count)]
+    before, after = ([draw(scenes[i]).rgb for scenes in exact] for i in (0, 1))
+    found = marked(eyes, before, after, [(one.caption, one.edited) for _, _, one in exact])
+    ways = found.direction[found.direction > -1]
+    values = found.alike, np.minimum(found.before, found.after), ways if len(ways) else -np.ones(1)
+    return Thresholds(*(round(float(np.quantile(one, lost)), 3) for one in values))

@@ -275,6 +275,11 @@ def test_the_command_makes_a_folder_and_refuses_another_beginning(pack, tmp_path
         run(*low, "--seed", "2")
     with pytest.raises(BadArguments, match="filtered by CLIP"):
         run("--model", "sd")
+    monkeypatch.setattr(pair_filter, "calibrated", lambda eyes: Thresholds(0.5, -0.3, 0.2))
+    with pytest.raises(BadWeights, match="knows too little to judge"):
+        run("--pack", str(pack))
+    with pytest.raises(BadWeights, match=r"begun with alike -2\.0, not 0\.5"):
+        run("--pack", str(pack), "--said", "-2")
 
 
 def test_a_model_of_full_size_layout_is_judged_by_clip(tmp_path):
