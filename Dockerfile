@@ -8,6 +8,9 @@ COPY sessions sessions
 COPY tools tools
 COPY agent agent
 COPY ui ui
+COPY toybox toybox
+COPY training training
+COPY benchmarks benchmarks
 RUN python -m venv /opt/pentimento \
     && /opt/pentimento/bin/pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]" \
     && /opt/pentimento/bin/pip uninstall --yes pip setuptools

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a 12-megapixel photo, medians, the clock of the disk, and one way to print and write."""
+"""What the benchmarks share: a 12-megapixel photo, medians, intervals, the disk's clock, one way to print and write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,14 @@ def file_system(folder: Path) -> str:
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     inside = [m for m in mounts if folder.resolve().is_relative_to(m[1])]
     return max(inside, key=lambda m: len(m[1]))[2]
+
+
+def interval(values: Sequence[float], seed: int = 0) -> list[float]:
+    """Mean and its 95 % bootstrap interval: [mean, low, high]."""
+    sample = np.asarray(values, float)
+    picks = np.random.default_rng(seed).integers(len(sample), size=(4000, len(sample)))
+    low, high = np.percentile(sample[picks].mean(1), (2.5, 97.5))
+    return [round(float(v), 4) for v in (sample.mean(), low, high)]
 
 
 def report(description: str, run: Callable[[], dict[str, Any]]) -> None:

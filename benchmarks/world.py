@@ -28,6 +28,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.measure import interval
 from tools import weights
 from tools.base import drain
 from tools.diffusion import latents, model, text
@@ -72,14 +73,6 @@ def recolourings(count: int, seed: int = 2026) -> list[Item]:
     """Half plain, a quarter with held-out pairs, a quarter with held-out phrasings."""
     rng = np.random.default_rng((seed, 1))
     return [item(rng, Recolour, pair=i % 4 == 1, phrasing=i % 4 == 3) for i in range(count)]
-
-
-def interval(values: list[float] | list[bool], seed: int = 0) -> list[float]:
-    """Mean and its 95 % bootstrap interval: [mean, low, high]."""
-    sample = np.asarray(values, float)
-    picks = np.random.default_rng(seed).integers(len(sample), size=(4000, len(sample)))
-    low, high = np.percentile(sample[picks].mean(1), (2.5, 97.5))
-    return [round(float(v), 4) for v in (sample.mean(), low, high)]
 
 
 def edited(

@@ -2,6 +2,7 @@
 
 Each recipe needs the one before it, so they run in this order, each for its share of what is left; a recipe that was
 given its share is closed and later calls go on behind it. Stop it when you like: it continues where it last saved.
+With `--pairs DIR`, drawn by `training.instruct_pairs`, the last recipe learns from those besides, or from them alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPTokenizer
 
+from sessions.errors import PentimentoError
 from training import base, data, export, instruct_pix2pix, tokens, vae
 from training.loop import Recipe, Trainer, logged
 
@@ -26,10 +28,11 @@ SCENES_FOR_STATISTICS = 256
 
 
 class Session:
-    """One call: a folder, a deadline, and the recipes in their order."""
+    """One call: a folder, a deadline, and the recipes in their order. `exact`: whether the last takes exact pairs."""
 
-    def __init__(self, out: Path, minutes: float, device: str) -> None:
+    def __init__(self, out: Path, minutes: float, device: str, drawn: Path | None = None, exact: bool = True) -> None:
         self.out, self.device = out, device
+        self.drawn, self.exact = drawn, exact
         self.deadline = time.monotonic() + 60 * minutes
         tokens.write(out / "tokenizer")
         self.tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
@@ -64,10 +67,18 @@ class Session:
         pairs = data.read(self.out / "latents")
         second = base.recipe(pairs, self.tokenizer, device=self.device)
         self.train(second)
-        third = instruct_pix2pix.recipe(second.net, pairs, vae.SCALE, self.tokenizer)
+        learnt = self.with_drawn(pairs, coder)
+        third = instruct_pix2pix.recipe(second.net, learnt, vae.SCALE, self.tokenizer)
         self.train(third)
         nets = {"base": second.net, "instruct_pix2pix": third.net}
         export.pack(self.out / "pack", coder, nets, self.out / "tokenizer")
+
+    def with_drawn(self, pairs: data.Data, coder: AutoencoderKL) -> data.Data:
+        """What the last recipe learns from."""
+        if self.drawn is None:
+            return pairs
+        drawn = data.drawn_pairs(self.drawn, coder)
+        return data.joined(pairs, drawn) if self.exact else drawn
 
     def normalised(self, net: nn.Module) -> AutoencoderKL:
         """The autoencoder with latents of mean 0 and the deviation that its config says."""
@@ -81,9 +92,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
     parser.add_argument("--out", type=Path, default=Path("build/training"))
+    parser.add_argument("--pairs", type=Path, help="drawn pairs, of `python -m training.instruct_pairs`")
+    parser.add_argument("--only-pairs", action="store_true", help="learn editing from those alone")
     args = parser.parse_args()
+    if args.only_pairs and args.pairs is None:
+        parser.error("--only-pairs needs --pairs")
     logged(args.out)
-    Session(args.out, args.budget, "cuda" if torch.cuda.is_available() else "cpu").run()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        Session(args.out, args.budget, device, args.pairs, not args.only_pairs).run()
+    except PentimentoError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A shard holds `SHARD` scenes: z (n, 4, 4, 16, 16) (the scene, then its edits; modes of the posterior, scaled to unit
 variance), captions (n, 4, 77), instructions (n, 3, 77). Shard k is the same whenever it is made. The posterior's own
-spread is left out: it is a tenth of the latents', and a mode needs no draw.
+spread is left out: it is a tenth of the latents', and a mode needs no draw. Pairs that were drawn by a network
+(`training.instruct_pairs`) lie in the same layout with one edit each, and may be learnt from instead or besides.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from sessions.errors import BadWeights, NotFound
 from tools.weights import tensors
 from toybox.drawing import Floats, Pixels, draw
 from toybox.edits import random_edit
-from toybox.scenes import random_scene
+from toybox.scenes import random_scene, seeded
 from toybox.words import instruction, some_caption
 from training.tokens import ids
 
@@ -31,6 +33,8 @@ log = logging.getLogger("training")
 SHARD, SHARDS, EDITS = 250, 120, 3
 CHUNK = 50
 """Pictures that are encoded at once."""
+FOREIGN = 0.1
+"""Mean |Δ| of the probe's latents, of deviation 1, from which they are another autoencoder's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,11 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.z)
+
+
+def probe() -> Pixels:
+    """The picture by whose latent an autoencoder is known again."""
+    return draw(seeded(0)).rgb
 
 
 @torch.no_grad()
@@ -96,3 +105,30 @@ def read(folder: Path) -> Data:
     shards = [tensors(path, "cpu") for path in sorted(folder.glob("*.safetensors"))]
     joined = {name: torch.cat([part[name] for part in shards]) for name in ("z", "captions", "instructions")}
     return Data(joined["z"].float(), joined["captions"].long(), joined["instructions"].long())
+
+
+def drawn_pairs(folder: Path, vae: AutoencoderKL) -> Data:
+    """The pairs that a network has drawn; BadWeights where another autoencoder has encoded them."""
+    first = min(folder.glob("*.safetensors"), default=None)
+    if first is None or "probe" not in (found := tensors(first, "cpu")):
+        raise NotFound(f"{folder} holds no drawn pairs.", "python -m training.instruct_pairs makes them.")
+    mine = encoded(vae, [probe()])[0]
+    if mine.shape != found["probe"].shape or float((mine - found["probe"]).abs().mean()) > FOREIGN:
+        raise BadWeights(f"The pairs in {folder} are latents of another autoencoder.", "Make them with this pack.")
+    return read(folder)
+
+
+def joined(*parts: Data) -> Data:
+    """All of them as one, an edit an item where they have different numbers of edits."""
+    if len({part.instructions.shape[1] for part in parts}) > 1:
+        parts = tuple(_single(part) for part in parts)
+    return Data(*(torch.cat([getattr(part, name) for part in parts]) for name in ("z", "captions", "instructions")))
+
+
+def _single(data: Data) -> Data:
+    """Each edit as an item of its own: (n, e + 1, …) → (n · e, 2, …)."""
+
+    def apart(x: Tensor) -> Tensor:
+        return torch.stack([x[:, :1].expand_as(x[:, 1:]), x[:, 1:]], 2).flatten(0, 1)
+
+    return Data(apart(data.z), apart(data.captions), data.instructions.flatten(0, 1)[:, None])

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from numpy.random import Generator
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +23,7 @@ from training.mm_inst import Record, Turn, bare, key
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+Model = TypeVar("Model", bound=BaseModel)
 Kind = Literal["picture", "sound", "music"]
 LONGEST = 300
 """Characters of an instruction, and of a caption."""
@@ -123,7 +124,7 @@ def write(
             break
         category, given = drawn(captions, rng)
         try:
-            records.append(record(category, given, _answer(model, prompt(category, given))))
+            records.append(record(category, given, answered(model, prompt(category, given))))
         except ValueError as error:
             refused[str(error)] += 1
     return Harvest(tuple(records), dict(refused))
@@ -147,7 +148,8 @@ def prompt(category: Category, given: Sequence[str]) -> str:
     return TASK.format(task=category.task, given="\n".join(listed), example=category.example, added=added)
 
 
-def _answer(model: BaseChatModel, question: str) -> str:
+def answered(model: BaseChatModel, question: str) -> str:
+    """What a chat model replies; ChatModelError where it does not."""
     from langchain_core.messages import HumanMessage
 
     return str(asked(model, [HumanMessage(question)]).text)
@@ -155,7 +157,7 @@ def _answer(model: BaseChatModel, question: str) -> str:
 
 def record(category: Category, given: Sequence[str], answer: str) -> Record:
     """The record of a reply; ValueError with the reason where it is not what was asked for."""
-    reply = _parsed(answer)
+    reply = parsed(answer, Reply)
     _check(reply, category, given)
     names = [f"[{bare(caption)}]" for caption in given]
     added = tuple((name, names[i]) for name, i in zip(reply.added, category.added, strict=True))
@@ -163,13 +165,13 @@ def record(category: Category, given: Sequence[str], answer: str) -> Record:
     return Record(base=names[0], result=f"[{bare(reply.result)}]", added=added, conversations=told)
 
 
-def _parsed(answer: str) -> Reply:
-    """The one JSON object of a reply, whatever stands around it."""
+def parsed(answer: str, kind: type[Model]) -> Model:
+    """The one JSON object of a reply, whatever stands around it; ValueError with the reason where it is none."""
     found = list(_objects(answer))
     if len(found) != 1:
         raise ValueError(f"{'no' if not found else 'more than one'} JSON object")
     try:
-        return Reply.model_validate(found[0])
+        return kind.model_validate(found[0])
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['type']}") from None

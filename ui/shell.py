@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sessions.errors import NotFound, PentimentoError
+from ui.commands import Verbs
 
 if TYPE_CHECKING:
     from agent.assistant import Assistant
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sessions.values import Picture, Revision, Session
 
 app = typer.Typer(
+    cls=Verbs,
     help="Edit photos by conversation; nothing is ever lost.",
     no_args_is_help=True,
     add_completion=False,

@@ -91,49 +91,52 @@ class ClapClipEncoder:
 
 def load(folder: Path, device: torch.device | str, dtype: torch.dtype, digest: str) -> ClapClipEncoder:
     """From `clap/` and `clip/`, each as its repository is; of their towers for text nothing is read."""
-    seeing = _network(CLIPVisionModelWithProjection, CLIPVisionConfig, folder / "clip", "vision_config")
-    hearing = _network(ClapAudioModelWithProjection, ClapAudioConfig, folder / "clap", "audio_config")
+    seeing = network(CLIPVisionModelWithProjection, CLIPVisionConfig, folder / "clip", AGAIN, "vision_config")
+    hearing = network(ClapAudioModelWithProjection, ClapAudioConfig, folder / "clap", AGAIN, "audio_config")
     if hearing.config.enable_fusion:
         raise BadWeights("This CLAP fuses clips taken at random: it hears no sound twice alike.", AGAIN)
-    ears = _ears(_told(folder / "clap/preprocessor_config.json"))
+    ears = _ears(told(folder / "clap/preprocessor_config.json", AGAIN))
     return ClapClipEncoder(seeing.to(device, dtype), hearing.to(device, dtype), ears, digest)
 
 
-def _told(file: Path) -> Json:
+def told(file: Path, hint: str) -> Json:
+    """A JSON object; BadWeights, with the hint, where it is absent or is none."""
     try:
-        told = json.loads(file.read_bytes())
+        found = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise BadWeights(f"{file} is missing, or no JSON.", AGAIN) from error
-    if not isinstance(told, dict):
-        raise BadWeights(f"{file} is no table.", AGAIN)
-    return told
+        raise BadWeights(f"{file} is missing, or no JSON.", hint) from error
+    if not isinstance(found, dict):
+        raise BadWeights(f"{file} is no table.", hint)
+    return found
 
 
-def _network(kind: type[Any], config: type[PretrainedConfig], folder: Path, part: str) -> Any:
-    """One tower with its tensors, picked from a file that has both. `part`: of config.json."""
-    told = _told(folder / "config.json")
+def network(kind: type[Any], config: type[PretrainedConfig], folder: Path, hint: str, part: str = "") -> Any:
+    """A network of transformers with its tensors, picked from a file that may have more. `part`: of config.json."""
+    said = told(folder / "config.json", hint)
     try:
         with init_empty_weights():
-            network = kind(config(**told[part]))
+            made = kind(config(**(said[part] if part else said)))
     except (StrictDataclassError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        raise BadWeights(f"{folder / 'config.json'} describes no network that I can build: {error}", AGAIN) from error
-    beginnings = tuple({f"{name.partition('.')[0]}." for name in network.state_dict()})
-    taken = {name: tensor for name, tensor in _tensors(folder).items() if name.startswith(beginnings)}
+        raise BadWeights(f"{folder / 'config.json'} describes no network that I can build: {error}", hint) from error
+    beginnings = tuple({f"{name.partition('.')[0]}." for name in made.state_dict() if "." in name})
+    alone = {name for name in made.state_dict() if "." not in name}
+    taken = {name: t for name, t in tensors(folder, hint).items() if name.startswith(beginnings) or name in alone}
     for name in [name for name in taken if name.endswith("position_ids")]:
         del taken[name]
-    fill(network, taken, folder.name.upper(), AGAIN)
-    return network.eval().requires_grad_(False)
+    fill(made, taken, folder.name.upper(), hint)
+    return made.eval().requires_grad_(False)
 
 
-def _tensors(folder: Path) -> dict[str, torch.Tensor]:
+def tensors(folder: Path, hint: str) -> dict[str, torch.Tensor]:
+    """The one weight file of a folder of transformers; BadWeights where there is none."""
     for name in FILES:
         if (file := folder / name).is_file():
             return weights.tensors(file) if file.suffix == weights.SUFFIX else weights.pickled(file)
-    raise BadWeights(f"{folder} has no weights: none of {', '.join(FILES)}.", AGAIN)
+    raise BadWeights(f"{folder} has no weights: none of {', '.join(FILES)}.", hint)
 
 
-def _ears(told: Json) -> ClapFeatureExtractor:
+def _ears(said: Json) -> ClapFeatureExtractor:
     try:
-        return ClapFeatureExtractor(**told | {"truncation": "rand_trunc"})
+        return ClapFeatureExtractor(**said | {"truncation": "rand_trunc"})
     except (TypeError, ValueError, KeyError, ArithmeticError) as error:
         raise BadWeights(f"CLAP's preprocessor_config.json cannot be used: {error}", AGAIN) from error
