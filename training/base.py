@@ -11,7 +11,7 @@ from training.diffusion import networks, v_errors
 from training.loop import Recipe, generator
 from training.tokens import ids
 
-BATCH, STEPS, DROPPED = 32, 10000, 0.1
+BATCH, STEPS, DROPPED = 32, 7500, 0.1
 
 
 def recipe(data: Data, tokenizer: CLIPTokenizer, seed: int = 1, steps: int = STEPS, device: str = "cpu") -> Recipe:

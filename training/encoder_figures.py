@@ -32,7 +32,7 @@ from toybox.words import caption
 from training.encoder import heard, ids, pixels
 from training.encoder_scenes import ATTRIBUTES, Values, scene_for, true_of
 
-AMONG, GROUPS, ITEMS, PLAYED = 256, 2, 128, 10
+AMONG, GROUPS, ITEMS, PLAYED, GALLERIES = 256, 2, 128, 10, 8
 FIRST_TAKE = 10**6
 """Takes of sounds from here on are not trained on."""
 
@@ -82,18 +82,24 @@ def sounds(net: ImageBind, tokenizer: CLIPTokenizer, rng: Generator) -> dict[str
     played = [name for name in NAMES for _ in range(PLAYED)]
     takes = list(range(FIRST_TAKE, FIRST_TAKE + len(played)))
     a = F.normalize(net.audio(heard(played, takes)), dim=-1)
-    gallery = [random_scene(rng) for _ in range(AMONG - len(NAMES))] + [scene_for(rng, name) for name in NAMES]
-    first = (a @ seen(net, gallery).T).argmax(1).tolist()
+    found = np.mean([_first(net, rng, a, played) for _ in range(GALLERIES)])
     shown = [[scene_for(rng, name) for _ in range(16)] for name in NAMES]
     by_pictures = torch.stack([seen(net, scenes).mean(0) for scenes in shown])
     by_words = torch.stack([read(net, tokenizer, [caption(s) for s in scenes]).mean(0) for scenes in shown])
     meant = torch.tensor([NAMES.index(name) for name in played])
     common_v, common_t = by_pictures.mean(0), by_words.mean(0)
     return {
-        "sound to picture": float(np.mean([true_of(n, gallery[i]) for n, i in zip(played, first, strict=True)])),
+        "sound to picture": float(found),
         "sound to meaning, by pictures": _share((a @ F.normalize(by_pictures - common_v, dim=-1).T).argmax(1), meant),
         "sound to meaning, by words": _share((a @ F.normalize(by_words - common_t, dim=-1).T).argmax(1), meant),
     }
+
+
+def _first(net: ImageBind, rng: Generator, a: Tensor, played: Sequence[str]) -> float:
+    """Of sounds a (n, D), how often the first of a gallery of pictures shows what is meant."""
+    gallery = [random_scene(rng) for _ in range(AMONG - len(NAMES))] + [scene_for(rng, name) for name in NAMES]
+    first = (a @ seen(net, gallery).T).argmax(1).tolist()
+    return float(np.mean([true_of(name, gallery[i]) for name, i in zip(played, first, strict=True)]))
 
 
 def _share(found: Tensor, meant: Tensor) -> float:
