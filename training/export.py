@@ -22,7 +22,7 @@ SAMPLING: dict[str, dict[str, int | float]] = {
     "instruct_pix2pix": {"text_guidance": 3.0, "image_guidance": 1.5, "steps": 20},
     "any2pix": {"guidance": 4.0, "alpha": 0.9},
 }
-"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world` and
+"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.toybox` and
 `benchmarks.any2pix`)."""
 ANY2PIX = "any2pix"
 SHARED = ("vae", "tokenizer", "scheduler")
