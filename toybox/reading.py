@@ -56,6 +56,9 @@ OF_WHOLE: Mapping[str, tuple[str, ...]] = {
 """What is read of the whole picture, and what it can be."""
 FAINT = 8.0
 """A thing that differs from the ground by fewer levels cannot be seen; under sepia and grey some do."""
+QUARTERS = ((0, 0), (0, 8), (8, 0), (8, 8))
+AROUND = tuple((y, x) for y in (2, 4, 6) for x in (2, 4, 6))
+"""Where glimpses of eight by eight cells begin, of sixteen: of the corners in the order of `SLOTS`, of the middle."""
 Key = tuple[str, str]
 """A slot, or "" for the whole, and an attribute."""
 KEYS: tuple[Key, ...] = (*((slot, name) for slot in SLOTS for name in OF_THINGS), *(("", name) for name in OF_WHOLE))
@@ -141,21 +144,24 @@ def faint(scene: Scene, thing: Thing) -> bool:
 class Reader(nn.Module):
     """Pictures (n, 3, 64, 64) in −1…1 → logits of every attribute: (n, 5, k) of slots, (n, k) of the whole.
 
-    The corners are the quarters of the picture and share one head; the middle has its own, which looks at all of it.
-    Both are told what the whole looks like, without which no colour under a light can be known.
+    A glimpse is a quarter of the picture. Each corner is one; what stands in the middle, larger and less exactly so,
+    is found by nine that overlap, of which it takes what it likes, and by a coarse look at everything. All are told how
+    the whole looks, without which no colour under a light can be known.
     """
 
     def __init__(self, narrow: int = 32, wide: int = 64, deep: int = 96) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.PixelUnshuffle(2), _layer(12, narrow, 1), _layer(narrow, wide, 2))
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(2), _layer(12, narrow, 1), _layer(narrow, narrow, 1), _layer(narrow, wide, 2)
+        )
         self.more = _layer(wide, wide, 1)
         self.whole = _layer(wide, deep, 2)
-        self.corner = nn.Sequential(_layer(wide, deep, 2), nn.Flatten(), nn.Linear(16 * deep, deep), nn.SiLU())
+        self.glimpse = nn.Sequential(_layer(wide, deep, 2), nn.Flatten(), nn.Linear(16 * deep, deep), nn.SiLU())
+        self.liking = nn.Linear(deep, 1)
         self.middle = nn.Sequential(_layer(deep, deep, 2), nn.Flatten(), nn.Linear(16 * deep, deep), nn.SiLU())
         self.context = nn.Sequential(nn.Linear(2 * deep, deep), nn.SiLU())
-        self.said_of_corners, self.said_of_middle = (
-            nn.Linear(2 * deep, sum(map(len, OF_THINGS.values()))) for _ in range(2)
-        )
+        self.said_of_corners = nn.Linear(2 * deep, sum(map(len, OF_THINGS.values())))
+        self.said_of_middle = nn.Linear(3 * deep, sum(map(len, OF_THINGS.values())))
         self.said_of_whole = nn.Linear(2 * deep, sum(map(len, OF_WHOLE.values())))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -165,10 +171,12 @@ class Reader(nn.Module):
         all_over = self.whole(cells)
         pooled = torch.cat([all_over.amax((2, 3)), all_over.mean((2, 3))], 1)
         told = self.context(pooled)
-        quarters = cells.unflatten(3, (2, 8)).unflatten(2, (2, 8)).permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
-        corners = self.corner(quarters).unflatten(0, (-1, 4))
-        corners = self.said_of_corners(torch.cat([corners, told[:, None].expand(-1, 4, -1)], 2))
-        middle = self.said_of_middle(torch.cat([self.middle(all_over), told], 1))
+        views = torch.stack([cells[:, :, y : y + 8, x : x + 8] for y, x in (*QUARTERS, *AROUND)], 1)
+        seen = self.glimpse(views.flatten(0, 1)).unflatten(0, (len(x), -1))
+        quarters, around = seen.split([len(QUARTERS), len(AROUND)], 1)
+        corners = self.said_of_corners(torch.cat([quarters, told[:, None].expand(-1, 4, -1)], 2))
+        liked = (self.liking(around).softmax(1) * around).sum(1)
+        middle = self.said_of_middle(torch.cat([liked, self.middle(all_over), told], 1))
         slots = torch.cat([corners, middle[:, None]], 1).split([len(v) for v in OF_THINGS.values()], 2)
         whole = self.said_of_whole(pooled).split([len(v) for v in OF_WHOLE.values()], 1)
         return dict(zip(OF_THINGS, slots, strict=True)) | dict(zip(OF_WHOLE, whole, strict=True))

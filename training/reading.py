@@ -35,12 +35,14 @@ from toybox.reading import OF_THINGS, OF_WHOLE, Reader, options, planes, shown
 from toybox.scenes import (
     ALONE,
     COLOURS,
+    CORNERS,
     LIGHTS,
     RADII,
     SHAPES,
     SIZES,
     SLOTS,
     STATES,
+    STRAY,
     STYLES,
     TEXTURES,
     TONES,
@@ -53,11 +55,13 @@ from toybox.scenes import (
 from training.loop import Recipe, Trainer, claimed, logged
 
 log = logging.getLogger("training")
-STEPS, BATCH, RATE, SEED = 2400, 64, 2e-3, 23
-SOFT, SINGLE, EMPTY, MIXED, STATED, EDITED = 0.5, 0.6, 0.05, 0.5, 0.5, 0.5
-"""Shares: of softened pictures; of scenes with one thing, none, things of any kind, in any state, after edits.
+STEPS, BATCH, RATE, SEED = 3600, 64, 2e-3, 23
+SOFT, SINGLE, EMPTY, MIXED, STATED, EDITED, CROWDED = 0.5, 0.6, 0.05, 0.5, 0.5, 0.5, 0.4
+"""Shares: of softened pictures; of scenes with one thing, none, things of any kind, in any state, after edits, and of
+those with nothing in the middle that have something in every corner.
 
-What stands in the middle is alone, of many sizes and at many places, and nothing else teaches how to read it."""
+What stands in the middle is alone, of many sizes and at many places, and little else teaches how to read it; so there
+are many scenes with one thing, and in return many things in some of the others."""
 POOL, DECODED = 1024, 12
 """Decoded pictures to learn from where there is a pack, and how many of them a batch has."""
 UNASKED = -100
@@ -78,7 +82,19 @@ def lesson(rng: Generator) -> Scene:
         scene = replace(scene, **_states(rng))
     for _ in range(int(rng.integers(1, 4)) if rng.random() < EDITED else 0):
         scene = random_edit(rng, scene).apply(scene)
+    taken = [thing.slot for thing in scene.things]
+    if "middle" not in taken and taken and rng.random() < CROWDED:
+        more = (
+            _any(rng, Thing("", "", "", slot, *_near(rng, slot), 0.0, rng.uniform(-0.25, 0.25))) for slot in CORNERS
+        )
+        scene = replace(scene, things=(*scene.things, *(thing for thing in more if thing.slot not in taken)))
     return scene
+
+
+def _near(rng: Generator, slot: str) -> tuple[float, float]:
+    """A place as near a corner's middle as the world has it."""
+    (x, y), (dx, dy) = SLOTS[slot], rng.uniform(-STRAY, STRAY, 2)
+    return float(x + dx), float(y + dy)
 
 
 def _any(rng: Generator, thing: Thing) -> Thing:
