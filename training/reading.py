@@ -55,7 +55,7 @@ from toybox.scenes import (
 from training.loop import Recipe, Trainer, claimed, logged
 
 log = logging.getLogger("training")
-STEPS, BATCH, RATE, SEED = 3600, 64, 2e-3, 23
+STEPS, BATCH, RATE, SEED = 3200, 64, 2e-3, 23
 SOFT, SINGLE, EMPTY, MIXED, STATED, EDITED, CROWDED = 0.5, 0.6, 0.05, 0.5, 0.5, 0.5, 0.4
 """Shares: of softened pictures; of scenes with one thing, none, things of any kind, in any state, after edits, and of
 those with nothing in the middle that have something in every corner.
