@@ -8,9 +8,9 @@
 
 Bounds on messages that nobody tuned for: accuracy ≥ .85, over-asking ≤ .10, wrong edits 0.
 
-`WHO`: a planner's folder, `starter`, or `chat:<provider:model>`. It is measured behind the rules, as the cascade has it,
-and before them, where they are asked what it refuses; a line at the end says for which order that speaks: one that is
-more often right than the rules alone without one more wrong edit. Its card need not say that it plans photos. The
+`WHO`: a planner's folder, `starter`, or `chat:<provider:model>`. It is measured behind the rules, as the cascade has
+it, and before them, where they are asked what it refuses; a line at the end says for which order that speaks: one that
+is more often right than the rules alone without one more wrong edit. Its card need not say that it plans photos. The
 sessions have no pixels: what looks at pictures is shown grey ones.
 """
 
@@ -21,7 +21,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -170,16 +170,15 @@ def table(scores: Sequence[Score]) -> str:
 
 def report(scores: Sequence[Score], as_json: bool) -> str:
     """The table, and the order that it speaks for where several were measured; or all of it as JSON."""
-    several = len({score.order for score in scores}) > 1
-    found: Mapping[str, object] = {"order": decided(scores)} if several else {}
+    orders = {score.order for score in scores}
+    best = decided(scores) if RULES in orders and len(orders) > 1 else None
     if as_json:
-        return json.dumps(
-            [asdict(score) for score in scores] if not several else {**found, "scores": [*map(asdict, scores)]}
-        )
-    return table(scores) + (f"\n\nfor photos: {found['order']}" if several else "")
+        rows = [asdict(score) for score in scores]
+        return json.dumps(rows if best is None else {"for_photos": best, "scores": rows})
+    return table(scores) + (f"\n\nfor photos: {best}" if best is not None else "")
 
 
-def main(opening: Callable[[str], object] = opened) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--planner", help="a planner's folder, starter, or chat:<provider:model>")

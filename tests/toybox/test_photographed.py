@@ -1,4 +1,4 @@
-"""Dialogues about photos: legal, wide, of nothing that is seen; and where the rules understand one, theirs is the plan."""
+"""Dialogues about photos: legal, wide, of nothing that is seen; where the rules understand one, theirs is the plan."""
 
 from __future__ import annotations
 
