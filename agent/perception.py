@@ -27,7 +27,8 @@ from tools.weights import World
 if TYPE_CHECKING:
     from tools.encoders import Encoder
 
-K, T = TypeVar("K"), TypeVar("T")
+K = TypeVar("K")
+T = TypeVar("T")
 Embedding = NDArray[np.float32]
 REMEMBERED = 1024
 """How many embeddings are kept in memory; the others are a file each."""

@@ -11,40 +11,25 @@ one, degrees and all (a test holds this). Nothing here is drawn or run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from agent.grammar import Ref, Written, WrittenStep
-from agent.planners.rules.amounts import SCALES
 from sessions.values import Json
 from toybox import photo_words as words
 from toybox.dialogues import Dialogue
 from toybox.history import Item
 from toybox.joint import Spoken
-from toybox.photo_works import WORKS, Work
+from toybox.photo_wishes import NAMED, PAST, Asked, new, polite, wished, work_of
+from toybox.photo_works import WORKS
 from toybox.phrases import NTH, Voice
 
 KINDS = {"single": 0.38, "steps": 0.2, "history": 0.27, "ask": 0.07, "chat": 0.08}
 LONGEST = 8
 """Results that a session has at most."""
-PAST = [name for name, work in WORKS.items() if not work.seldom]
-OFTEN = [*PAST, *PAST, *PAST, *WORKS]
-"""What is wished, as often as it is: numbers of degrees and pixels are many, and seldom."""
 WAYS = ("ordinal", "ordinal", "original", "previous", "latest", "called", "called", "before")
 """How a version is named, as often as it is."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A wish in words. `mark`: of its phrase, as `photo_works` has them. `key`: what it is, for names and clashes."""
-
-    said: str
-    mark: str
-    tool: str
-    args: Json
-    where: str | None
-    key: str
 
 
 class Album:
@@ -121,123 +106,6 @@ def _dressed(voice: Voice, said: str) -> str:
     return f"{said}." if voice.chance(0.2) and said[-1].isalnum() else said
 
 
-def _new(voice: Voice, usual: Sequence[str], unseen: Sequence[str]) -> str:
-    """One of these phrases, or of those that training never shows."""
-    return voice.pick(list(unseen if unseen and voice.new() else usual))
-
-
-def _polite(voice: Voice, said: str, mark: str = "") -> str:
-    manner = _new(voice, words.MANNERS[mark], words.UNSEEN_MANNERS if not mark and voice.chance(0.2) else ())
-    return manner.format(said=said)
-
-
-# --- wishes -----------------------------------------------------------------------------------------------------------
-
-
-def work_of(voice: Voice, name: str, it: str, part: bool = False, plain: bool = False) -> Asked:
-    """A piece of work in words: of `it`, or of a part. `plain`: as an order that names it."""
-    work = WORKS[name]
-    part = part and bool(work.of)
-    options = work.of if part else (*work.of, *work.whole)
-    if work.unseen and not part and voice.new():
-        options = work.unseen
-    where = None
-    if part:
-        it = voice.pick([*words.PARTS])
-        where = words.PARTS[it]
-    if plain or part:
-        options = _orders(options) or _orders((*work.of, *work.whole))
-    phrase = voice.pick(options)
-    degree = voice.pick(words.DEGREES) if "{m" in phrase and " i " not in it else ""
-    said = phrase.lstrip("~+").format(it=it, much=voice.pick(words.MUCH[degree]), more=voice.pick(words.MORE[degree]))
-    mark = phrase[0] if phrase[0] in "~+" else ""
-    return Asked(said, mark, work.tool, _args(work, degree), where, name)
-
-
-def _orders(phrases: Sequence[str]) -> tuple[str, ...]:
-    """Those that are orders and name what they are about."""
-    return tuple(one for one in phrases if "{it}" in one and one[0] not in "~+")
-
-
-NAMED = [name for name in OFTEN if name != "desaturated" and _orders((*WORKS[name].of, *WORKS[name].whole))]
-"""What is wished of a photo that is named."""
-
-
-def _args(work: Work, degree: str) -> Json:
-    return {work.slider: round(work.sign * SCALES[work.tool][degree], 3)} if degree else work.args
-
-
-def lettered(voice: Voice, it: str) -> Asked:
-    """Words on the photo, perhaps at a place."""
-    text = voice.pick(words.TEXTS)
-    said = _new(
-        voice,
-        (
-            f'write "{text}" on {it}',
-            f'add the text "{text}"',
-            f'put "{text}" on {it}',
-            f'put the words "{text}" on {it}',
-        ),
-        (f'print "{text}" on {it}',),
-    )
-    args: Json = {"text": text}
-    if voice.chance(0.5):
-        at = voice.pick(words.AT)
-        said, args = f"{said} {'in' if ' ' in at else 'at'} the {at}", args | {"at": at}
-    return Asked(said, "", "text", args, None, "text")
-
-
-def bordered(voice: Voice, it: str) -> Asked:
-    """A border of a colour, perhaps thin or thick."""
-    colour, size = voice.pick([*words.COLOURS]), voice.pick(("", "", "thin ", "thick "))
-    args: Json = {"width": SCALES["border"]["small" if size == "thin " else "big"]} if size else {}
-    said = _new(
-        voice,
-        (
-            f"add a {size}{colour} border",
-            f"put a {size}{colour} border around {it}",
-            f"give {it} a {size}{colour} frame",
-        ),
-        (f"surround {it} with a {size}{colour} border",),
-    )
-    return Asked(said, "", "border", args | {"color": words.COLOURS[colour]}, None, "border")
-
-
-def removed(voice: Voice, it: str) -> Asked:
-    """A thing away."""
-    thing = voice.pick([*words.REMOVED])
-    said = _new(
-        voice,
-        (f"remove {thing}", f"get rid of {thing}", f"erase {thing}", f"delete {thing}", f"take out {thing}"),
-        (f"make {thing} disappear",),
-    )
-    return Asked(said, "", "remove", {}, words.REMOVED[thing], f"remove {thing}")
-
-
-def grounded(voice: Voice, it: str) -> Asked:
-    """A background of one colour."""
-    colour = voice.pick([*words.COLOURS])
-    said = _new(
-        voice,
-        (f"make the background {colour}", f"replace the background with {colour}", f"turn the background {colour}"),
-        (f"swap the background for {colour}",),
-    )
-    return Asked(said, "", "replace_background", {"color": words.COLOURS[colour]}, None, "background")
-
-
-OTHERS = (lettered, bordered, removed, grounded)
-
-
-def wished(voice: Voice, it: str, plain: bool = False) -> Asked:
-    """Any wish."""
-    if voice.chance(0.22) and not plain:
-        return OTHERS[voice.number(len(OTHERS))](voice, it)
-    return work_of(voice, voice.pick(OFTEN), it, voice.chance(0.3) and not plain, plain)
-
-
-# --- plans ------------------------------------------------------------------------------------------------------------
-
-
 def chained(asked: Sequence[Asked], base: int) -> Written:
     """The plan of wishes one after the other; neighbouring adjustments of one place are one step."""
     steps: list[WrittenStep] = []
@@ -282,8 +150,8 @@ def _several(voice: Voice, count: int) -> list[Asked]:
 def _joined(voice: Voice, asked: Sequence[Asked]) -> str:
     said = [one.said for one in asked]
     if len(said) == 2:
-        return _new(voice, words.TWO, words.UNSEEN_TWO).format(*said)
-    return _new(voice, words.THREE, words.UNSEEN_THREE).format(*said)
+        return new(voice, words.TWO, words.UNSEEN_TWO).format(*said)
+    return new(voice, words.THREE, words.UNSEEN_THREE).format(*said)
 
 
 def single(album: Album) -> Spoken | None:
@@ -294,9 +162,9 @@ def single(album: Album) -> Spoken | None:
     if r < 0.2:
         base = album.send()
         one = work_of(voice, voice.pick(NAMED), voice.pick(words.SENT), plain=True)
-        return Spoken(_polite(voice, one.said), chained([one], base), by="attached")
+        return Spoken(polite(voice, one.said), chained([one], base), by="attached")
     one = wished(voice, voice.pick(words.IT))
-    return Spoken(_polite(voice, one.said, one.mark), chained([one], album.head))
+    return Spoken(polite(voice, one.said, one.mark), chained([one], album.head))
 
 
 def steps(album: Album) -> Spoken | None:
@@ -322,17 +190,17 @@ def history(album: Album) -> Spoken | None:
         return None if index == album.head else _with(album, index, ref, by)
     if voice.chance(0.35) and by != "before":
         one = work_of(voice, voice.pick(NAMED), ref, plain=True)
-        return Spoken(_polite(voice, one.said), chained([one], index), by=by)
+        return Spoken(polite(voice, one.said), chained([one], index), by=by)
     asked = _several(voice, 2 if voice.chance(0.2) else 1)
     said = _joined(voice, asked) if len(asked) > 1 else asked[0].said
-    said = _new(voice, words.OF, words.UNSEEN_OF).format(ref=ref, said=said)
+    said = new(voice, words.OF, words.UNSEEN_OF).format(ref=ref, said=said)
     return Spoken(said, chained(asked, index), by=by)
 
 
 def names(album: Album, way: str) -> Iterator[tuple[int, str, str]]:
     """All that can be called in one way: which, the way, and in which words."""
     voice, items, past = album.voice, album.items, album.past
-    say = _new(voice, words.CALLED.get(way, ("",)), words.UNSEEN_CALLED.get(way, ()))
+    say = new(voice, words.CALLED.get(way, ("",)), words.UNSEEN_CALLED.get(way, ()))
     if way == "ordinal" and "version" in say and sum(item.parent is None for item in items[:past]) > 1:
         return  # which version that is depends on the photo
     if way == "ordinal":
@@ -374,7 +242,7 @@ def _with(album: Album, other: int, ref: str, by: str) -> Spoken:
     else:
         tool, said = "replace_background", voice.pick(words.BEHIND).format(ref=ref)
     made = WrittenStep(tool, album.head, (other,), None, args)
-    return Spoken(_polite(voice, said), Written(steps=(made,)), by=by)
+    return Spoken(polite(voice, said), Written(steps=(made,)), by=by)
 
 
 def ask(album: Album) -> Spoken | None:
@@ -382,7 +250,7 @@ def ask(album: Album) -> Spoken | None:
     voice = album.voice
     if voice.chance(0.5):
         question = voice.pick([*words.UNCLEAR])
-        return Spoken(_polite(voice, voice.pick(words.UNCLEAR[question])), Written(ask=question))
+        return Spoken(polite(voice, voice.pick(words.UNCLEAR[question])), Written(ask=question))
     events = [item.event for item in album.items]
     parts = {item.event for item in album.items if item.where is not None}
     twice = [name for name, work in WORKS.items() if work.called and 2 <= events.count(name) <= 4 and name not in parts]
@@ -391,7 +259,7 @@ def ask(album: Album) -> Spoken | None:
     event = voice.pick(twice)
     fitting = tuple(i for i, one in enumerate(events) if one == event)
     asked = _several(voice, 1)
-    said = _new(voice, words.OF, words.UNSEEN_OF).format(ref=voice.pick(WORKS[event].called), said=asked[0].said)
+    said = new(voice, words.OF, words.UNSEEN_OF).format(ref=voice.pick(WORKS[event].called), said=asked[0].said)
     return Spoken(said, Written(ask=words.WHICH, candidates=fitting), by="where")
 
 
@@ -401,7 +269,7 @@ def chat(album: Album) -> Spoken | None:
     if voice.chance(0.65):
         gaps = {"who": words.WHO, "new": words.NEW, "weather": words.WEATHER, "art": words.ART}
         said = voice.pick(words.CANNOT).format(**{name: voice.pick(some) for name, some in gaps.items()})
-        return Spoken(_polite(voice, said), Written(chat=words.NO_TOOL))
+        return Spoken(polite(voice, said), Written(chat=words.NO_TOOL))
     reply = voice.pick([*words.TALK])
     return Spoken(voice.pick(words.TALK[reply]), Written(chat=reply))
 
