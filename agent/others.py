@@ -29,12 +29,13 @@ def other(store: Store, session: str, name: str) -> Other:
     """
     if name.startswith(REVISION_PREFIX):
         name = store.revision(session, name).image
-    if _is_sound(store, session, name):
+    if is_sound(store, session, name):
         return sounds.read(store.asset_bytes(session, name))
     return uploads.picture(store, session, name)
 
 
-def _is_sound(store: Store, session: str, name: str) -> bool:
+def is_sound(store: Store, session: str, name: str) -> bool:
+    """Whether what has this hash is an attached sound, and no picture."""
     try:
         return store.asset(session, name).kind == "audio"
     except NotFound:  # a revision's picture

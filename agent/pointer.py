@@ -60,8 +60,15 @@ def choose(heads: Heads | None, pool: Pool, z: Tensor, log_p: Tensor, mode: Mode
         return Pick(pool.slots[0], None, 1.0)
     best, other = torch.topk(scores, 2).indices.tolist()
     p = torch.softmax(scores / (heads.temperature if heads is not None else 1.0), dim=0)
-    decided = int((weighed[:, best] - weighed[:, other]).argmax())
-    return Pick(pool.slots[best], pool.slots[other], float(p[best] - p[other]), names[decided])
+    lead = weighed[:, best] - weighed[:, other]
+    return Pick(pool.slots[best], pool.slots[other], float(p[best] - p[other]), _reason(lead, names, pool.h[best]))
+
+
+def _reason(lead: Tensor, names: Sequence[str], h: Tensor) -> str:
+    """What term led most; never what a picture shows that was not looked at (h = 0). `lead`: of each term."""
+    shown = bool(h.any())
+    able = [place for place, name in enumerate(names) if shown or name != BECAUSE[0]]
+    return names[max(able, key=lambda place: float(lead[place]))] if able else ""
 
 
 def temperature(scores: Sequence[Tensor], truth: Sequence[int], steps: int = 60) -> float:

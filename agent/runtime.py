@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.assistant import Assistant
 from agent.plan import Context, Planner
@@ -15,6 +16,9 @@ from agent.settings import Settings
 from sessions.errors import EditError, PentimentoError, PlanError
 from sessions.store import Store
 from tools.base import Tool
+
+if TYPE_CHECKING:
+    from tools.weights import Entry
 
 PLANNERS = ("cascade", "rules", "token_heads", "token_heads:llama.cpp", "chat:<provider:model>")
 """What `PENTIMENTO_PLANNER` may say; nothing is `cascade`."""
@@ -50,11 +54,15 @@ def planner_of(settings: Settings, store: Store) -> Planner:
 
 
 def _of_scenes(store: Store, context: Context) -> bool:
-    """Whether the planner on the shelf knows drawn scenes only, can run, and this session began with nothing else."""
+    """Whether the planner on the shelf is the small one, can run, and this session began with drawn scenes alone, or
+    that planner has learnt to plan sessions of photos without seeing them."""
+    from agent.planners import shelved
     from agent.sight import Sight
 
-    able = find_spec("torch") is not None and drawn_only("token_heads", store.home)
-    return able and Sight(store).drawn(context.session, context.revisions)
+    entry = _shelved("token_heads", store.home) if find_spec("torch") is not None else None
+    if entry is None or shelved.world_of(entry) != "toybox":
+        return False
+    return shelved.plans_photos(entry) or Sight(store).drawn(context.session, context.revisions)
 
 
 def planners(settings: Settings, store: Store) -> dict[str, Planner]:
@@ -100,18 +108,26 @@ def lacks(name: str, home: Path) -> str:
 
 
 def drawn_only(name: str, home: Path) -> bool:
-    """Whether a planner of that name knows drawn scenes only, as the small one does that comes with Pentimento."""
+    """Whether a planner of that name plans sessions of drawn scenes only, as the small one does that comes with
+    Pentimento."""
+    from agent.planners import shelved
+
+    entry = _shelved(name, home)
+    return entry is not None and not shelved.plans_photos(entry)
+
+
+def _shelved(name: str, home: Path) -> Entry | None:
+    """The planner on the shelf that a name stands for; None where there is none."""
     kind, _, which = name.partition(":")
     if kind != "token_heads":
-        return False
+        return None
     from agent.planners import shelved
     from tools import shelf
 
     try:
-        entry = shelved.suited(shelf.at(home), "llama.cpp" if which else "torch")
+        return shelved.suited(shelf.at(home), "llama.cpp" if which else "torch")
     except EditError:
-        return False
-    return shelved.world_of(entry) == "toybox"
+        return None
 
 
 def _require(home: Path, backend: str) -> None:

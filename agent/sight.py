@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from agent import others
 from agent.encoding import on_white
 from sessions.store import Store
 from sessions.values import Pixels, Revision
@@ -34,9 +35,16 @@ class Sight:
 
     def drawn(self, session: str, revisions: Iterable[Revision]) -> bool:
         """Whether a session, of which these are the revisions, began with drawn scenes of the toybox alone."""
-        roots = [revision for revision in revisions if not revision.parents]
-        sized = all(root.width == root.height == world.SIDE for root in roots)
-        return sized and all(world.in_world(self.picture(session, root.image)) for root in roots)
+        return all(self.scene(session, revision.image) for revision in revisions if not revision.parents)
+
+    def scene(self, session: str, content: str) -> bool:
+        """Whether a picture is a scene of the toybox, of the size in which they are drawn."""
+        pixels = self.picture(session, content)
+        return pixels.shape[:2] == (world.SIDE, world.SIDE) and world.in_world(pixels)
+
+    def sounds(self, session: str, content: str) -> bool:
+        """Whether what has this hash is an attached sound."""
+        return others.is_sound(self._store, session, content)
 
     def sound(self, session: str, content: str) -> bytes:
         """A sound by its hash, as it is kept: FLAC, mono or stereo, at most a minute."""

@@ -5,7 +5,8 @@
 Beside it what costs nothing: always the head, always the first picture, chance. Then the planner with a part taken
 away: cosine alone (as published), pictures and sounds unseen (h := 0), and sounds exchanged. `shaping`: as many
 dialogues of their own, in which a sound or another picture shapes a picture; `four steps`: likewise, longer than any
-that is learnt from. `by ...`: only the dialogues of one kind.
+that is learnt from; `photos`: likewise, about photos, which it is not shown, and `photos by ...` of them only those of
+one kind. `by ...`: only the dialogues of one kind.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tools.registry import registered
 from tools.shelf import PLANNER, STARTER
 from toybox.dialogues import Dialogue, four, shaping
 from toybox.executing import executed
+from toybox.photographed import photographed
 from training.examining import Answer, Candidate, answer
 from training.lessons import Lesson, looked_at
 from training.starter_planner import encoder
@@ -169,6 +171,11 @@ def candidate(folder: Path) -> Candidate:
     return Candidate(llm, heads.load(folder / HEADS, llm.width), grammar)
 
 
+def of_photos(answers: Sequence[Answer]) -> dict[str, Figures]:
+    """The figures of dialogues about photos, all together and by kind."""
+    return {"photos": figures(answers)} | {f"photos {name}": row for name, row in by_kind(answers).items()}
+
+
 def starter(count: int) -> dict[str, Figures]:
     """The figures of the starter's planner on so many new dialogues."""
     lessons = looked_at(encoder(), range(EXAMINED, EXAMINED + count))
@@ -190,6 +197,7 @@ def main() -> None:
         found[name]["shaping"] = figures([answer(who, one) for one in shaped])
         longer = looked_at(eyes, numbers, held_out, four)
         found[name]["four steps"] = figures([answer(who, one) for one in longer])
+        found[name] |= of_photos([answer(who, one) for one in looked_at(eyes, numbers, held_out, photographed)])
     print(json.dumps(found) if args.json else "\n\n".join(f"{name}\n{shown(rows)}" for name, rows in found.items()))
 
 

@@ -50,10 +50,10 @@ PRINTS = {"neutral": "grey", "sepia": "sepia"}
 class State:
     """A picture as it is known: a scene, which of several drawings of it, and what was done since that no scene shows.
 
-    `done`: calls of tools, and edits after the first of those, in order.
+    `done`: calls of tools, and edits after the first of those, in order. Of a photo `scene` is None.
     """
 
-    scene: Scene
+    scene: Scene | None
     jitter: int
     done: tuple[object, ...] = ()
 
@@ -126,8 +126,9 @@ def _after(step: WrittenStep, dialogue: Dialogue, last: State | None) -> State |
         args = registered()[step.tool].args.model_validate(step.args).model_dump(mode="json")
     except ValidationError:
         return None
-    if step.tool == "monochrome" and step.where is None and base.scene.tone == "colour" and args["tone"] in PRINTS:
-        return _stated(base, replace(base.scene, tone=PRINTS[args["tone"]]), args["tone"])
+    scene = base.scene
+    if scene and step.tool == "monochrome" and step.where is None and scene.tone == "colour" and args["tone"] in PRINTS:
+        return _stated(base, replace(scene, tone=PRINTS[args["tone"]]), args["tone"])
     shown = tuple(subject for subject in subjects if subject is not None)
     if shown and isinstance(shown[0], State) and args.get("subject"):
         args["subject"] = part_of(shown[0].scene, args["subject"])
@@ -141,8 +142,10 @@ def _known(ref: Ref, dialogue: Dialogue, last: State | None) -> State | str | No
     if ref == "prev":
         return last
     item: Item = dialogue.items[int(ref)]
-    if item.scene is None:
+    if item.kind == "sound":
         return f"{item.sound} {item.jitter}"
+    if item.scene is None:
+        return State(None, item.jitter)
     done = tuple(Call(tool, json.dumps(args, sort_keys=True), "", ()) for tool, args in item.darkroom)
     return State(item.scene, item.jitter, done)
 
@@ -150,7 +153,7 @@ def _known(ref: Ref, dialogue: Dialogue, last: State | None) -> State | str | No
 def _edited(base: State, step: WrittenStep) -> State | None:
     """An edit of the scene; where tools have made more of it than a scene, one of what may be there."""
     edit = edit_of(str(step.args.get("instruction", "")))
-    if edit is None:
+    if edit is None or base.scene is None:
         return None
     try:
         return _stated(base, edit.apply(base.scene), edit)
@@ -163,10 +166,10 @@ def _stated(base: State, scene: Scene, by: object) -> State:
     return replace(base, scene=scene, done=(*base.done, by) if base.done else ())
 
 
-def part_of(scene: Scene, words: str) -> str:
+def part_of(scene: Scene | None, words: str) -> str:
     """A part of a picture by the one thing that it names, so that "the disc" and "the red disc" are one."""
     said = words.removeprefix("the ").split()
-    for thing in scene.things:
+    for thing in scene.things if scene else ():
         if said and said[-1] == thing.shape and set(said[:-1]) <= {thing.colour, thing.texture, thing.size}:
             return thing.shape
     return words

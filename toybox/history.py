@@ -29,10 +29,12 @@ SHAKE, LEAN = 1.0, 0.05
 
 @dataclass(frozen=True)
 class Item:
-    """A picture or a sound. `jitter`: two of one scene, or of one sound, differ by it; results have their parent's.
+    """A picture or a sound; a picture without a scene is a photo. `jitter`: two of one scene, or of one sound, and all
+    photos, differ by it; results of scenes have their parent's.
 
     `made_by`: the words that made it, `tool` with what, `parent` of which item; None for uploads. `event`: what has
-    happened in it. `darkroom`: what was done to the drawing since, tools and their arguments.
+    happened in it. `darkroom`: what was done to the drawing since, tools and their arguments; of a photo, what was done
+    last, on the part `where`.
     """
 
     kind: Literal["picture", "sound"]
@@ -44,12 +46,18 @@ class Item:
     tool: str | None = None
     event: str = ""
     darkroom: tuple[tuple[str, Json], ...] = ()
+    where: str | None = None
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it is a photo, of which the world knows nothing."""
+        return self.kind == "picture" and self.scene is None
 
     @property
     def shown(self) -> Scene:
-        """The scene of a picture. ValueError for a sound."""
+        """The scene of a picture. ValueError for a sound, and for a photo."""
         if self.scene is None:
-            raise ValueError("A sound shows nothing.")
+            raise ValueError("A sound shows nothing, and what a photo shows is not known.")
         return self.scene
 
 

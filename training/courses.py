@@ -72,7 +72,8 @@ def toybox(stage: Stage, lessons: Sequence[Lesson], writing: Writing, seed: int)
             return taught(lessons[place], writing.vocabulary, slots, writing.template, writing.tools)
 
         return Course(turn, [_length(one.dialogue) for one in lessons])
-    items = [pair for one in lessons for pair in zip(one.dialogue.items, one.seen, strict=True) if not pair[0].darkroom]
+    pairs = [pair for one in lessons for pair in zip(one.dialogue.items, one.seen, strict=True)]
+    items = [pair for pair in pairs if not pair[0].darkroom and not pair[0].unknown]
     parts = _described(items, writing) if stage == 1 else _drawn(items, writing)
     return Course(lambda place, step: parts[place](step), [len(part(0).ids) for part in parts])
 

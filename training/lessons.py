@@ -20,6 +20,7 @@ from torch import Tensor
 from tools.sounds import Sound
 from tools.weights import tensors, write
 from toybox import dialogues
+from toybox import photographed as photos
 from toybox.dialogues import Dialogue, Item, dialogue, pair, pixels, samples, shaping
 from toybox.drawing import draw
 from toybox.sounds import RATE
@@ -58,6 +59,11 @@ def shaped() -> Iterator[Dialogue]:
 def resumed() -> Iterator[Dialogue]:
     """Those after which a sound had shaped a picture, as they are learnt."""
     return graded(dialogues.resumed)
+
+
+def photographed() -> Iterator[Dialogue]:
+    """Those about photos, which nobody is shown, as they are learnt."""
+    return graded(photos.photographed)
 
 
 def graded(numbered: Callable[[int], Dialogue]) -> Iterator[Dialogue]:
@@ -108,9 +114,9 @@ def _looked(encoder: Encoder, dialogues: list[Dialogue]) -> Iterator[tuple[Tenso
 
 
 def embeddings(encoder: Encoder, items: list[Item]) -> Tensor:
-    """(n, D), pictures and sounds each looked at, or listened to, all at once."""
+    """(n, D), pictures and sounds each looked at, or listened to, all at once; 0 for photos, which are not shown."""
     made = torch.zeros(len(items), encoder.width)
-    shown = [place for place, item in enumerate(items) if item.kind == "picture"]
+    shown = [place for place, item in enumerate(items) if item.kind == "picture" and not item.unknown]
     heard = [place for place, item in enumerate(items) if item.kind == "sound"]
     if shown:
         made[shown] = torch.from_numpy(encoder.pictures([pixels(items[place]) for place in shown]))

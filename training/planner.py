@@ -95,10 +95,13 @@ def pointing(net: Planner, batch: Batch, hidden: Tensor) -> Tensor:
 
 
 def read_out(net: Planner, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """What is read out at each `<base>`, `<sub>` and `<gen>`; the items and results that are meant. (R + G, D) each"""
+    """What is read out at each `<base>`, `<sub>` and `<gen>`; the items and results that are meant. (R + G, D) each,
+    R of those references whose item was looked at: 0 is no embedding that could be said."""
     turn, position, row = batch.refs.unbind(1)
-    at = torch.cat([hidden[turn, position], hidden[batch.gens[:, 0], batch.gens[:, 1]]])
-    return net.heads.leave(at.float()), torch.cat([batch.h[turn, row], batch.wanted])
+    meant = batch.h[turn, row]
+    seen = meant.any(-1)
+    at = torch.cat([hidden[turn[seen], position[seen]], hidden[batch.gens[:, 0], batch.gens[:, 1]]])
+    return net.heads.leave(at.float()), torch.cat([meant[seen], batch.wanted])
 
 
 def small(

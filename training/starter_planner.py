@@ -32,6 +32,7 @@ from tools.registry import registered
 from tools.shelf import PLANNER, Shelf
 from tools.weights import write
 from toybox.dialogues import Dialogue, dialogue
+from toybox.photographed import photographed
 from training import courses, lessons, planner_tokens
 from training.dialogue_turns import items, taught
 from training.examining import Candidate, calibrated
@@ -55,10 +56,11 @@ EASY = 0.3
 IN_ORDER = 0.5
 """The share of turns whose slots are in order, as a session's are; the others' are dealt, so that all are learnt."""
 TOLD = 2000
-"""Dialogues whose words the tokenizer is learnt from."""
+"""Dialogues, and as many about photos, whose words the tokenizer is learnt from."""
 NAME = "starter@1"
-SWAPPED, SHAPED, RESUMED = "swapped", "shaped", "resumed"
-"""The folders of the lessons in which only what is seen decides, of those that are any2pix's, and of those after it."""
+SWAPPED, SHAPED, RESUMED, PHOTOGRAPHED = "swapped", "shaped", "resumed", "photographed"
+"""The folders of the lessons in which only what is seen decides, of those that are any2pix's, of those after it, and of
+those about photos, which are not looked at and so cost nothing to make."""
 LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
 """Dialogues that are learnt; that δ is found on; and the number from which on none is learnt."""
 
@@ -79,7 +81,8 @@ def tokenizer(folder: Path) -> Vocabulary:
     """The tokenizer of these prompts and plans, written once."""
     if not (folder / "tokenizer.json").exists():
         frame = ["\nat ", " USER:", " ASSISTANT:"] * TOLD
-        planner_tokens.write([*frame, *(said for n in range(TOLD) for said in words(dialogue(n)))], folder)
+        told = [one for n in range(TOLD) for one in (dialogue(n), photographed(n))]
+        planner_tokens.write([*frame, *(said for one in told for said in words(one))], folder)
     return vocabulary(folder)
 
 
@@ -102,7 +105,8 @@ class School:
         slots = range(SLOTS) if torch.rand((), generator=rng) < IN_ORDER else dealt
         lesson = self._lessons[place]
         noisy = lesson.seen + NOISE * torch.randn(lesson.seen.shape, generator=rng)
-        return taught(replace(lesson, seen=F.normalize(noisy, dim=-1)), self._vocabulary, slots)
+        seen = F.normalize(noisy, dim=-1) * lesson.seen.any(-1, keepdim=True)  # what is not looked at stays 0
+        return taught(replace(lesson, seen=seen), self._vocabulary, slots)
 
     def batch(self, step: int, size: int = SIZE) -> Batch:
         """Neighbours in length, somewhere among four batches of them."""
@@ -175,8 +179,10 @@ def train(out: Path, minutes: float, count: int, steps: int) -> None:
     lessons.make(out / SWAPPED, eyes, count // 4, time.monotonic() + 10 * minutes, lessons.swapped)
     lessons.make(out / SHAPED, eyes, count // 5, time.monotonic() + 10 * minutes, lessons.shaped)
     lessons.make(out / RESUMED, eyes, count // 10, time.monotonic() + 10 * minutes, lessons.resumed)
+    lessons.make(out / PHOTOGRAPHED, eyes, count // 5, time.monotonic() + 10 * minutes, lessons.photographed)
     learnt = [*lessons.read(out), *lessons.read(out / SWAPPED, lessons.swapped)]
     learnt += [*lessons.read(out / SHAPED, lessons.shaped), *lessons.read(out / RESUMED, lessons.resumed)]
+    learnt += lessons.read(out / PHOTOGRAPHED, lessons.photographed)
     school = School(learnt, words_of, seed=5, steps=steps)
     net = network(words_of, eyes.width)
     turns = mixed(school, learnt, Writing(words_of))

@@ -34,7 +34,8 @@ class Card(BaseModel):
     """What goes with the weights. `sure`, `like`: as `agent.planners.token_heads.Pinned` has them.
 
     `tools`: those that it has learnt to call; all where empty. `encoder`: the digest of the encoder whose embeddings it
-    was taught with; another's would mean nothing to it. `world`: what pictures it has seen.
+    was taught with; another's would mean nothing to it. `world`: what pictures it has seen. `photos`: whether one that
+    has seen drawn scenes alone plans sessions of photos too, which it is not shown.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +48,7 @@ class Card(BaseModel):
     encoder: str = ""
     tools: tuple[str, ...] = ()
     world: World = "photos"
+    photos: bool = False
 
 
 def card(folder: Path) -> Card:
@@ -77,7 +79,7 @@ def load(folder: Path, perception: Perception, backend: Backend = "torch") -> To
     offered = [tool for tool in registry.registered().values() if not says.tools or tool.name in says.tools]
     if not offered:
         raise BadWeights(f"{says.name} has learnt to call {', '.join(says.tools)}, and none of these is installed.")
-    pinned = Pinned(says.name, TEMPLATES[says.template], says.sure, says.like, says.mode, says.world)
+    pinned = Pinned(says.name, TEMPLATES[says.template], says.sure, says.like, says.mode, says.world, says.photos)
     return TokenHeads(llm, there, compiled(vocabulary, tuple(offered)), perception, pinned)
 
 

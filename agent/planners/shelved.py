@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent.plan import Context, Plan
 from agent.sight import Sight
 from sessions.errors import MissingWeights
+from sessions.values import Json
 from tools import shelf
 from tools.shelf import PLANNER
 from tools.weights import GGUF, World
@@ -63,7 +64,9 @@ class Shelved:
         if not ours and not _has_projectors(folder / PLANNER):
             return in_context.load(folder / PLANNER, suited(there, self.backend).name, self.backend)
         wanted = checkpoint.card(folder / PLANNER).encoder if ours else ""
-        seen = Perception(there.encoder(wanted), there.cache, self.sight)
+        encoder = there.encoder(wanted)
+        worlds = [entry.world for entry in there.entries() if entry.digest == encoder.digest]
+        seen = Perception(encoder, there.cache, self.sight, worlds[0] if worlds else "photos")
         if ours:
             return checkpoint.load(folder / PLANNER, seen, self.backend)
         return released.load(folder / PLANNER, seen, device, lambda: bool(there.taken(released.DRAWING)))
@@ -87,9 +90,18 @@ def suited(there: Shelf, backend: Backend) -> Entry:
 
 def world_of(entry: Entry) -> World:
     """What pictures a planner has seen, by its card; photos where it has none."""
+    return "toybox" if _card(entry).get("world") == "toybox" else "photos"
+
+
+def plans_photos(entry: Entry) -> bool:
+    """Whether a planner plans sessions of photos, by its card: it has seen such, or has learnt to do without."""
+    return world_of(entry) == "photos" or _card(entry).get("photos") is True
+
+
+def _card(entry: Entry) -> Json:
     card = entry.files.get(f"{PLANNER}/{CARD}")
-    said = json.loads(Path(card.source).read_bytes()) if card is not None else {}
-    return "toybox" if said.get("world") == "toybox" else "photos"
+    said: Json = json.loads(Path(card.source).read_bytes()) if card is not None else {}
+    return said
 
 
 def _runs(entry: Entry, backend: Backend) -> bool:

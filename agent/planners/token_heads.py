@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -44,7 +45,8 @@ class Pinned:
     is not asked about.
 
     `like`: the least cosine between what it expects of a tool with weights and a result that is as it should be.
-    `world`: the only pictures that it has seen; in sessions of others it would guess, and so refuses.
+    `world`: the only pictures that it has seen. `photos`: whether one that has seen drawn scenes alone has learnt to
+    plan sessions of photos all the same, without looking; where not, it would guess, and so refuses.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Pinned:
     like: float | None = None
     mode: Mode = "fused"
     world: World = "photos"
+    photos: bool = False
 
 
 @dataclass(eq=False)
@@ -68,7 +71,7 @@ class TokenHeads:
 
     def __post_init__(self) -> None:
         self._conversations = Conversations(self.llm)
-        self._rows: OrderedDict[tuple[str, str], Floats] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, str, bool], Floats] = OrderedDict()
 
     @property
     def name(self) -> str:
@@ -78,16 +81,25 @@ class TokenHeads:
         """The plan of one message; a question where a reference is not clear. OutsideWorld where it knows no photos."""
         text = whole(text, context)
         page = self._page(text, context)
-        if self.pinned.world == "toybox" and self.perception.photos(context.session, tuple(page.items.values())):
+        unseen = self._unseen(page, context)
+        if unseen and self.pinned.world == "toybox" and not self.pinned.photos:
             raise OutsideWorld(
                 "The rules do not understand this, and the small planner behind them knows drawn scenes only.",
                 "Say it in other words, or choose a planner for photos: docs/planners.md has them.",
             )
         with self._lock:
-            decoded = self._decoded(page, context)
+            decoded = self._decoded(page, context, unseen)
         written = read(self.grammar, decoded.ids)
-        expected = [self._expected(step.tool, decoded, place) for place, step in enumerate(written.steps)]
+        steps = [] if unseen else list(enumerate(written.steps))  # what a photo should look like nobody has taught it
+        expected = [self._expected(step.tool, decoded, place) for place, step in steps]
         return Told(page.items, self.name, self.pinned.sure).plan(written, decoded.picks, expected)
+
+    def _unseen(self, page: Prompt, context: Context) -> frozenset[str]:
+        """The photos of a session, where the planner or its encoder has seen nothing but drawn scenes: 0 stands for
+        them, so that symbol and context alone can point to them."""
+        if "toybox" not in (self.pinned.world, self.perception.world):
+            return frozenset()
+        return self.perception.photos(context, tuple(page.items.values()))
 
     def _page(self, text: str, context: Context) -> Prompt:
         """The prompt, with as many items as leave room for a plan."""
@@ -106,9 +118,9 @@ class TokenHeads:
     def _longest(self) -> int:
         return self.llm.context - self.llm.context // ROOM
 
-    def _decoded(self, page: Prompt, context: Context) -> Decoded:
+    def _decoded(self, page: Prompt, context: Context, unseen: Collection[str]) -> Decoded:
         slots = tuple(page.items)
-        h = torch.from_numpy(self.perception.embeddings(context.session, list(page.items.values()))).float()
+        h = torch.from_numpy(self.perception.embeddings(context.session, list(page.items.values()), unseen)).float()
         rows = {slot: self._row(item, one) for (slot, item), one in zip(page.items.items(), h, strict=True)}
         spliced = {position: rows[slot] for position, slot in page.spliced.items()}
         thread = self._conversations.of(context.session)
@@ -121,7 +133,7 @@ class TokenHeads:
     def _row(self, item: Item, h: torch.Tensor) -> Floats:
         """What stands for an item in the prompt, (H,): computed alone and kept, so that it is the same to the last bit
         whatever is shown beside it, and the prefix with it is not read anew."""
-        key = item.content, item.role
+        key = item.content, item.role, bool(h.any())
         if key not in self._rows:
             self._rows[key] = self.heads.spliced(h[None], torch.tensor([ROLES.index(item.role)]))[0].numpy()
             while len(self._rows) > KEPT:

@@ -84,3 +84,17 @@ def test_delta_is_the_least_confidence_that_is_right_often_enough():
     assert pointer.sure_from(confidences, [True, True, True, False, True], 0.80) == 0.5
     assert pointer.sure_from(confidences, [False] * 5) == 1.0
     assert pointer.sure_from([0.9] * 10, [True] * 5 + [False] * 5) == 1.0, "equals stand or fall together"
+
+
+def test_what_is_not_looked_at_is_never_meant_by_what_it_shows(heads, pool):
+    heads.fuse.data = torch.tensor([5.0, 1.0, 1.0])
+    pool.h[:2] = 0
+    for step in range(50):
+        torch.manual_seed(step)
+        z, log_p = torch.randn(H), torch.log_softmax(torch.randn(4), 0)
+        terms = heads.terms(z, pool.h, pool.u, log_p)
+        assert (terms[0, :2] == 0).all() and terms.isfinite().all()
+        pick = pointer.choose(heads, pool, z, log_p)
+        assert pick.slot in (9, 33) or pick.because in pointer.BECAUSE[1:]
+    flat = Pool((5, 0), torch.zeros(2, D), torch.zeros(2, H))
+    assert pointer.choose(heads, flat, torch.randn(H), torch.zeros(2)).because in pointer.BECAUSE[1:]

@@ -7,7 +7,7 @@ import torch
 
 from agent.tokens import SLOTS
 from tests.agent.vocabularies import vocabulary
-from training import lessons, starter_planner
+from training import lessons, planner, starter_planner
 from training.dialogue_turns import taught
 from training.mm_inst_turns import Writing
 from training.starter_planner import School
@@ -72,3 +72,31 @@ def test_half_of_the_turns_have_their_slots_in_order_and_all_slots_are_dealt():
     ordered = [words.slot(slot) for slot in range(4)]
     assert 80 <= sum(list(some) == ordered for some in slots) <= 120
     assert len({slot for some in slots for slot in some}) == SLOTS
+
+
+def test_photos_are_not_looked_at_and_stay_nothing(tmp_path):
+    """Lessons of theirs cost no look, keep 0 under noise, and nothing is to be read out of them."""
+
+    class Blind:
+        width = 4
+
+    made = lessons.read(lessons.make(tmp_path, Blind(), 6, math.inf, lessons.photographed).parent, lessons.photographed)
+    assert [one.dialogue for one in made] == list(islice(lessons.photographed(), 6))
+    assert not any(one.seen.any() for one in made) and all(one.results.isnan().all() for one in made)
+    words = vocabulary("byte level", 1000)
+    school = School(made, words, seed=1)
+    assert not any(school.turn(place, step).h.any() for place in range(6) for step in range(3))
+    turns = school.batch(0, 6)
+    net = starter_planner.network(words, 4)
+    losses = planner.losses(net, turns)
+    assert len(turns.refs) and not losses.reading and not losses.contrast and losses.pointing > 0
+    losses.whole.backward()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in net.parameters())
+
+
+def test_scenes_keep_their_noise_and_length():
+    words = vocabulary("byte level", 1000)
+    one = next(one for one in lessons.chosen() if len(one.items) == 2)
+    seen = torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 0]])
+    h = School([lessons.Lesson(one, seen, torch.zeros(len(one.results), 4))], words, seed=1).turn(0, 3).h
+    assert torch.allclose(h.norm(dim=-1), torch.tensor([1.0, 0.0])) and 0.9 < h[0, 0] < 1

@@ -1,0 +1,166 @@
+"""Dialogues about photos: legal, wide, of nothing that is seen; where the rules understand one, theirs is the plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+
+from agent.grammar import Written, WrittenStep
+from agent.plan import PREV, Context, Plan
+from agent.planners.rules import RulesPlanner, references
+from sessions.values import IDENTITY, Asset, Region, Revision, Step
+from tools.registry import registered
+from toybox import photo_words
+from toybox.dialogues import Dialogue
+from toybox.executing import executed
+from toybox.photo_works import WORKS
+from toybox.photographed import photographed
+
+COUNT = 600
+
+
+@pytest.fixture(scope="module")
+def many() -> list[Dialogue]:
+    return [photographed(seed) for seed in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def held() -> list[Dialogue]:
+    return [photographed(seed, held_out=True) for seed in range(COUNT // 3)]
+
+
+# --- a dialogue as the rules are asked about it -----------------------------------------------------------------------
+
+
+def context(one: Dialogue) -> Context:
+    """The session of a dialogue, every item a revision or an asset of its place's name; branches as they come about."""
+    revisions, branches = [], {}
+    for place, item in enumerate(one.items):
+        if place in one.attachments:
+            continue
+        parents = () if item.parent is None else (f"r1:{item.parent}",)
+        step = None
+        if item.parent is not None:
+            ((tool, args),) = item.darkroom
+            step = Step(tool, "1", args, parents[0], region=Region(words=item.where) if item.where else None)
+        branch = next((name for name, head in branches.items() if parents == (head,)), f"line-{place}")
+        branches[branch] = f"r1:{place}"
+        revisions.append(
+            Revision(
+                f"r1:{place}", "s", parents, step, str(place), None, IDENTITY, "edit" if step else "upload",
+                1200, 800, place + 1, "2026-01-01T00:00:00Z", turn=f"turn {place}",
+            )
+        )  # fmt: skip
+    here = next((name for name, head in branches.items() if head == f"r1:{one.head}"), "here")
+    branches[here] = f"r1:{one.head}"
+    words = {f"r1:{place}": item.made_by for place, item in enumerate(one.items) if item.made_by}
+    sent = tuple(Asset(f"sent{place}", "o", "image", "image/png", 1200, 800) for place in one.attachments)
+    return Context(here, f"r1:{one.head}", branches, tuple(revisions), words, attachments=sent)
+
+
+def written(plan: Plan, there: Context) -> tuple[WrittenStep, ...] | None:
+    """A plan of the rules as the toybox has it; None where its command does more than go to a version."""
+    head = there.head
+    if plan.command is not None:
+        head = references.landing(plan.command, there)
+        if head is None or plan.command.name not in ("switch", "reset", "undo"):
+            return None
+    used = {name for step in plan.steps for name in step.subjects}
+    sent = [asset.sha256 for asset in there.attachments if asset.sha256 not in used]
+    start = sent[0] if sent and plan.command is None else head
+
+    def place(name: str | None, usual: str | None) -> int | str:
+        name = name or usual
+        return "prev" if name == PREV else int(str(name).removeprefix("r1:").removeprefix("sent"))
+
+    return tuple(
+        WrittenStep(
+            step.tool,
+            place(step.base, PREV if i else start),
+            tuple(place(name, None) for name in step.subjects),
+            (step.region or {}).get("words"),
+            step.args,
+        )
+        for i, step in enumerate(plan.steps)
+    )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A dialogue beside the rules: whether they `understood` it, and what they have instead."""
+
+    understood: bool
+    differs: str = ""
+
+
+def compared(one: Dialogue) -> Compared:
+    there = context(one)
+    plan = RulesPlanner().plan(one.message, there)
+    if plan.chat is not None:
+        return Compared(False)
+    if plan.ask is not None:
+        asked = {candidate.revision for candidate in plan.ask.candidates if candidate.revision}
+        meant = {f"r1:{place}" for place in one.written.candidates}
+        same = one.written.ask is not None and asked in (set(), meant)
+        return Compared(True, "" if same else f"asks {plan.ask.question} {asked}")
+    found = written(plan, there)
+    return Compared(True, "" if found == one.written.steps else f"{plan.command} {found}")
+
+
+def test_where_the_rules_understand_a_message_theirs_is_the_plan(many, held):
+    found = [(one, compared(one)) for one in [*many, *held]]
+    wrong = [f"{one.message!r}: {it.differs}, not {one.written}" for one, it in found if it.differs]
+    assert not wrong, "\n".join(wrong[:5])
+    assert sum(it.understood for _, it in found) > 0.6 * len(found)
+    assert sum(not it.understood for one, it in found if one.written.steps) > 20
+
+
+def test_every_plan_is_legal(many, held):
+    for one in [*many, *held]:
+        assert sum(bool(part) for part in (one.written.steps, one.written.ask, one.written.chat)) == 1
+        assert len(one.results) == len(one.written.steps)
+        for place, step in enumerate(one.written.steps):
+            tool = registered()[step.tool]
+            tool.args.model_validate(step.args)
+            fields = list(tool.args.model_fields)
+            assert [fields.index(name) for name in step.args] == sorted(fields.index(name) for name in step.args)
+            assert tool.subjects[0] <= len(step.subjects) <= tool.subjects[1]
+            assert step.where or tool.region != "required"
+            assert step.where is None or tool.region != "none"
+            for ref in (step.base, *step.subjects):
+                assert place > 0 if ref == "prev" else 0 <= ref < len(one.items)
+        for place, item in enumerate(one.items):
+            assert item.scene is None and item.unknown and (item.parent is None or item.parent < place)
+        assert len({item.jitter for item in one.items}) == len(one.items)
+        assert executed(one.written, one)
+
+
+def test_they_are_of_every_kind_and_said_in_many_ways(many):
+    tools = Counter(step.tool for one in many for step in one.written.steps)
+    assert {"adjust", "crop", "remove", "text", "match_colors", "insert_subject", "replace_background"} <= set(tools)
+    assert Counter(len(one.written.steps) for one in many).keys() >= {0, 1, 2, 3}
+    assert {"ordinal", "original", "previous", "latest", "where", "before", "attached"} <= {
+        one.reference for one in many
+    }
+    assert any(one.written.candidates for one in many)
+    assert any(one.written.chat == photo_words.NO_TOOL for one in many)
+    assert len({one.message for one in many}) > 0.9 * len(many)
+    assert len({step.where for one in many for step in one.written.steps}) > 20
+    assert sum(len(work.of) + len(work.whole) for work in WORKS.values()) > 250
+
+
+def test_what_is_held_out_is_never_said_otherwise(many, held):
+    said = {phrase for work in WORKS.values() for phrase in (*work.of, *work.whole)}
+    assert not said & {phrase for work in WORKS.values() for phrase in work.unseen}
+    assert photographed(5, held_out=True) == photographed(5, held_out=True) != photographed(5)
+    assert not {one.message for one in many} & {one.message for one in held}
+
+
+def test_another_version_or_part_is_another_end(many):
+    one = next(one for one in many if one.reference == "ordinal" and len(one.written.steps) == 1)
+    (step,) = one.written.steps
+    other = next(place for place in range(len(one.items)) if place != step.base)
+    assert not executed(Written(steps=(WrittenStep(step.tool, other, step.subjects, step.where, step.args),)), one)
+    assert not executed(Written(steps=(WrittenStep("blur", step.base, (), "cat", {}),)), one)
