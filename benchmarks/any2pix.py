@@ -1,19 +1,19 @@
-"""Whether a picture changed by a sound then shows what the sound stands for: the starter's `any2pix`, by our own judge.
+"""Whether a picture changed by a sound then shows what the sound stands for: the starter's `any2pix`, by the grader.
 
     python -m benchmarks.any2pix [--count 200] [--json]
 
 Toybox scenes that do not show it yet, and takes of the sounds that nothing was trained on, all names in turn;
 the product's own step, without a planner that says what is meant. All figures with 95 % intervals.
 
-* `sound_gain`: by how much the judge's (`benchmarks.judge`) probability of what the sound stands for rises over the
+* `sound_gain`: by how much the grader's (`toybox.reading`) probability of what the sound stands for rises over the
   unedited picture;
 * `shuffled_gain`: the same rise, still of the item's own sound, where another item's sound of another name is heard;
 * both for each kind of meaning (`shape_gain`, `shape_shuffled_gain`…): a blob is a little of every shape, so that the
   first alone would say that shapes are heard where they are not;
-* `other_change`: mean |Δ| of the eleven other probabilities; `psnr`: of the result to the picture, in dB;
-* `judge_drawn`, `judge_decoded`: the judge's AUC of each class on scenes that it has not seen, as drawn and as decoded.
+* `other_change`: mean |Δ| of the other probabilities; `psnr`: of the result to the picture, in dB;
+* `judged_drawn`, `judged_decoded`: the grader's AUC of each class on scenes, as drawn and as decoded.
 
-Bounds: `sound_gain` at least 0.05, and its interval above that of `shuffled_gain`. Trains the judge first, in minutes.
+Bounds: `sound_gain` at least 0.05, and its interval above that of `shuffled_gain`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,28 +29,29 @@ from typing import Any
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from agent.plan import PlanStep
 from agent.stepping import Job, work
-from benchmarks import judge
 from benchmarks.analogy import psnr
-from benchmarks.judge import Floats, Judge
-from benchmarks.world import interval
+from benchmarks.measure import interval
 from sessions.values import Picture, Pixels
 from tools.base import drain
 from tools.diffusion import latents
 from tools.shelf import Shelf
 from tools.sounds import Sound
 from toybox.drawing import draw
+from toybox.reading import readings
 from toybox.scenes import Scene, random_scene
 from toybox.sounds import MEANINGS, NAMES, RATE, sound
 from training.encoder_figures import FIRST_TAKE
-from training.encoder_scenes import true_of
+from training.encoder_scenes import scene_for, true_of
 
+Floats = NDArray[np.float64]
 ROLE = "any2pix"
 ITEMS, JUDGED, SEED = 200, 400, 2026
-"""Items; scenes that the judge is judged by; the number that all of it is drawn from, which no training has."""
-KINDS = ("shape", "light", "tone", "colour")
+"""Items; scenes that the grader is judged by; the number that all of it is drawn from, which no training has."""
+KINDS = ("shape", "light", "weather", "style", "tone", "colour")
 
 
 @dataclass(frozen=True)
@@ -107,22 +108,43 @@ def edited(weights: Shelf, one: Item, heard: Sound, seed: int) -> Pixels:
     return drain(work(0, job)).edit.image.rgb
 
 
+def probabilities(pictures: Sequence[Pixels]) -> Floats:
+    """(n, sounds), 0…1: how likely it is that pictures (64, 64, 3) show what each sound stands for."""
+    meanings = [MEANINGS[name] for name in NAMES]
+    return np.array([[seen.somewhere(one.kind, one.value) for one in meanings] for seen in readings(pictures)])
+
+
+def auc(scores: Floats, truth: NDArray[np.bool_]) -> float:
+    """How often what is so scores above what is not, a tie counting half; scores, truth (n,), some of both kinds."""
+    yes, no = scores[truth], scores[~truth]
+    return float((yes[:, None] > no).mean() + 0.5 * (yes[:, None] == no).mean())
+
+
+def believed(change: Callable[[Pixels], Pixels], count: int, seed: int = SEED) -> dict[str, float]:
+    """The `auc` of each sound's class on scenes, changed as an autoencoder does, or not."""
+    rng = np.random.default_rng((seed, 14))
+    some = [scene_for(rng, NAMES[i % len(NAMES)]) for i in range(count)]
+    scores = probabilities([change(draw(scene).rgb) for scene in some])
+    truth = np.array([[true_of(name, scene) for name in NAMES] for scene in some])
+    return {name: round(auc(scores[:, i], truth[:, i]), 4) for i, name in enumerate(NAMES)}
+
+
 def rises(before: Floats, after: Floats, names: Sequence[str]) -> Floats:
-    """(n,) by how much each item's own probability has risen; before, after (n, 12)."""
+    """(n,) by how much each item's own probability has risen; before, after (n, sounds)."""
     rows, columns = np.arange(len(names)), [NAMES.index(name) for name in names]
     return after[rows, columns] - before[rows, columns]
 
 
 def moves(before: Floats, after: Floats, names: Sequence[str]) -> Floats:
-    """(n,) the mean |Δ| of each item's eleven other probabilities; before, after (n, 12)."""
+    """(n,) the mean |Δ| of each item's other probabilities; before, after (n, sounds)."""
     own = np.array([[name == other for other in NAMES] for name in names])
     return np.asarray(np.abs(after - before).mean(1, where=~own))
 
 
-def gains(net: Judge, some: Sequence[Item], own: Sequence[Pixels], other: Sequence[Pixels]) -> dict[str, Any]:
+def gains(some: Sequence[Item], own: Sequence[Pixels], other: Sequence[Pixels]) -> dict[str, Any]:
     """The figures of results under the items' own sounds and under others'."""
     names, pictures = [one.name for one in some], [one.picture for one in some]
-    before, after, swapped = (judge.probabilities(net, them) for them in (pictures, own, other))
+    before, after, swapped = (probabilities(them) for them in (pictures, own, other))
     rise, still = rises(before, after, names), rises(before, swapped, names)
     kinds = np.array([MEANINGS[name].kind for name in names])
     there = [kind for kind in KINDS if kind in kinds]
@@ -136,30 +158,29 @@ def gains(net: Judge, some: Sequence[Item], own: Sequence[Pixels], other: Sequen
     }
 
 
-def measured(weights: Shelf, net: Judge, count: int, seed: int = SEED) -> dict[str, Any]:
+def measured(weights: Shelf, count: int, seed: int = SEED) -> dict[str, Any]:
     """All figures of so many items."""
     some = items(count, seed)
     own = [edited(weights, one, one.heard, i) for i, one in enumerate(some)]
     whose = exchanged([one.name for one in some], seed)
     other = [edited(weights, one, some[j].heard, i) for i, (one, j) in enumerate(zip(some, whose, strict=True))]
-    return gains(net, some, own, other)
+    return gains(some, own, other)
 
 
 def figures(count: int) -> dict[str, Any]:
-    """A judge is trained and judged, then the starter is."""
+    """The starter's figures, and how far they can be believed."""
     with tempfile.TemporaryDirectory() as home:
         weights = Shelf(Path(home))
-        vae = weights.diffusion(ROLE).vae
+        return {"count": count, **measured(weights, count), **judged(weights)}
 
-        def decoded(rgb: Pixels) -> Pixels:
-            return latents.reconstructed(vae, rgb)
 
-        net = judge.trained(decoded)
-        believed = {
-            "judge_drawn": judge.believed(net, None, JUDGED, SEED),
-            "judge_decoded": judge.believed(net, decoded, JUDGED, SEED),
-        }
-        return {"count": count, **measured(weights, net, count), **believed}
+def judged(weights: Shelf) -> dict[str, Any]:
+    """The grader's AUC of every sound's class, drawn, and as the weights' autoencoder leaves it."""
+    vae = weights.diffusion(ROLE).vae
+    return {
+        "judged_drawn": believed(lambda rgb: rgb, JUDGED),
+        "judged_decoded": believed(lambda rgb: latents.reconstructed(vae, rgb), JUDGED),
+    }
 
 
 def main() -> None:

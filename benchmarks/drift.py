@@ -30,7 +30,7 @@ from agent.plan import PlanStep
 from agent.restating import superseded
 from agent.stepping import Job, work
 from benchmarks.measure import report
-from benchmarks.world import interval
+from benchmarks.measure import interval
 from sessions.values import Picture, Pixels
 from tools import shelf
 from tools.base import EditResult, drain

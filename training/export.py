@@ -24,7 +24,7 @@ SAMPLING: dict[str, dict[str, int | float | tuple[int, ...]]] = {
     "inpainting": {"guidance": 4.0, "steps": 20, "layers": (0, 7)},
     "blip-diffusion": {"guidance": 3.0, "steps": 20, "rate": 1e-3},
 }
-"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.world`,
+"""What a recipe's network is drawn with best, where that is not what its tool does by itself (`benchmarks.toybox`,
 `benchmarks.any2pix` and `benchmarks.analogist`)."""
 ANY2PIX, SUBJECTS = "any2pix", "blip-diffusion"
 SHARED = ("vae", "tokenizer", "scheduler")

@@ -1,0 +1,178 @@
+"""`pentimento eval toybox`: its parts on a handful of items, with editors whose results are known beforehand."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from benchmarks import toybox, toybox_instructions, toybox_masks, toybox_report, world
+from benchmarks.toybox_command import toybox_command
+from benchmarks.toybox_instructions import Result
+from sessions.errors import BadArguments
+from toybox import grader
+from toybox.edits import KINDS, Recolour
+
+SOME = world.items(2 * len(KINDS), 11)
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory):
+    return world.shelf(tmp_path_factory.mktemp("home"))
+
+
+# InstructPix2Pix
+
+
+def test_an_oracle_succeeds_everywhere_and_a_copy_nowhere():
+    exact, rows = toybox_instructions.marked(SOME, [Result(one.after.rgb, one.after.rgb) for one in SOME])
+    assert exact["ip2p_success"] >= 0.95 and exact["ip2p_kept"] > 0.97
+    assert exact["ip2p_inside_error"] == 0 and exact["ip2p_psnr"] == 99
+    copied, _ = toybox_instructions.marked(SOME, [Result(one.before.rgb, one.before.rgb) for one in SOME])
+    assert copied["ip2p_success"] == 0 and copied["ip2p_inside_error"] == 1 and copied["ip2p_psnr"] == 99
+    kinds = {kind.__name__.lower() for kind in KINDS}
+    assert {name for name in exact if re.fullmatch("ip2p_success_[a-z]+(?<!_ci)", name)} == {
+        f"ip2p_success_{kind}" for kind in kinds
+    }
+    assert all(f"{name}_ci" in exact for name in exact if not name.endswith("_ci"))
+    assert len(rows) == len(SOME) and all(row.pictures[1] is one.after.rgb for row, one in zip(rows, SOME, strict=True))
+
+
+def test_what_the_network_drew_is_measured_before_it_was_restored():
+    one = next(one for one in SOME if isinstance(one.edit, Recolour))
+    worse = np.clip(one.after.rgb.astype(int) + 10, 0, 255).astype(np.uint8)
+    found, _ = toybox_instructions.marked([one], [Result(one.after.rgb, worse)])
+    assert found["ip2p_psnr"] == pytest.approx(20 * np.log10(255 / 10), abs=0.3)
+    assert found["ip2p_psnr_restored"] == 99
+
+
+def blended(text_guidance=3.0, image_guidance=1.5):
+    """An editor that does as much of the exact change as its scales say."""
+
+    def edit(one, seed):
+        share = min(1.0, text_guidance / 10) * (4 - image_guidance) / 4
+        mixed = one.before.rgb + share * (one.after.rgb.astype(float) - one.before.rgb)
+        rgb = np.rint(mixed).astype(np.uint8) if one.said else one.before.rgb
+        return Result(rgb, rgb)
+
+    return edit
+
+
+def test_scales_are_set_against_what_changes():
+    found = toybox_instructions.trade_off(SOME[:6], blended)
+    assert found["ip2p_text_spearman"] == pytest.approx(1) and found["ip2p_image_spearman"] == pytest.approx(-1)
+    assert [row[0] for row in found["ip2p_text_curve"]] == [*toybox_instructions.TEXT_SCALES]
+    still = toybox_instructions.trade_off(SOME[:2], lambda **scales: blended())
+    assert still["ip2p_text_spearman"] == 0
+
+
+def test_nothing_said_is_the_picture_itself():
+    found = toybox_instructions.nothing_said(SOME[:6], blended())
+    assert found["ip2p_null_psnr"] == 99 and found["ip2p_null_kept"] > 0.97
+    wrong = toybox_instructions.nothing_said(SOME[:6], lambda one, seed: Result(one.after.rgb, one.after.rgb))
+    assert wrong["ip2p_null_psnr"] < 60 and wrong["ip2p_null_kept"] < found["ip2p_null_kept"]
+
+
+def test_the_editor_is_the_tool_as_the_weights_want_it(starter):
+    from sessions.values import Picture
+    from tools.base import EditContext, drain
+    from tools.edits.instruct_pix2pix import Args, edited
+
+    one = SOME[0]
+    result = toybox_instructions.editor(starter, steps=2)(one, 3)
+    ctx = EditContext(Picture(one.before.rgb.copy()), seed=3, shelf=starter, familiar=True)
+    usual = starter.entry("instruct-pix2pix").sampling | {"steps": 2}
+    said = drain(edited(ctx, Args(instruction=one.said, **usual)))
+    assert np.array_equal(result.rgb, said.image.rgb) and result.drawn.shape == (64, 64, 3)
+
+
+# DiffEdit
+
+
+def test_the_true_cells_are_those_that_the_thing_covers():
+    for one in world.items(6, 12, [Recolour]):
+        cells = toybox_masks.cells(one, 4)
+        region = grader.region(one.before.rgb, one.after.rgb).reshape(16, 4, 16, 4).mean((1, 3))
+        assert cells.shape == (16, 16) and 1 <= cells.sum() <= 110
+        assert region[cells].min() > 0.45 and region[~cells].max() < 0.8
+    block = toybox_masks.block(np.random.default_rng(0), cells)
+    assert abs(int(block.sum()) - int(cells.sum())) <= 2 * cells.sum() ** 0.5 + 1
+
+
+@pytest.fixture(scope="module")
+def swap(starter):
+    return toybox_masks.asked(starter, world.items(1, 13, toybox_masks.SWAPS)[0])
+
+
+def test_masks_are_measured_against_what_knows_nothing(swap):
+    truth = torch.from_numpy(swap.truth)
+    swap.maps[:] = truth.float() + 0.01
+    found = toybox_masks.masks([swap])
+    assert found["diffedit_iou"] == found["diffedit_iou_one_map"] == found["diffedit_iou_at_0.25"] == 1
+    share = float(truth.float().mean())
+    assert found["diffedit_iou_whole"] == pytest.approx(share, abs=1e-3)
+    assert found["diffedit_iou_random"] < 0.5 and found["diffedit_iou_block"] < 1
+
+
+def test_only_the_mask_is_edited(swap):
+    mask = torch.zeros(16, 16, dtype=torch.bool)
+    assert np.array_equal(toybox_masks.edited(swap, mask), swap.one.before.rgb)
+    mask[4:8, 4:8] = True
+    rgb = toybox_masks.edited(swap, mask)
+    outside = np.ones((64, 64), bool)
+    outside[14:34, 14:34] = False
+    assert np.array_equal(rgb[outside], swap.one.before.rgb[outside])
+    assert not np.array_equal(rgb, swap.one.before.rgb)
+    assert toybox_masks.left_alone(swap, mask)
+
+
+# The whole
+
+
+def test_parts_make_one_flat_table(starter, monkeypatch):
+    parts = {
+        "one": (lambda subject, count: ({"a": count}, ()), 7),
+        "two": (lambda subject, count: ({"b": subject.weights is starter}, ["row"]), 8),
+    }
+    monkeypatch.setattr(toybox, "PARTS", parts)
+    subject = toybox.Subject(starter)
+    assert toybox.measured(subject) == ({"a": 7, "b": True}, {"two": ["row"]})
+    assert toybox.measured(subject, ["one"], 3) == ({"a": 3}, {})
+    with pytest.raises(BadArguments, match="'three'"):
+        toybox.measured(subject, ["three"])
+
+
+def test_intervals_stand_beside_their_means():
+    found = toybox.flat({"gain": [0.5, 0.4, 0.6], "auc": {"bell": 0.9}, "count": 3})
+    assert found == {"gain": 0.5, "gain_ci": [0.4, 0.6], "auc_bell": 0.9, "count": 3}
+    assert "0.5  [0.4, 0.6]" in toybox.text(found) and "gain_ci" not in toybox.text(found)
+    assert world.figure("none", []) == {}
+
+
+def test_a_report_is_a_page_that_needs_nothing_else(tmp_path):
+    _, rows = toybox_instructions.marked(SOME[:3], [Result(one.after.rgb, one.after.rgb) for one in SOME[:3]])
+    page = toybox_report.write(tmp_path / "report", {"a<b": 0.5, "a<b_ci": [0.4, 0.6]}, {"edits": rows})
+    html = page.read_text()
+    assert html.count("data:image/png;base64,") == 9 == html.count("<img")
+    assert SOME[0].said in html and "a&lt;b" in html and "http" not in html
+    with Image.open(tmp_path / "report/edits.png") as sheet:
+        assert sheet.size == (4 * (3 * 128 + 8), 132)
+        assert sheet.getpixel((0, 0)) == (toybox_report.GOOD if rows[0].good else toybox_report.BAD)
+
+
+def test_the_command_says_the_same_as_the_module(monkeypatch, tmp_path):
+    told = []
+    monkeypatch.setattr(toybox, "run", lambda *args, **given: told.append((args, given)) or {"a": 1})
+    app = typer.Typer()
+    app.command("toybox")(toybox_command)
+    words = ["--tool", "diffedit", "--tool", "seconds", "--count", "3", "--report", str(tmp_path), "--json"]
+    found = CliRunner().invoke(app, words)
+    assert json.loads(found.stdout) == {"a": 1}
+    assert told == [((["diffedit", "seconds"],), {"count": 3, "report": tmp_path})]
+    monkeypatch.undo()
+    refused = CliRunner().invoke(app, ["--tool", "nonsense"])
+    assert refused.exit_code == 1 and "nonsense" in refused.output
