@@ -29,8 +29,7 @@ from numpy.random import Generator
 from agent.plan import PlanStep
 from agent.restating import superseded
 from agent.stepping import Job, work
-from benchmarks.measure import report
-from benchmarks.measure import interval
+from benchmarks.measure import interval, report
 from sessions.values import Picture, Pixels
 from tools import shelf
 from tools.base import EditResult, drain
