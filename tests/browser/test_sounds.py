@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -111,10 +112,16 @@ def test_what_is_recorded_can_be_heard_and_thrown_away(ada):
 def records(person: Person) -> None:
     person.page.locator(".st-key-saying [data-testid=stPopoverButton]").first.click()
     recorder = person.page.get_by_test_id("stAudioInput")
-    recorder.get_by_role("button", name="Record", exact=True).click()
-    recorder.get_by_role("button", name="Stop recording").wait_for()
-    person.page.wait_for_function(HEARD)
-    recorder.get_by_role("button", name="Stop recording").click()
+    result = recorder.get_by_role("button", name=re.compile("^(Play|Reset)$"))
+    for _ in range(3):  # the browser's recorder fails now and then; it says so, and people try again
+        recorder.get_by_role("button", name="Record", exact=True).click()
+        recorder.get_by_role("button", name="Stop recording").wait_for()
+        person.page.wait_for_function(HEARD)
+        recorder.get_by_role("button", name="Stop recording").click()
+        result.wait_for()
+        if result.get_attribute("aria-label") == "Play":
+            return
+        result.click()
 
 
 HEARD = """() => /00:0[1-9]/.test(document.querySelector('[data-testid=stAudioInput]').innerText)"""
