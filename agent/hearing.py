@@ -26,14 +26,20 @@ from tools.weights import World
 if TYPE_CHECKING:
     from tools.encoders.imagebind import ImageBindEncoder
 
+_SHAPES = ("disc", "square", "triangle", "star", "ring", "cross")
+_COLOURS = ("red", "yellow", "green", "blue", "purple", "pink", "brown")
+
+
+def _whole(state: str) -> tuple[str, ...]:
+    return tuple(f"a {shape}, {state}" for shape in _SHAPES)
+
+
 _DRAWN = {
-    **{f"a {shape}": f"a {shape}" for shape in ("disc", "square", "triangle", "star", "ring", "cross")},
-    "night": "a disc, night",
-    "warm light": "a disc, warm",
-    "cool light": "a disc, cool",
-    "sepia": "a disc, sepia",
-    "red": "a red disc",
-    "blue": "a blue disc",
+    **{f"a {shape}": (f"a {shape}", *(f"a {colour} {shape}" for colour in _COLOURS)) for shape in _SHAPES},
+    **{colour: tuple(f"a {colour} {shape}" for shape in _SHAPES) for colour in ("red", "blue")},
+    **{state: _whole(state) for state in ("night", "sepia", "grey")},
+    **{"warm light": _whole("warm"), "cool light": _whole("cool"), "a comic": _whole("comic")},
+    **{"rain": _whole("rainy"), "snow": _whole("snowy"), "fog": _whole("foggy")},
 }
 _EVERYDAY = (
     *("rain", "thunder", "wind", "sea waves", "a stream", "a crackling fire", "footsteps", "a clock ticking"),
@@ -42,10 +48,11 @@ _EVERYDAY = (
     *("a car", "a train", "an aeroplane", "a siren", "a motorcycle", "church bells", "a door", "breaking glass"),
     *("a piano", "a guitar", "a violin", "a flute", "drums", "an orchestra", "electronic music", "a bell", "silence"),
 )
-BANKS: Mapping[World, Mapping[str, str]] = MappingProxyType(
-    {"toybox": _DRAWN, "photos": {said: said for said in _EVERYDAY}}
+BANKS: Mapping[World, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"toybox": _DRAWN, "photos": {said: (said,) for said in _EVERYDAY}}
 )
-"""Words for people → the caption an encoder reads, by what the encoder has seen."""
+"""Words for people → captions an encoder reads, of which the mean counts (Radford et al., arXiv 2103.00020, 3.1.4): they
+agree in nothing else. By what the encoder has seen."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +94,17 @@ def heard(there: Shelf, store: Store, session: str, sha256: str) -> Heard | None
     return Heard(tuple(bank)[best], float(cosines[best]), len(bank))
 
 
-def _captions(there: Shelf, encoder: ImageBindEncoder, said: tuple[str, ...]) -> Embedding:
-    """(n, D), read once by these weights."""
+def _captions(there: Shelf, encoder: ImageBindEncoder, said: tuple[tuple[str, ...], ...]) -> Embedding:
+    """(n, D), the mean direction of each group of captions, read once by these weights."""
     import torch
 
-    key = {"kind": "captions", "encoder": encoder.digest, "said": list(said)}
-    kept = there.cache.tensors(key, lambda: {"h": torch.from_numpy(np.ascontiguousarray(encoder.texts(said)))})
-    read: Embedding = kept["h"].numpy()
-    return read
+    def read() -> dict[str, torch.Tensor]:
+        means = [encoder.texts(group).mean(0) for group in said]
+        return {"h": torch.from_numpy(np.stack([mean / np.linalg.norm(mean) for mean in means]))}
+
+    key = {"kind": "captions", "encoder": encoder.digest, "said": [list(group) for group in said]}
+    kept: Embedding = there.cache.tensors(key, read)["h"].numpy()
+    return kept
 
 
 def _item(sha256: str) -> Item:
