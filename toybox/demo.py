@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,17 +67,18 @@ def held(message: Message) -> Iterator[bool]:
     sent = [word for name in message.sent for word in ("--attach", str(OUT / name))]
     typed(OUT, "say", message.said, *sent)
     made = [one for one in told(OUT, "log", "--all")["revisions"] if one["id"] not in before and one["tool"]]
-    print(painted(made))
+    for one in made:
+        print(by_whom(one))
     [seen] = readings([head()])
     for (slot, name), value in message.wanted.items():
         yield seen.value(slot, name) == value
         print(f"grader {_of(slot, name)}: {seen.value(slot, name)}, {seen.probability(slot, name, value):.0%} {value}")
 
 
-def painted(made: Sequence[Mapping[str, Any]]) -> str:
-    """Which of the new revisions networks have painted, and whose weights."""
-    by = [f"#{one['seq']} {', '.join(w['name'] for w in one['made_with'].get('weights', ()))}" for one in made]
-    return "neural " + "; ".join(one for one in by if " " in one.strip()) if by else "neural nothing was painted"
+def by_whom(one: Mapping[str, Any]) -> str:
+    """One revision's step, and which network's weights have painted it, if any has."""
+    names = [weights["name"] for weights in one["made_with"].get("weights", ())]
+    return f"#{one['seq']} {one['tool']}: " + (f"neural, {', '.join(names)}" if names else "no network")
 
 
 def head() -> np.ndarray[Any, np.dtype[np.uint8]]:
