@@ -102,7 +102,7 @@ def run(
     pack: Path = STARTER.parent,
     report: Path | None = None,
 ) -> Figures:
-    """The figures of a pack and a planner, by default its own; with `report` a page of their pictures in that folder."""
+    """The figures of a pack and a planner, by default its own; with `report` a page of pictures in that folder."""
     with TemporaryDirectory() as home:
         found, rows = measured(Subject(world.shelf(Path(home), pack), planner or pack / PLANNER), parts, count)
     if report:

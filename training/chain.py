@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from diffusers import AutoencoderKL
+from torch import nn
 from transformers import CLIPTokenizer
 
 from tools.weights import write_whole
@@ -157,16 +159,16 @@ class Chain:
         """With it there is a pack."""
         recipe = self._base(data.read(self.out / "latents"))
         if done := self._learnt(recipe):
-            export.pack(self.pack, self._coder(), {"base": recipe.net}, self.out / "tokenizer")
+            export.pack(self.pack, self._coder(), {"base": cast(nn.ModuleDict, recipe.net)}, self.out / "tokenizer")
         return done
 
     def instruct_pix2pix(self) -> bool:
         pairs = data.read(self.out / "latents")
-        begun = self._settled(self._base(pairs))
+        begun = cast(nn.ModuleDict, self._settled(self._base(pairs)))
         steps = self.plan.instruct_pix2pix
-        recipe = instruct_pix2pix.recipe(begun.net, pairs, vae.SCALE, self.tokenizer, steps=steps)
+        recipe = instruct_pix2pix.recipe(begun, pairs, vae.SCALE, self.tokenizer, steps=steps)
         if done := self._learnt(recipe):
-            export.added(self.pack, "instruct_pix2pix", recipe.net)
+            export.added(self.pack, "instruct_pix2pix", cast(nn.ModuleDict, recipe.net))
         return done
 
     def _vae(self) -> Recipe:
@@ -177,14 +179,15 @@ class Chain:
 
     def _normalised(self) -> AutoencoderKL:
         """The autoencoder with latents of mean 0 and the deviation that its config says."""
-        coder = self._settled(self._vae()).net.eval().requires_grad_(False)
+        coder = cast(AutoencoderKL, self._settled(self._vae())).eval().requires_grad_(False)
         examples, _ = vae.pictures(0, SCENES_FOR_STATISTICS)
         with torch.no_grad():
             return vae.normalised(coder, coder.encode(examples.to(self.device)).latent_dist.mode())
 
     def _coder(self) -> AutoencoderKL:
         """The same with its decoder as that has learnt alone."""
-        return self._settled(decoder.recipe(self._normalised(), steps=self.plan.decoder)).net.requires_grad_(False)
+        coder = self._settled(decoder.recipe(self._normalised(), steps=self.plan.decoder))
+        return cast(AutoencoderKL, coder.requires_grad_(False))
 
     def _learnt(self, recipe: Recipe) -> bool:
         """A recipe as far as the time goes, its average in its network."""
@@ -194,10 +197,10 @@ class Chain:
         trainer.settle()
         return done
 
-    def _settled(self, recipe: Recipe) -> Recipe:
-        """A recipe with what its network has come to."""
+    def _settled(self, recipe: Recipe) -> nn.Module:
+        """A recipe's network as far as it has come."""
         Trainer(recipe, self.out).settle()
-        return recipe
+        return recipe.net
 
     # What sees, hears and plans
 

@@ -107,3 +107,40 @@ def test_all_parts_make_a_whole_pack_once(whole, tmp_path, monkeypatch):
     assert len(steps) == TRAININGS and made(whole) == before
     one = model.load(weights.laid_out(entries["text-to-image"], tmp_path / "base").folder, "cpu", torch.float32)
     assert one.side == 64
+
+
+class Killed(BaseException):
+    """What a test ends a training with."""
+
+
+def killed(out, monkeypatch, steps):
+    """A chain that is killed behind so many steps."""
+    once, left = Trainer.once, iter(range(steps))
+
+    def until_killed(self):
+        if next(left, None) is None:
+            raise Killed
+        return once(self)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Trainer, "once", until_killed)
+        Chain(out, plan=TINY).run(math.inf)
+
+
+def test_killed_in_a_part_and_between_two_recipes_of_one_it_goes_on_to_the_same_pack(whole, tmp_path, monkeypatch):
+    """After half of the base; then between the encoder's words and its sounds."""
+    for steps, part in ((4, "base"), (3, "encoder")):
+        killed(tmp_path, monkeypatch, steps)
+        *done, last = Chain(tmp_path, plan=TINY).records().items()
+        assert all(one.finished for _, one in done) and last[0] == part and not last[1].finished
+    assert Chain(tmp_path, plan=TINY).run(math.inf)
+    assert made(tmp_path) == made(whole)
+    assert Chain(tmp_path, plan=TINY).records()["base"].calls == 2
+
+
+def test_no_part_begins_before_the_one_before_it_is_at_its_end(tmp_path):
+    """Without time there is nothing but what was noted; nothing of it is in the way later."""
+    some = Chain(tmp_path, plan=replace(TINY, vae=0, decoder=0))
+    assert not some.run(0.0)
+    assert set(some.records()) == {"vae"} and not some.records()["vae"].finished
+    assert not (tmp_path / "pack").exists()
