@@ -165,8 +165,8 @@ class Chain:
     def instruct_pix2pix(self) -> bool:
         pairs = data.read(self.out / "latents")
         begun = cast(nn.ModuleDict, self._settled(self._base(pairs)))
-        steps = self.plan.instruct_pix2pix
-        recipe = instruct_pix2pix.recipe(begun, pairs, vae.SCALE, self.tokenizer, steps=steps)
+        plan = instruct_pix2pix.Plan(self.plan.instruct_pix2pix)
+        recipe = instruct_pix2pix.recipe(begun, pairs, vae.SCALE, self.tokenizer, plan)
         if done := self._learnt(recipe):
             export.added(self.pack, "instruct_pix2pix", cast(nn.ModuleDict, recipe.net))
         return done

@@ -18,6 +18,10 @@ from sessions.errors import PentimentoError
 RECIPES = {
     "starter": ("training", "everything in the starter pack, one part after the other, from nothing"),
     "decoder": ("training.decoder", "the decoder of a pack's autoencoder goes on alone"),
+    "instruct-pix2pix": (
+        "training.instruct_pix2pix",
+        "a base learns to edit, from exact or drawn pairs",
+    ),
     "encoder": ("training.encoder", "the toybox's encoder: pictures, captions, sounds"),
     "planner": ("training.starter_planner", "the starter's planner, from nothing"),
     "planner-stages": ("training.planner_stages", "a planner of an existing LLM"),

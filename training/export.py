@@ -89,9 +89,18 @@ def autoencoder(pack: Path, trained: Path) -> None:
 
 def inpainting(pack: Path, trained: Path) -> None:
     """The folder of an inpainting network that was made of a pack's base, copied in beside it."""
+    _copied(pack, "inpainting", trained)
+
+
+def editor(pack: Path, trained: Path) -> None:
+    """The folder of an InstructPix2Pix that was made of a pack's base, copied in beside it."""
+    _copied(pack, "instruct_pix2pix", trained)
+
+
+def _copied(pack: Path, name: str, trained: Path) -> None:
     for part in OWN:
-        shutil.copytree(trained / part, pack / "inpainting" / part, dirs_exist_ok=True)
-    _put(pack, entry(pack, "inpainting"))
+        shutil.copytree(trained / part, pack / name / part, dirs_exist_ok=True)
+    _put(pack, entry(pack, name))
 
 
 def decoder(pack: Path, *trained: Path) -> None:

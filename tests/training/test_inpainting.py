@@ -236,9 +236,9 @@ def pack(tmp_path, base, coder):
 def test_a_pack_gets_an_inpainting_network_and_analogist_works_with_it(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(tilings.shard, "__defaults__", (2,))
     out, before = tmp_path / "out", read_register(pack / "register.json")
-    inpainting.train(pack, out, 0.0, Plan(2, 4))
+    inpainting.train(out, 0.0, Plan(2, 4), pack)
     with pytest.raises(BadWeights, match="was begun with pictures 2, not 3"):
-        inpainting.train(pack, out, 0.0, Plan(3, 4))
+        inpainting.train(out, 0.0, Plan(3, 4), pack)
     for _ in range(2):
         export.inpainting(pack, out / "inpainting")
     entries = read_register(pack / "register.json")

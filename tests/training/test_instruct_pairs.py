@@ -10,7 +10,7 @@ import pytest
 import torch
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
-from sessions.errors import BadArguments, BadWeights, Damaged, NotFound
+from sessions.errors import BadArguments, BadWeights, Damaged, MissingWeights, NotFound
 from tests import tiny
 from tests.training.packs import small_pack
 from tools.diffusion import model as models
@@ -302,5 +302,5 @@ def test_a_pack_without_an_encoder_is_a_sentence(pack, tmp_path):
     told = json.loads((alone / "register.json").read_text())
     told["entries"] = [one for one in told["entries"] if one["role"] != "encoder"]
     (alone / "register.json").write_text(json.dumps(told))
-    with pytest.raises(BadWeights, match="no pack with"):
+    with pytest.raises(MissingWeights, match="has no encoder"):
         instruct_pairs.of_pack(alone, torch.device("cpu"))

@@ -3,7 +3,6 @@
 import math
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,7 +13,6 @@ from toybox.drawing import draw
 from toybox.scenes import seeded
 from toybox.words import vocabulary
 from training import base, data, export, instruct_pix2pix, tokens, vae
-from training.__main__ import Session
 from training.diffusion import ALPHAS, SCHEDULER, networks, unet, v_errors
 from training.instruct_pix2pix import kept, widened
 from training.loop import Recipe, Trainer, generator
@@ -243,14 +241,3 @@ def test_fine_tuning_leaves_the_base_alone(words, pairs):
     recipe = instruct_pix2pix.recipe(net, pairs, 0.5, words)
     ours = {id(p) for p in net.parameters()}
     assert not ours & {id(p) for p in recipe.net.parameters()}
-
-
-def test_a_whole_session_in_no_time_is_whole(tmp_path, monkeypatch):
-    """Budget 0: no step is taken, one small shard is made, and both roles load."""
-    monkeypatch.setattr(data.shard, "__defaults__", (4,))
-    Session(tmp_path / "out", 0.0, "cpu").run()
-    for role, channels in (("text-to-image", 4), ("instruct-pix2pix", 8)):
-        entry = packed(tmp_path / "out/pack", tmp_path / "laid_out")[role]
-        assert model.load(entry.folder, "cpu", torch.float32).channels == channels
-    assert (tmp_path / "out/vae.closed").exists() and not (tmp_path / "out/instruct_pix2pix.closed").exists()
-    assert np.isfinite(data.read(tmp_path / "out/latents").z.numpy()).all()
