@@ -23,7 +23,7 @@ from tools.weights import read_register
 from toybox.drawing import draw
 from toybox.scenes import HELD_OUT, random_scene
 from training import export, packs, realigning, tokens
-from training.diffusion import networks
+from training.diffusion import WIDTH, networks
 from training.loop import Trainer, generator
 from training.realigning import KEPT, NOISE, Pairs, Plan, Square, around, drawn, errors, example, recipe, shown, without
 
@@ -198,7 +198,7 @@ def test_a_training_in_no_time_leaves_a_folder_that_loads_and_steers(tmp_path):
     base = packs.base()
     adapter, ignored = ip_adapter.load(tmp_path / "ip_adapter", base.unet, 128)
     assert not ignored and adapter.config.views == 2 and adapter.config.norm == pytest.approx(7.0711, abs=1e-3)
-    text = torch.zeros(77, 64)
+    text = torch.zeros(77, WIDTH)
     some = [Condition(text, None, adapter.tokens(torch.full((1, 128), x))[0]) for x in (0.6, 0.0)]
     network = Network(base, prompting=adapter.prompting(base.unet))
     sigmas = ddim_sigmas(base.schedule, 2)

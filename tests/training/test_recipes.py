@@ -13,7 +13,7 @@ from toybox.drawing import draw
 from toybox.scenes import seeded
 from toybox.words import vocabulary
 from training import base, data, export, instruct_pix2pix, tokens, vae
-from training.diffusion import ALPHAS, SCHEDULER, networks, unet, v_errors
+from training.diffusion import ALPHAS, SCHEDULER, WIDTH, networks, unet, v_errors
 from training.instruct_pix2pix import kept, widened
 from training.loop import Recipe, Trainer, generator
 
@@ -67,7 +67,7 @@ def test_widening_keeps_the_bias_and_the_function():
     torch.nn.init.normal_(narrow.conv_in.bias)
     wide = widened(narrow).eval()
     assert torch.equal(wide.conv_in.bias, narrow.conv_in.bias)
-    z, c_I, states = torch.randn(2, 4, 16, 16), 5 * torch.randn(2, 4, 16, 16), torch.randn(2, 77, 64)
+    z, c_I, states = torch.randn(2, 4, 16, 16), 5 * torch.randn(2, 4, 16, 16), torch.randn(2, 77, WIDTH)
     with torch.no_grad():
         before = narrow(z, torch.tensor(500), states).sample
         after = wide(torch.cat([z, c_I], 1), torch.tensor(500), states).sample
@@ -157,7 +157,7 @@ def test_the_picture_enters_unscaled_and_is_dropped_by_the_law(words, pairs, mon
     """Seen at the border to the loss: c_I = z / scale or zero, the target scaled, text null or the instruction."""
     said, net = [], networks(words, 0, WIDTHS)
     monkeypatch.setattr(instruct_pix2pix, "BATCH", 400)
-    monkeypatch.setattr(instruct_pix2pix, "v_errors", lambda *given: said.append(given[1:3] + given[4:]) or given[1])
+    monkeypatch.setattr(instruct_pix2pix, "v_errors", lambda *given: said.append(given[1:3] + given[4:5]) or given[1])
     instruct_pix2pix.recipe(net, pairs, 0.5, words).loss(0)
     z, ids, c_I = said[0]
     unseen = (c_I == 0).all((1, 2, 3))
