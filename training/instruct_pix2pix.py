@@ -82,7 +82,7 @@ def recipe(
     plan: Plan | None = None,
     prediction: str = "v_prediction",
 ) -> Recipe:
-    """Fine-tune a trained base. `scale`: the autoencoder's scaling factor; `prediction`: what the base says of noise."""
+    """Fine-tune a trained base. `scale`: the autoencoder's scaling factor; `prediction`: what the base predicts."""
     plan = plan or Plan()
     size = plan.size or BATCH
     device = next(begun.parameters()).device
