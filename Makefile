@@ -61,7 +61,8 @@ test: .venv/ready-test $(if $(COMPILER),.venv/ready-llama)
 reliability: .venv/ready-test
 	$(BIN)/pytest -m reliability
 
-# make train BUDGET=60 : minutes; goes on where it stopped. OUT is where it keeps everything.
+# make train BUDGET=60 : everything in the starter pack, for so many minutes; goes on where it stopped. OUT is where it
+# keeps everything, OUT/pack what is finished. On a CPU it lets everything else go first.
 BUDGET ?= 60
 OUT ?= build/training
 train: .venv/ready-test

@@ -32,7 +32,7 @@ from toybox.executing import executed
 from toybox.photographed import photographed
 from training.examining import Answer, Candidate, answer
 from training.lessons import Lesson, looked_at
-from training.starter_planner import encoder
+from training.packs import encoder
 
 Figures = dict[str, float]
 EXAMINED = 2_000_000

@@ -49,7 +49,7 @@ PLANNER_KEYS = {"tools": "tool_accuracy", "base": "base_at_1", "base_history": "
 
 
 def _planner(subject: Subject, count: int) -> tuple[Figures, Sequence[Row]]:
-    lessons = dialogues.looked_at(dialogues.encoder(), range(dialogues.EXAMINED, dialogues.EXAMINED + count))
+    lessons = dialogues.looked_at(subject.weights.encoder(), range(dialogues.EXAMINED, dialogues.EXAMINED + count))
     found = dialogues.examine(dialogues.candidate(subject.planner), lessons)
     whole = {PLANNER_KEYS.get(name, name): value for name, value in found.pop("planner").items()}
     return whole | {f"{part}_{name}": value for part, row in found.items() for name, value in row.items()}, ()
@@ -97,14 +97,14 @@ def measured(
 
 def run(
     parts: Sequence[str] = (),
-    planner: Path = STARTER.parent / PLANNER,
+    planner: Path | None = None,
     count: int | None = None,
     pack: Path = STARTER.parent,
     report: Path | None = None,
 ) -> Figures:
-    """The figures of a pack and a planner; with `report` also a page of their pictures in that folder."""
+    """The figures of a pack and a planner, by default its own; with `report` a page of pictures in that folder."""
     with TemporaryDirectory() as home:
-        found, rows = measured(Subject(world.shelf(Path(home), pack), planner), parts, count)
+        found, rows = measured(Subject(world.shelf(Path(home), pack), planner or pack / PLANNER), parts, count)
     if report:
         toybox_report.write(report, found, rows)
     return found
@@ -123,7 +123,7 @@ def text(found: Figures) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.toybox", description=__doc__)
     parser.add_argument("--tool", action="append", choices=PARTS, default=[], help="only this part; may be said again")
-    parser.add_argument("--planner", type=Path, default=STARTER.parent / PLANNER)
+    parser.add_argument("--planner", type=Path, help="by default the pack's")
     parser.add_argument("--count", type=int, help="so many items of each part, for a quick look")
     parser.add_argument("--pack", type=Path, default=STARTER.parent)
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with the pictures")

@@ -27,9 +27,8 @@ def toybox_command(
     from benchmarks import toybox
     from ui import terminal
 
-    given = {"planner": planner, "pack": pack, "report": report, "count": count}
     try:
-        found = toybox.run(tool or (), **{name: value for name, value in given.items() if value is not None})
+        found = toybox.run(tool or (), planner, count, pack or toybox.STARTER.parent, report)
     except PentimentoError as failure:
         terminal.error(failure)
         raise typer.Exit(1) from None

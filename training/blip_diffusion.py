@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +28,6 @@ from numpy.random import Generator
 from torch import Tensor, nn
 
 from sessions.values import Picture, Pixels
-from tools import weights
 from tools.diffusion import learning, model
 from tools.diffusion.model import LatentDiffusion
 from tools.edits.blip_diffusion import Args
@@ -44,14 +42,15 @@ from training import blip_pack
 from training.data import encoded
 from training.export import saved
 from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.packs import STARTING, base
 from training.subject_photos import Photos, by_words, clipseg
 from training.subject_scenes import Scenes
 
 log = logging.getLogger("training")
 NAME = "blip_diffusion"
 BATCH, STEPS, RATE, SEED = 16, 8000, 4e-4, 32
-COUNT, TOGETHER, SHARE = 20000, 50, 0.2
-"""Examples of the toybox; so many are encoded between two looks at the clock; of the minutes, what that may take."""
+COUNT, TOGETHER = 20000, 50
+"""Examples of the toybox; so many are encoded between two looks at the clock."""
 WITHOUT, NOTHING = 0.15, 0.1
 """How often the vectors are left out of the text, and how often text and vectors are."""
 FILE = "latents.safetensors"
@@ -150,17 +149,6 @@ def recipe(net: Networks, source: Subjects, z: Tensor, plan: Plan, seed: int = S
 # From folders
 
 
-def base(folder: Path, device: str = "cpu") -> LatentDiffusion:
-    """The text-to-image model of a pack, or the one that a folder of diffusers' layout is; float32."""
-    register = folder.resolve() / "register.json"
-    if not register.exists():
-        return model.load(folder, device, torch.float32)
-    with tempfile.TemporaryDirectory() as where:
-        (entry,) = (one for one in weights.read_register(register) if one.role == "text-to-image")
-        there = weights.laid_out(entry, Path(where))
-        return model.load(there.folder, device, torch.float32, entry.digest, entry.name)
-
-
 def latents(folder: Path, net: LatentDiffusion, source: Subjects, deadline: float) -> Tensor:
     """(n, 4, h, w), half: of as many targets as the time allows, but some; kept, and gone on from."""
     path = folder / FILE
@@ -174,6 +162,7 @@ def latents(folder: Path, net: LatentDiffusion, source: Subjects, deadline: floa
         beside = path.with_suffix(".new")
         write(beside, {"z": torch.cat(parts)})
         beside.replace(path)
+    log.info("%d examples of %d", count, len(source))
     return torch.cat(parts)
 
 
@@ -205,26 +194,28 @@ def sourced(given: Given, plan: Plan, side: int, out: Path) -> Subjects:
     return Photos.cut(given.photos, side, out, segment)
 
 
-def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cpu") -> None:
-    """Latents, then all that learns until it is done or the time is over; then its folders.
+def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cpu") -> bool:
+    """All latents, then all that learns until it is done or the time is over; then its folders.
 
-    Latents stay as they are once training has begun. BadWeights where the folder has another training.
+    True where it is at its end. BadWeights where the folder has another training.
     """
-    now = time.monotonic()
+    deadline = time.monotonic() + 60 * minutes
     told = {name: str(path or "") for name, path in vars(given).items() if name not in ("pack", "representation")}
     drawing = base(given.pack, device)
     encoder, words = blip_keys.load(given.representation, torch.device(device), torch.float32)
     claimed(out, NAME, {**asdict(plan), **told, "base": drawing.digest, "digest": _digest(given.representation)})
     source = sourced(given, plan, drawing.side, out)
-    begun = (out / f"{NAME}.safetensors").exists()
-    z = latents(out, drawing, source, now if begun else now + SHARE * 60 * minutes)
+    z = latents(out, drawing, source, deadline)
+    if len(z) < len(source):
+        return False
     trainer = Trainer(recipe(Networks(drawing, encoder, words), source, z, plan), out)
-    trainer.run(now + 60 * minutes)
-    log.info("%s stands at step %d of %d with %d examples", NAME, trainer.step, plan.steps, len(z))
+    done = trainer.run(deadline)
+    log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
     saved(drawing.unet, out / "unet")
     saved(drawing.text_encoder, out / "text_encoder")
     blip_pack.write(encoder, given.representation / blip_pack.PART / blip_pack.WORDS, out)
+    return done
 
 
 def _digest(folder: Path) -> str:
@@ -233,7 +224,7 @@ def _digest(folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.blip_diffusion", description=__doc__)
-    parser.add_argument("--pack", type=Path, default=Path("tools/packs/starter"))
+    parser.add_argument("--pack", type=Path, default=STARTING)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
     parser.add_argument("--out", type=Path, default=Path("build/blip_diffusion"))
     parser.add_argument("--representation", type=Path, default=Path("build/blip_representation"))

@@ -31,6 +31,7 @@ from tools.nets.blip_learning import Heads, losses
 from tools.nets.clip_vision import VisionConfig, prepared
 from tools.nets.qformer import SubjectConfig, SubjectEncoder
 from training import blip_begun, blip_pack
+from training.diffusion import WIDTH
 from training.loop import Recipe, Trainer, claimed, generator, logged
 from training.subject_photos import Photos
 from training.subject_scenes import Scenes
@@ -52,7 +53,7 @@ class Pairs(Protocol):
         ...
 
 
-def small(words: int, width: int = 64, queries: int = QUERIES) -> SubjectConfig:
+def small(words: int, width: int = WIDTH, queries: int = QUERIES) -> SubjectConfig:
     """A tower for 64 × 64 pixels and a Q-Former as wide as the text encoder: the projection adds to it."""
     vision = VisionConfig(width=128, layers=4, heads=4, hidden=512, patch=8, side=64)
     return SubjectConfig(vision, width, 4, 4, 4 * width, words, LONGEST, queries)
@@ -143,18 +144,20 @@ def begun(out: Path, given: Given, plan: Plan) -> tuple[SubjectEncoder, Path]:
     return encoder, words
 
 
-def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cpu") -> None:
-    """Until it is done or the time is over; then `out/qformer`. BadWeights where the folder has another training."""
+def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cpu") -> bool:
+    """Until it is done, which is said, or the time is over; then `out/qformer`. BadWeights where the folder has another
+    training."""
     deadline = time.monotonic() + 60 * minutes
     claimed(out, NAME, {**asdict(plan), **given.said()})
     encoder, words = begun(out, given, plan)
     pairs: Pairs = Scenes(1) if given.photos is None else Photos.at(given.photos)
     made = recipe(encoder.to(device), pairs, Words(words), plan, frozen=given.vision is not None)
     trainer = Trainer(made, out)
-    trainer.run(deadline)
+    done = trainer.run(deadline)
     log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
     blip_pack.write(encoder, words, out)
+    return done
 
 
 def main() -> None:

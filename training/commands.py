@@ -16,12 +16,21 @@ import typer
 from sessions.errors import PentimentoError
 
 RECIPES = {
-    "starter": ("training", "autoencoder, text to image and InstructPix2Pix of the toybox"),
+    "starter": ("training", "everything in the starter pack, one part after the other, from nothing"),
+    "decoder": ("training.decoder", "the decoder of a pack's autoencoder goes on alone"),
+    "instruct-pix2pix": (
+        "training.instruct_pix2pix",
+        "a base learns to edit, from exact or drawn pairs",
+    ),
     "encoder": ("training.encoder", "the toybox's encoder: pictures, captions, sounds"),
     "planner": ("training.starter_planner", "the starter's planner, from nothing"),
     "planner-stages": ("training.planner_stages", "a planner of an existing LLM"),
     "prior": ("training.prior", "the starter's refinement prior"),
     "realigning": ("training.realigning", "the starter's IP-Adapter"),
+    "inpainting": ("training.inpainting", "the starter's inpainting network, which analogist asks"),
+    "blip-representation": ("training.blip_representation", "BLIP-Diffusion, stage 1: what a picture shows"),
+    "blip-diffusion": ("training.blip_diffusion", "BLIP-Diffusion, stage 2: a base that draws subjects"),
+    "reading": ("training.reading", "the toybox's grader"),
     "mm-inst": ("training.mm_inst_making", "records in MM-Inst's manner, written by a chat model"),
     "pairs": ("training.instruct_pairs", "InstructPix2Pix's own data: drawn pairs with an instruction"),
     "full-size": ("training.full_size", "what training at full size would take"),

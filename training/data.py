@@ -82,13 +82,16 @@ def shard(number: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer, size: int =
     }
 
 
-def make(folder: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, deadline: float, shards: int = SHARDS) -> None:
-    """Write the shards that are not there yet: at least one, the others while there is time."""
-    written(folder, lambda number: shard(number, vae, tokenizer), deadline, shards)
+def make(folder: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, deadline: float, shards: int = SHARDS) -> bool:
+    """Write the shards that are not there yet: at least one, the others while there is time; whether all are there."""
+    return written(folder, lambda number: shard(number, vae, tokenizer), deadline, shards)
 
 
-def written(folder: Path, made: Callable[[int], dict[str, Tensor]], deadline: float, shards: int) -> None:
-    """Files of the shards that are not there yet, each as it is made: at least one, the others while there is time."""
+def written(folder: Path, made: Callable[[int], dict[str, Tensor]], deadline: float, shards: int) -> bool:
+    """Files of the shards that are not there yet, each as it is made: at least one, the others while there is time.
+
+    Whether all are there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(shards):
         path = folder / f"{number:03d}.safetensors"
@@ -98,6 +101,7 @@ def written(folder: Path, made: Callable[[int], dict[str, Tensor]], deadline: fl
         save_file(made(number), beside)
         beside.replace(path)
         log.info("shard %d of %d", number + 1, shards)
+    return len(list(folder.glob("*.safetensors"))) >= shards
 
 
 def read(folder: Path) -> Data:

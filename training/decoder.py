@@ -1,21 +1,33 @@
-"""Recipe 2: the autoencoder's decoder goes on alone, when latents have been made: what was learnt from them stays true.
+"""The autoencoder's decoder goes on learning alone: its latents, and so all that is learnt from them, stay as they are.
+
+    python -m training.decoder --budget MINUTES [--out DIR] [--pack PACK]
 
 Half of the scenes are in any weather and style, whose thin lines it draws last of all. Of four batches one is of grids,
 as `analogist` lays them: their latents are of another kind, for the encoder's normalisation spans a whole picture.
-Latents get a little noise, as those have that a U-Net makes.
+Latents get a little noise, as those have that a U-Net makes. Goes on where it was stopped, and leaves OUT/vae, which
+`export.autoencoder` puts into a pack.
 """
 
 from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from training.loop import Recipe, generator
+from training.export import saved
+from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.packs import STARTING, base
 from training.tilings import grid_example
 from training.vae import BATCH, distance, pictures
 
+log = logging.getLogger("training")
+NAME = "decoder"
 STEPS, SEED, NOISE = 3000, 9, 0.05
 """NOISE: its deviation, that of latents being 1."""
 GRIDS, EVERY = 4, 4
@@ -39,7 +51,7 @@ def recipe(coder: AutoencoderKL, seed: int = SEED, steps: int = STEPS) -> Recipe
         y = coder.decode(z + NOISE * coder.config.scaling_factor**-1 * noise).sample
         return distance(y, x, covers.to(x))
 
-    return Recipe("decoder", coder, loss, steps, rate=1e-3)
+    return Recipe(NAME, coder, loss, steps, rate=1e-3)
 
 
 def drawn(step: int) -> tuple[Tensor, Tensor]:
@@ -49,3 +61,31 @@ def drawn(step: int) -> tuple[Tensor, Tensor]:
     grids = [grid_example(FIRST + step * GRIDS + i, 4).rgb for i in range(GRIDS)]
     x = torch.from_numpy(np.stack(grids)).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x, torch.zeros_like(x[:, :1])
+
+
+def train(out: Path, minutes: float, steps: int = STEPS, pack: Path = STARTING, device: str = "cpu") -> bool:
+    """The decoder of a pack's autoencoder as far as the time goes, then the folder `out/vae`; True at its end."""
+    deadline = time.monotonic() + 60 * minutes
+    model = base(pack, device)
+    claimed(out, NAME, {"steps": steps, "base": model.digest})
+    trainer = Trainer(recipe(model.vae, steps=steps), out)
+    done = trainer.run(deadline)
+    log.info("%s stands at step %d of %d", NAME, trainer.step, steps)
+    trainer.settle()
+    saved(model.vae, out / "vae")
+    return done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.decoder", description=__doc__)
+    parser.add_argument("--budget", type=float, required=True, help="minutes")
+    parser.add_argument("--out", type=Path, default=Path("build/decoder"))
+    parser.add_argument("--pack", type=Path, default=STARTING, help="whose autoencoder it is")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    args = parser.parse_args()
+    logged(args.out)
+    train(args.out, args.budget, args.steps, args.pack, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+if __name__ == "__main__":
+    main()

@@ -75,11 +75,17 @@ def networks(tokenizer: CLIPTokenizer, seed: int, widths: tuple[int, ...] = WIDT
 
 
 def v_errors(
-    net: nn.ModuleDict, z: Tensor, ids: Tensor, noise: torch.Generator, channels: Tensor | None = None
+    net: nn.ModuleDict,
+    z: Tensor,
+    ids: Tensor,
+    noise: torch.Generator,
+    channels: Tensor | None = None,
+    prediction: str = "v_prediction",
 ) -> Tensor:
     """(v − v̂)², (B, 4, h, w), v = √ᾱ ε − √(1−ᾱ) z (Salimans & Ho 2022, arXiv 2202.00512, appendix D), t uniform.
 
     z: (B, 4, h, w) of unit variance. ids: (B, 77). channels: what stands behind the latent in the U-Net's input.
+    prediction: "epsilon" where the U-Net says ε instead, as Stable Diffusion 1's does.
     """
     t = torch.randint(len(ALPHAS), (len(z),), generator=noise)
     epsilon = torch.randn(z.shape, generator=noise).to(z)
@@ -88,5 +94,6 @@ def v_errors(
     seen = signal * z + spread * epsilon
     seen = seen if channels is None else torch.cat([seen, channels], 1)
     text = net["text_encoder"](ids).last_hidden_state
-    v = net["unet"](seen.contiguous(memory_format=torch.channels_last), t.to(z.device), text).sample
-    return (v.float() - (signal * epsilon - spread * z)).square()
+    told = net["unet"](seen.contiguous(memory_format=torch.channels_last), t.to(z.device), text).sample
+    target = epsilon if prediction == "epsilon" else signal * epsilon - spread * z
+    return (told.float() - target).square()

@@ -16,6 +16,7 @@ import argparse
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -250,16 +251,35 @@ def _clip(name: str, take: int) -> Tensor:
     return torch.from_numpy(features[:1])
 
 
-def trained(folder: Path, tokenizer: CLIPTokenizer, minutes: float, device: str = "cpu") -> ImageBind:
-    """Both recipes, four fifths of the time for the first; called again, it goes on where it was."""
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a training: the steps of its two recipes."""
+
+    text: int = TEXT_STEPS
+    sound: int = SOUND_STEPS
+
+
+def train(out: Path, minutes: float, plan: Plan = Plan(), device: str = "cpu") -> bool:
+    """The first recipe, the second when that is done, as far as the time goes; then the folder `out/encoder`.
+
+    True where both are at their ends. Called again, it goes on where it was.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    tokens.write(out / "tokenizer")
+    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
     net = network(config(len(tokenizer))).to(device)
-    begun = time.monotonic()
-    for make, share in ((lambda: text_recipe(net, tokenizer), 0.8), (lambda: sound_recipe(net), 1.0)):
-        trainer = Trainer(make(), folder)
-        trainer.run(begun + 60 * minutes * share)
-        log.info("%s stands at step %d of %d", trainer.recipe.name, trainer.step, trainer.recipe.steps)
-        trainer.settle()
-    return net.eval().requires_grad_(False)
+    done = _learnt(text_recipe(net, tokenizer, steps=plan.text), out, deadline)
+    done = done and _learnt(sound_recipe(net, steps=plan.sound), out, deadline)
+    encoder_pack.write(net, out / "encoder")
+    return done
+
+
+def _learnt(recipe: Recipe, folder: Path, deadline: float) -> bool:
+    trainer = Trainer(recipe, folder)
+    done = trainer.run(deadline)
+    log.info("%s stands at step %d of %d", recipe.name, trainer.step, recipe.steps)
+    trainer.settle()
+    return done
 
 
 def main() -> None:
@@ -268,10 +288,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/training/encoder"))
     args = parser.parse_args()
     logged(args.out)
-    tokens.write(args.out / "tokenizer")
-    tokenizer = CLIPTokenizer.from_pretrained(args.out / "tokenizer", local_files_only=True)
-    net = trained(args.out, tokenizer, args.budget, "cuda" if torch.cuda.is_available() else "cpu")
-    encoder_pack.write(net, args.out / "encoder")
+    train(args.out, args.budget, device="cuda" if torch.cuda.is_available() else "cpu")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ OWN = ("unet", "text_encoder")
 
 
 def pack(where: Path, vae: nn.Module, nets: Mapping[str, nn.ModuleDict], tokenizer: Path) -> None:
-    """Write vae, tokenizer, scheduler, and of each recipe unet and text_encoder; then register.json."""
+    """Write vae, tokenizer, scheduler, and of each recipe unet and text_encoder; and name them in register.json."""
     from training.diffusion import SCHEDULER  # brings all of diffusers, which whoever only registers does without
 
     saved(vae, where / "vae")
@@ -41,9 +41,14 @@ def pack(where: Path, vae: nn.Module, nets: Mapping[str, nn.ModuleDict], tokeniz
     (where / "scheduler").mkdir(exist_ok=True)
     (where / "scheduler/scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2) + "\n", encoding="utf-8")
     for name, net in nets.items():
-        for part in OWN:
-            saved(net[part], where / name / part)
-    write_register(where / "register.json", tuple(entry(where, name) for name in nets))
+        added(where, name, net)
+
+
+def added(pack: Path, name: str, net: nn.ModuleDict) -> None:
+    """One recipe's unet and text_encoder into a pack that has what is shared, and into its register."""
+    for part in OWN:
+        saved(net[part], pack / name / part)
+    _put(pack, entry(pack, name))
 
 
 def saved(network: nn.Module, folder: Path) -> None:
@@ -56,7 +61,7 @@ def entry(where: Path, name: str) -> Entry:
     """The register's line on one recipe's result: its own folders and the shared ones, as if they were one."""
     folders = {part: where / part for part in SHARED} | {part: where / name / part for part in OWN}
     files = {
-        f"{part}/{path.name}": File(source=str(path.relative_to(where)), sha256=sha256(path), bytes=path.stat().st_size)
+        f"{part}/{path.name}": _file(where, path)
         for part, folder in folders.items()
         for path in sorted(folder.iterdir())
     }
@@ -71,11 +76,31 @@ def entry(where: Path, name: str) -> Entry:
     )
 
 
+def autoencoder(pack: Path, trained: Path) -> None:
+    """Another autoencoder for all roles of a pack, copied in; what was learnt from its latents must still be true."""
+    there = shutil.copytree(trained, pack / "vae", dirs_exist_ok=True)
+    for one in read_register(pack / "register.json"):
+        files = {
+            name: _file(pack, Path(file.source)) if Path(file.source).parent == there else file
+            for name, file in one.files.items()
+        }
+        _put(pack, _relative(one.model_copy(update={"files": files}), pack))
+
+
 def inpainting(pack: Path, trained: Path) -> None:
     """The folder of an inpainting network that was made of a pack's base, copied in beside it."""
+    _copied(pack, "inpainting", trained)
+
+
+def editor(pack: Path, trained: Path) -> None:
+    """The folder of an InstructPix2Pix that was made of a pack's base, copied in beside it."""
+    _copied(pack, "instruct_pix2pix", trained)
+
+
+def _copied(pack: Path, name: str, trained: Path) -> None:
     for part in OWN:
-        shutil.copytree(trained / part, pack / "inpainting" / part, dirs_exist_ok=True)
-    _put(pack, entry(pack, "inpainting"))
+        shutil.copytree(trained / part, pack / name / part, dirs_exist_ok=True)
+    _put(pack, entry(pack, name))
 
 
 def decoder(pack: Path, *trained: Path) -> None:
@@ -100,10 +125,7 @@ def _beside_base(pack: Path, role: str, trained: Iterable[Path]) -> None:
 
 def register(pack: Path, role: str, name: str, paths: Mapping[str, Path]) -> None:
     """Name weights in a pack's register, in place of those of the same role. `paths`: of its files, by their place."""
-    files = {
-        place: File(source=str(path.relative_to(pack)), sha256=sha256(path), bytes=path.stat().st_size)
-        for place, path in sorted(paths.items())
-    }
+    files = {place: _file(pack, path) for place, path in sorted(paths.items())}
     mine = Entry(
         role=role,
         name=name,
@@ -116,6 +138,10 @@ def register(pack: Path, role: str, name: str, paths: Mapping[str, Path]) -> Non
     _put(pack, mine)
 
 
+def _file(pack: Path, path: Path) -> File:
+    return File(source=str(path.relative_to(pack)), sha256=sha256(path), bytes=path.stat().st_size)
+
+
 def _put(pack: Path, mine: Entry) -> None:
     """An entry into a pack's register, in place of those of its role."""
     others = [_relative(one, pack) for one in read_register(pack / "register.json") if one.role != mine.role]
@@ -126,6 +152,8 @@ def _relative(one: Entry, pack: Path) -> Entry:
     """An entry that was read, its sources as they are written."""
     files = {
         name: file.model_copy(update={"source": str(Path(file.source).relative_to(pack))})
+        if Path(file.source).is_relative_to(pack)
+        else file
         for name, file in one.files.items()
     }
     return one.model_copy(update={"files": files})

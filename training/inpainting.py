@@ -20,22 +20,19 @@ import logging
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
 from tools.diffusion.model import LatentDiffusion
-from tools.diffusion.model import load as load_model
 from tools.edits.analogist import NEGATIVE
-from tools.shelf import STARTER
-from tools.weights import laid_out, read_register
 from training import tilings
 from training.diffusion import v_errors
 from training.export import saved
 from training.instruct_pix2pix import widened
 from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.packs import STARTING, base
 from training.tilings import HIDINGS, SHARD, Shards
 from training.tokens import ids
 
@@ -44,8 +41,8 @@ NAME = "inpainting"
 CHANNELS, STEPS, SEED = 9, 6000, 9
 SCENES, GRIDS = 16, 8
 """Items of a step, where it is of scenes and where of grids."""
-PICTURES, SHARE = 5000, 0.3
-"""Scenes and grids to learn from, of each; of the minutes, what making them may take."""
+PICTURES = 5000
+"""Scenes and grids to learn from, of each."""
 DROPPED, UNWANTED = 0.1, 0.5
 """How often the caption is left out; how often the words are then those that `analogist` wants nothing of."""
 HIDDEN = 4.0
@@ -115,14 +112,6 @@ def recipe(base: nn.ModuleDict, data: Data, tokenizer: CLIPTokenizer, seed: int 
     return Recipe(NAME, net, loss, steps)
 
 
-def base_of(pack: Path, device: str = "cpu") -> LatentDiffusion:
-    """The text-to-image model of a pack."""
-    with TemporaryDirectory() as folder:
-        (entry,) = (one for one in read_register(pack.resolve() / "register.json") if one.role == "text-to-image")
-        there = laid_out(entry, Path(folder) / entry.name)
-        return load_model(there.folder, device, torch.float32, there.digest, there.name)
-
-
 @dataclass(frozen=True)
 class Plan:
     """What is asked of a training: pictures of each kind to make, and steps to take."""
@@ -136,45 +125,45 @@ class Plan:
         return -(-self.pictures // SHARD)
 
 
-def pictures(out: Path, model: LatentDiffusion, plan: Plan, seconds: float) -> Data:
-    """Scenes and grids, made as far as the time goes unless training has begun, and then they stay as they are."""
-    if not (out / f"{NAME}.safetensors").exists():
-        now = time.monotonic()
-        for kind, example, share in (("scenes", tilings.scene_example, 0.3), ("grids", tilings.grid_example, 1.0)):
-            until = now + share * seconds
-            tilings.make(out / kind, example, model.vae, model.tokenizer, until, plan.shards)
-    return Data(tilings.read(out / "scenes"), tilings.read(out / "grids"))
+def pictures(out: Path, model: LatentDiffusion, plan: Plan, deadline: float) -> bool:
+    """Scenes and grids, as far as the time goes but a shard of each at least; whether there are all."""
+    kinds = (("scenes", tilings.scene_example), ("grids", tilings.grid_example))
+    made = [tilings.make(out / k, one, model.vae, model.tokenizer, deadline, plan.shards) for k, one in kinds]
+    return all(made)
 
 
-def train(pack: Path, out: Path, minutes: float, plan: Plan, device: str = "cpu") -> None:
-    """Pictures, then the network until it is done or the time is over, then its folder OUT/inpainting, in float16.
+def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: str = "cpu") -> bool:
+    """All pictures, then the network until it is done or the time is over, then its folder OUT/inpainting, in float16.
 
-    BadWeights where the folder has another training.
+    True where it is at its end. BadWeights where the folder has another training.
     """
-    now = time.monotonic()
-    model = base_of(pack, device)
+    deadline = time.monotonic() + 60 * minutes
+    model = base(pack, device)
     claimed(out, NAME, {**asdict(plan), "base": model.digest})
-    data = pictures(out, model, plan, SHARE * 60 * minutes)
-    base = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder})
-    trainer = Trainer(recipe(base, data, model.tokenizer, steps=plan.steps), out)
-    trainer.run(now + 60 * minutes)
-    log.info("%s: step %d of %d, %d grids", NAME, trainer.step, plan.steps, len(data.grids))
+    if not pictures(out, model, plan, deadline):
+        return False
+    data = Data(tilings.read(out / "scenes"), tilings.read(out / "grids"))
+    begun = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder})
+    trainer = Trainer(recipe(begun, data, model.tokenizer, steps=plan.steps), out)
+    done = trainer.run(deadline)
+    log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
     for part, net in trainer.recipe.net.named_children():
         saved(net, out / NAME / part)
+    return done
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.inpainting", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
-    parser.add_argument("--pack", type=Path, default=STARTER.parent, help="where the base is")
+    parser.add_argument("--pack", type=Path, default=STARTING, help="where the base is")
     parser.add_argument("--out", type=Path, default=Path("build/inpainting"))
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--steps", type=int, default=STEPS)
     args = parser.parse_args()
     logged(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    train(args.pack, args.out, args.budget, Plan(args.pictures, args.steps), device)
+    train(args.out, args.budget, Plan(args.pictures, args.steps), args.pack, device)
 
 
 if __name__ == "__main__":

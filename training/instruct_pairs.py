@@ -6,7 +6,7 @@
 
 Of each triple (`caption_triples`) some pairs are drawn (`pair_drawing`) and the best kept (`pair_filter`); shards of
 them lie in OUT as `training.data` reads them. A shard is a function of the triples and the seed, so a making that was
-stopped goes on and comes to the same. `python -m training --pairs OUT` learns from them.
+stopped goes on and comes to the same. `python -m training.instruct_pix2pix --pairs OUT` learns from them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,12 +26,12 @@ from torch import Tensor
 
 from sessions.errors import BadArguments, BadWeights, PentimentoError
 from sessions.values import Pixels
-from tools import chat_models, devices, encoders, weights
+from tools import chat_models, devices, weights
 from tools.diffusion import latents, model
 from tools.diffusion.model import LatentDiffusion
 from tools.encoders import clip_folder
 from tools.encoders.imagebind import ImageBindEncoder
-from training import caption_triples, pair_filter, tokens
+from training import caption_triples, packs, pair_filter, tokens
 from training.caption_triples import Triple, same
 from training.data import probe
 from training.loop import claimed, generator, logged
@@ -191,20 +190,8 @@ def readable(drawer: LatentDiffusion, triples: Sequence[Triple]) -> list[Triple]
 
 
 def of_pack(pack: Path, device: torch.device) -> tuple[LatentDiffusion, ImageBindEncoder]:
-    """A pack's text-to-image model and its encoder; BadWeights where it lacks one."""
-    entries = {entry.role: entry for entry in weights.read_register(pack.resolve() / "register.json")}
-    if not {"text-to-image", encoders.ROLE} <= entries.keys():
-        raise BadWeights(
-            f"{pack} is no pack with a text-to-image model and an encoder.", "python -m training makes one."
-        )
-    with TemporaryDirectory() as name:
-        weights.Seen(Path(name) / "seen.json").check(entries["text-to-image"].files | entries[encoders.ROLE].files)
-        draws, sees = (weights.laid_out(entries[r], Path(name) / r) for r in ("text-to-image", encoders.ROLE))
-        eyes = encoders.load(sees, device)
-        drawer = model.load(draws.folder, device, torch.float32, draws.digest, draws.name)
-    if not isinstance(eyes, ImageBindEncoder) or eyes.words is None:
-        raise BadWeights(f"The encoder of {pack} reads no words.", "python -m training.encoder makes one.")
-    return drawer, eyes
+    """A pack's text-to-image model and its encoder; MissingWeights where it lacks one."""
+    return packs.base(pack, device), packs.reader(pack, device)
 
 
 def of_folder(folder: Path, clip: Path | None, device: torch.device) -> tuple[LatentDiffusion, Eyes]:

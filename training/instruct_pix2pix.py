@@ -1,4 +1,6 @@
-"""Recipe 3: InstructPix2Pix (Brooks et al., arXiv 2211.09800) as a fine-tune of the base on exact pairs.
+"""InstructPix2Pix (Brooks et al., arXiv 2211.09800) as a fine-tune of a base on exact pairs, or on drawn ones.
+
+    python -m training.instruct_pix2pix --budget MINUTES [--out DIR] [--pack PACK] [--pairs DIR [--only-pairs]]
 
 The U-Net's first convolution takes four more channels, whose weights start at zero, and keeps its bias: before training
 it computes what the base computes, whatever the picture. The picture enters as the VAE's mode, not scaled; the target
@@ -8,19 +10,30 @@ instructions have words that captions lack. Cells that an edit changes count mor
 
 from __future__ import annotations
 
+import argparse
 import copy
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from training.data import Data
+from sessions.errors import PentimentoError
+from training import data
+from training.data import SHARDS, Data
 from training.diffusion import v_errors
-from training.loop import Recipe, generator
+from training.export import saved
+from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.packs import STARTING, base
 from training.tokens import ids
 
-BATCH, STEPS, UNCONDITIONAL = 32, 10000, 0.05
+log = logging.getLogger("training")
+NAME = "instruct_pix2pix"
+BATCH, STEPS, RATE, UNCONDITIONAL, SEED = 32, 10000, 5e-4, 0.05, 2
 CHANGED, DIFFERENCE = 5.0, 0.2
 
 
@@ -51,23 +64,93 @@ def weights(source: Tensor, target: Tensor) -> Tensor:
     return weight / weight.mean((1, 2, 3), keepdim=True)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a training: steps, their rate, pairs of each (0: `BATCH`), and shards of exact pairs."""
+
+    steps: int = STEPS
+    rate: float = RATE
+    size: int = 0
+    shards: int = SHARDS
+
+
 def recipe(
-    base: nn.ModuleDict, data: Data, scale: float, tokenizer: CLIPTokenizer, seed: int = 2, steps: int = STEPS
+    begun: nn.ModuleDict,
+    pairs: Data,
+    scale: float,
+    tokenizer: CLIPTokenizer,
+    plan: Plan | None = None,
+    prediction: str = "v_prediction",
 ) -> Recipe:
-    """Fine-tune a trained base; `scale` is the autoencoder's scaling factor."""
-    device = next(base.parameters()).device
-    unet = widened(base["unet"]).to(device, memory_format=torch.channels_last)
-    net = nn.ModuleDict({"unet": unet, "text_encoder": copy.deepcopy(base["text_encoder"])})
+    """Fine-tune a trained base. `scale`: the autoencoder's scaling factor; `prediction`: what the base predicts."""
+    plan = plan or Plan()
+    size = plan.size or BATCH
+    device = next(begun.parameters()).device
+    unet = widened(begun["unet"]).to(device, memory_format=torch.channels_last)
+    net = nn.ModuleDict({"unet": unet, "text_encoder": copy.deepcopy(begun["text_encoder"])})
     null = ids(tokenizer, [""])
 
     def loss(step: int) -> Tensor:
-        rng = generator(seed, step)
-        scene = torch.randint(len(data), (BATCH,), generator=rng)
-        edit = torch.randint(data.instructions.shape[1], (BATCH,), generator=rng)
-        text, picture = kept(torch.rand(BATCH, generator=rng))
-        said = torch.where(text[:, None], data.instructions[scene, edit], null)
-        source, target, given = data.z[scene, 0], data.z[scene, edit + 1], picture[:, None, None, None]
-        errors = v_errors(net, target.to(device), said.to(device), rng, (source / scale * given).to(device))
+        rng = generator(SEED, step)
+        scene = torch.randint(len(pairs), (size,), generator=rng)
+        edit = torch.randint(pairs.instructions.shape[1], (size,), generator=rng)
+        text, picture = kept(torch.rand(size, generator=rng))
+        said = torch.where(text[:, None], pairs.instructions[scene, edit], null)
+        source, target, given = pairs.z[scene, 0], pairs.z[scene, edit + 1], picture[:, None, None, None]
+        c_I = (source / scale * given).to(device)
+        errors = v_errors(net, target.to(device), said.to(device), rng, c_I, prediction)
         return (torch.where(given, weights(source, target), 1.0).to(device) * errors).mean()
 
-    return Recipe("instruct_pix2pix", net, loss, steps, rate=5e-4, halved=True)
+    return Recipe(NAME, net, loss, plan.steps, rate=plan.rate, halved=True)
+
+
+def train(
+    out: Path, minutes: float, plan: Plan, pack: Path = STARTING, drawn: Path | None = None, device: str = "cpu"
+) -> bool:
+    """Exact pairs, then the network until it is done or the time is over, then its folder OUT/instruct_pix2pix.
+
+    `pack`: of the base, or a model in diffusers' layout. True at the end. BadWeights where the folder has another
+    training, or the drawn pairs are of another autoencoder.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    model = base(pack, device)
+    claimed(out, NAME, {**asdict(plan), "base": model.digest, "pairs": str(drawn or "")})
+    if plan.shards and not data.make(out / "latents", model.vae, model.tokenizer, deadline, plan.shards):
+        return False
+    parts = [data.read(out / "latents")] if plan.shards else []
+    learnt = data.joined(*parts, *([data.drawn_pairs(drawn, model.vae)] if drawn else []))
+    nets = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder}).requires_grad_(True)
+    scale = float(model.vae.config.scaling_factor)
+    made = recipe(nets, learnt, scale, model.tokenizer, plan, model.prediction)
+    trainer = Trainer(made, out)
+    done = trainer.run(deadline)
+    log.info("%s stands at step %d of %d with %d scenes", NAME, trainer.step, plan.steps, len(learnt))
+    trainer.settle()
+    for part, net in made.net.named_children():
+        saved(net, out / NAME / part)
+    return done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.instruct_pix2pix", description=__doc__)
+    parser.add_argument("--budget", type=float, required=True, help="minutes")
+    parser.add_argument("--out", type=Path, default=Path("build/instruct_pix2pix"))
+    parser.add_argument("--pack", type=Path, default=STARTING, help="the base: a pack, or a model as diffusers has it")
+    parser.add_argument("--pairs", type=Path, help="drawn pairs, of `python -m training.instruct_pairs`")
+    parser.add_argument("--only-pairs", action="store_true", help="learn from those alone, not from exact ones too")
+    for name, usual in asdict(Plan()).items():
+        parser.add_argument(f"--{name}", type=type(usual), default=usual)
+    args = parser.parse_args()
+    if args.only_pairs and args.pairs is None:
+        parser.error("--only-pairs needs --pairs")
+    logged(args.out)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    plan = Plan(args.steps, args.rate, args.size, 0 if args.only_pairs else args.shards)
+    try:
+        train(args.out, args.budget, plan, args.pack, args.pairs, device)
+    except PentimentoError as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

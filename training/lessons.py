@@ -5,6 +5,7 @@ One safetensors file beside the dialogues' numbers; the dialogues themselves com
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,10 +25,12 @@ from toybox import photographed as photos
 from toybox.dialogues import Dialogue, Item, dialogue, pair, pixels, samples, shaping
 from toybox.drawing import draw
 from toybox.sounds import RATE
+from training.loop import SAVE_EVERY
 
 if TYPE_CHECKING:
     from tools.encoders import Encoder
 
+log = logging.getLogger("training")
 FILE = "lessons.safetensors"
 Source = Callable[[], Iterator[Dialogue]]
 """Dialogues without end, the same ones each time."""
@@ -84,20 +87,36 @@ def swapped() -> Iterator[Dialogue]:
         yield from pair(number, longest=SHORT - 1)
 
 
-def make(where: Path, encoder: Encoder, wanted: int, deadline: float, source: Source = chosen) -> Path:
-    """Look at the items of so many dialogues, as far as the time goes; what is there already is gone on from."""
+def make(where: Path, encoder: Encoder, wanted: int, deadline: float, source: Source = chosen) -> bool:
+    """Look at the items of so many dialogues, as far as the time goes but at some; whether there are so many then.
+
+    What is there already is gone on from; it is kept from time to time.
+    """
     path = where / FILE
     seen, results = _read(path) if path.exists() else ([], [])
-    ahead = islice(source(), len(seen), wanted)
-    while len(seen) < wanted and time.monotonic() < deadline:
+    before, kept = len(seen), time.monotonic()
+    ahead = islice(source(), before, wanted)
+    while len(seen) < wanted and (not seen or time.monotonic() < deadline):
         for one, of_steps in _looked(encoder, list(islice(ahead, TOGETHER))):
             seen.append(one)
             results.append(of_steps)
-    where.mkdir(parents=True, exist_ok=True)
+        if time.monotonic() - kept > SAVE_EVERY:
+            _write(path, seen, results)
+            kept = time.monotonic()
+    if len(seen) > before:
+        _write(path, seen, results)
+        log.info("%d lessons of %d in %s", len(seen), wanted, where)
+    return len(seen) >= wanted
+
+
+def _write(path: Path, seen: list[Tensor], results: list[Tensor]) -> None:
+    """Everything, beside, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     flat = {"seen": torch.cat(seen).half(), "results": torch.cat(results).half()}
     lengths = {"items": torch.tensor([len(x) for x in seen]), "steps": torch.tensor([len(x) for x in results])}
-    write(path, flat | lengths)
-    return path
+    beside = path.with_suffix(".new")
+    write(beside, flat | lengths)
+    beside.replace(path)
 
 
 def _looked(encoder: Encoder, dialogues: list[Dialogue]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -133,7 +133,8 @@ class Trainer:
             for key in MOMENTS:
                 if f"{key}/{name}" in state:
                     value = state[f"{key}/{name}"]
-                    self._moments(p)[key] = value if key == "step" else value.to(p.device)
+                    # laid in memory as the weight is: fused steps walk through both in the order of memory
+                    self._moments(p)[key] = value if key == "step" else torch.empty_like(p.detach()).copy_(value)
 
     def _moments(self, p: Tensor) -> dict[str, Tensor]:
         """What the optimizer that steps a weight keeps of it."""

@@ -50,14 +50,14 @@ def smoothed(curve: Curve) -> Curve:
 def picture(found: dict[str, Curve]) -> Image.Image:
     """All curves, one below the other."""
     page = Image.new("RGB", (WIDTH, HEIGHT * len(found)), PAPER)
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(13)
     for place, (name, curve) in enumerate(found.items()):
         top = place * HEIGHT + MARGIN
         for points, colour, width in ((curve, FAINT, 1), (smoothed(curve), INK, 2)):
-            draw.line(_laid(points, curve, top), colour, width)
+            pen.line(_laid(points, curve, top), colour, width)
         low, high = min(loss for _, loss in curve), max(loss for _, loss in curve)
         said = f"{name}   {curve[-1][0]} steps   loss {high:.3g} … {low:.3g}, at the end {smoothed(curve)[-1][1]:.3g}"
-        draw.text((MARGIN, top - 18), said, "#444444", font)
+        pen.text((MARGIN, top - 18), said, "#444444", font)
     return page
 
 
@@ -75,15 +75,23 @@ def _laid(points: Curve, whole: Curve, top: int) -> list[tuple[float, float]]:
     ]
 
 
+def draw(folders: Sequence[Path]) -> Path | None:
+    """losses.png in the first folder, of all logs in all of them; None where no loss has been logged."""
+    found = curves([log for folder in folders for log in sorted(folder.rglob("training.log"))])
+    if not found:
+        return None
+    picture(found).save(folders[0] / "losses.png")
+    return folders[0] / "losses.png"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.plots", description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+")
     folders: list[Path] = parser.parse_args().folders
-    found = curves([log for folder in folders for log in sorted(folder.rglob("training.log"))])
-    if not found:
+    path = draw(folders)
+    if path is None:
         raise NotFound(f"No training.log below {folders[0]} tells of a loss.")
-    picture(found).save(folders[0] / "losses.png")
-    print(folders[0] / "losses.png")
+    print(path)
 
 
 if __name__ == "__main__":

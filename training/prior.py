@@ -1,9 +1,9 @@
 """Stage 3: the refinement prior, by which embeddings of words and sounds come to lie where those of pictures do.
 
-    python -m training.prior --budget MINUTES [--out DIR]
+    python -m training.prior --budget MINUTES [--out DIR] [--pack PACK]
 
 InstructAny2Pix (Li et al., arXiv 2312.06738, stage 3): (embedding, aesthetic score) → embedding of the paired picture.
-Pairs are scenes of the toybox that are drawn, said and heard, seen by the starter's encoder; nobody has scored these
+Pairs are scenes of the toybox that are drawn, said and heard, seen by a pack's encoder; nobody has scored these
 pictures, so a clean one counts 6.5 and one that is blurred or noisy less the worse it is. Goes on where it was stopped.
 
 Where the paper feeds pictures' embeddings at test time only, here they are sources too. Mean cosine to the clean
@@ -26,7 +26,6 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
-from sessions.errors import BadWeights
 from sessions.values import Pixels
 from tools.encoders.imagebind import ImageBindEncoder
 from tools.nets.prior import IMAGE, SCORE, Prior, PriorConfig, save
@@ -39,7 +38,7 @@ from toybox.words import some_caption
 from training.encoder import TAKES
 from training.encoder_scenes import scene_for
 from training.loop import Recipe, Trainer, claimed, generator, logged
-from training.starter_planner import encoder
+from training.packs import STARTING, reader
 
 PAIRS, STEPS, BATCH, RATE_OF_LEARNING = 6000, 3000, 128, 1e-3
 WIDTH = 256
@@ -164,6 +163,14 @@ def errors(y: Tensor, target: Tensor) -> Tensor:
     return 1 - (y * target).sum(1) + 0.1 * (y - target).square().mean(1)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a training: pairs to learn from, steps to take."""
+
+    pairs: int = PAIRS
+    steps: int = STEPS
+
+
 def recipe(net: Prior, some: Pairs, seed: int = SEED, steps: int = STEPS) -> Recipe:
     """The prior on batches of these pairs, each drawn from the number of its step alone."""
 
@@ -174,24 +181,20 @@ def recipe(net: Prior, some: Pairs, seed: int = SEED, steps: int = STEPS) -> Rec
     return Recipe("prior", net, loss, steps, rate=RATE_OF_LEARNING)
 
 
-def sighted() -> ImageBindEncoder:
-    """The starter's encoder, which reads captions too; BadWeights where the starter has another kind."""
-    eyes = encoder()
-    if not isinstance(eyes, ImageBindEncoder):
-        raise BadWeights(f"The starter's encoder is {eyes.name}, which reads no captions.", "imagebind is meant.")
-    return eyes
+def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: str = "cpu") -> bool:
+    """The pairs, then the prior as far as the time goes, then its folder `out/prior`, in half precision.
 
-
-def train(out: Path, minutes: float, count: int, steps: int) -> None:
-    """The pairs, then the prior as far as the time goes, then its folder `out/prior`, in half precision."""
+    True where it is at its end. It learns on the CPU, in a minute; `device` is the encoder's.
+    """
     deadline = time.monotonic() + 60 * minutes
-    eyes = sighted()
+    eyes = reader(pack, device)
     torch.manual_seed(SEED)
     net = Prior(PriorConfig(space=eyes.width, width=WIDTH, encoder=eyes.digest))
-    trainer = Trainer(recipe(net, pairs(out, eyes, count), SEED, steps), out)
-    trainer.run(deadline)
+    trainer = Trainer(recipe(net, pairs(out, eyes, plan.pairs), SEED, plan.steps), out)
+    done = trainer.run(deadline)
     trainer.settle()
     save(net.half(), out / "prior")
+    return done
 
 
 def main() -> None:
@@ -200,9 +203,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/prior"))
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--pack", type=Path, default=STARTING, help="whose encoder it is for")
     args = parser.parse_args()
     logged(args.out)
-    train(args.out, args.budget, args.pairs, args.steps)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train(args.out, args.budget, Plan(args.pairs, args.steps), args.pack, device)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -26,7 +25,6 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.world import shelf
 from tools import weights
 from tools.diffusion import latents
 from toybox.drawing import Pixels, draw
@@ -52,6 +50,7 @@ from toybox.scenes import (
     pick,
     random_scene,
 )
+from training import packs
 from training.loop import Recipe, Trainer, claimed, logged
 
 log = logging.getLogger("training")
@@ -146,6 +145,7 @@ def error(told: dict[str, Tensor], truth: Targets) -> Tensor:
 
 def recipe(net: Reader, pool: tuple[Tensor, Targets] | None = None, steps: int = STEPS, seed: int = SEED) -> Recipe:
     """Each step draws its own scenes; with a pool some pictures of it are added, decoded beforehand."""
+    device = next(net.parameters()).device
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng((29, seed, step))
@@ -156,7 +156,8 @@ def recipe(net: Reader, pool: tuple[Tensor, Targets] | None = None, steps: int =
         if pool:
             some = torch.from_numpy(rng.integers(len(pool[0]), size=DECODED))
             x, truth = torch.cat([x, pool[0][some]]), {k: torch.cat([v, pool[1][k][some]]) for k, v in truth.items()}
-        return error(net(x.contiguous(memory_format=torch.channels_last)), truth)
+        seen = net(x.to(device).contiguous(memory_format=torch.channels_last))
+        return error(seen, {name: rows.to(device) for name, rows in truth.items()})
 
     return Recipe("reading", net, loss, steps, RATE)
 
@@ -176,14 +177,29 @@ def network(seed: int = SEED) -> Reader:
 
 def written(net: Reader, path: Path) -> None:
     """The weights in float16."""
-    weights.write(path, {name: p.detach().half().contiguous() for name, p in net.state_dict().items()})
+    weights.write(path, {name: p.detach().cpu().half().contiguous() for name, p in net.state_dict().items()})
 
 
-def looked_through(pack: Path) -> tuple[Tensor, Targets]:
+def looked_through(pack: Path, device: str = "cpu") -> tuple[Tensor, Targets]:
     """Scenes that the autoencoder of a pack has had in its hands."""
-    with TemporaryDirectory() as home:
-        vae = shelf(Path(home), pack).diffusion("text-to-image").vae
-        return decoded(lambda rgb: latents.reconstructed(vae, rgb))
+    vae = packs.base(pack, device).vae
+    return decoded(lambda rgb: latents.reconstructed(vae, rgb), POOL)
+
+
+def train(out: Path, minutes: float, steps: int = STEPS, pack: Path | None = None, device: str = "cpu") -> bool:
+    """The grader as far as the time goes, then `out/shipped.safetensors`; True where it is at its end.
+
+    BadWeights where the folder has another training.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    claimed(out, "reading", {"steps": steps, "pack": packs.base(pack).digest if pack else ""})
+    net = network().to(device)
+    trainer = Trainer(recipe(net, looked_through(pack, device) if pack else None, steps), out)
+    done = trainer.run(deadline)
+    log.info("reading stands at step %d of %d", trainer.step, steps)
+    trainer.settle()
+    written(net, out / "shipped.safetensors")
+    return done
 
 
 def main() -> None:
@@ -193,14 +209,8 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, help="a folder of weights, whose autoencoder it learns to look through")
     args = parser.parse_args()
     logged(args.out)
-    claimed(args.out, "reading", {"steps": STEPS, "pack": str(args.pack or "")})
-    pool = looked_through(args.pack) if args.pack else None
-    net = network()
-    trainer = Trainer(recipe(net, pool), args.out)
-    trainer.run(time.monotonic() + 60 * args.budget)
-    log.info("reading stands at step %d of %d", trainer.step, trainer.recipe.steps)
-    trainer.settle()
-    written(net, args.out / "shipped.safetensors")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train(args.out, args.budget, pack=args.pack, device=device)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Stage 4 of InstructAny2Pix (Li et al., arXiv 2312.06738): the decoder learns to follow embeddings of pictures.
 
-    python -m training.realigning --budget MINUTES [--out DIR] [--pairs N] [--steps N] [--whole]
+    python -m training.realigning --budget MINUTES [--out DIR] [--pack PACK] [--pairs N] [--steps N] [--whole]
 
 [gen] is the picture's own embedding with noise, [sub] that of a square cut out of it: a random one or an object's.
 Each is dropped half of the time, and so is the caption. In half of the items that have both, [gen] is the embedding of
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -30,11 +29,9 @@ from torch.nn.functional import normalize
 from tools.diffusion import learning
 from tools.diffusion.attention import Attention, install
 from tools.diffusion.model import LatentDiffusion
-from tools.diffusion.model import load as load_model
 from tools.encoders import Encoder
 from tools.nets import ip_adapter
 from tools.nets.ip_adapter import AdapterConfig, IpAdapter
-from tools.shelf import Shelf
 from tools.weights import tensors, write
 from toybox.drawing import Drawing, Pixels, draw
 from toybox.scenes import SHAPES, SIDE, Scene, Thing, colour_for, pick, random_scene
@@ -42,14 +39,14 @@ from toybox.words import some_caption
 from training.data import encoded
 from training.export import saved
 from training.loop import Recipe, Trainer, claimed, generator, logged
-from training.starter_planner import encoder
+from training.packs import STARTING, base, encoder
 from training.tokens import ids
 
 log = logging.getLogger("training")
 NAME = "realigning"
 BATCH, STEPS, RATE, SEED = 16, 6000, 1e-3, 8
-PAIRS, TOGETHER, SHARE = 8000, 64, 0.25
-"""Pairs to learn from; so many are made between two looks at the clock; of the minutes, what making them may take."""
+PAIRS, TOGETHER = 8000, 64
+"""Pairs to learn from; so many are made between two looks at the clock."""
 FILE = "pairs.safetensors"
 KEPT = 0.5
 """How often [gen], [sub] and the caption are given, each by itself; how often the first two differ where both are."""
@@ -177,6 +174,7 @@ def make(folder: Path, model: LatentDiffusion, eyes: Encoder, wanted: int, deadl
     while count < wanted and (not parts or time.monotonic() < deadline):
         parts.append(made(range(count, min(count + TOGETHER, wanted)), model, eyes))
         count += len(parts[-1]["z"])
+    log.info("%d pairs of %d", count, wanted)
     if count > before:
         beside = path.with_suffix(".new")
         write(beside, {name: torch.cat([part[name] for part in parts]) for name in parts[0]})
@@ -239,15 +237,6 @@ def adapter_for(model: LatentDiffusion, eyes: Encoder, seed: int = SEED) -> IpAd
     return adapter.to(model.device)
 
 
-def base(device: str = "cpu") -> LatentDiffusion:
-    """The starter's text-to-image model."""
-    with tempfile.TemporaryDirectory() as home:
-        there = Shelf(Path(home))
-        (entry,) = (e for e in there.entries() if e.role == "text-to-image" and e.pack == "starter")
-        checked = there.checked(entry)
-        return load_model(checked.folder, device, torch.float32, checked.digest, checked.name)
-
-
 @dataclass(frozen=True)
 class Plan:
     """What is asked of a training: pairs to make, steps to take, and whether the U-Net learns too."""
@@ -257,24 +246,26 @@ class Plan:
     whole: bool = False
 
 
-def train(out: Path, minutes: float, plan: Plan, device: str = "cpu") -> None:
-    """Pairs, then the adapter until it is done or the time is over, then its folder: `ip_adapter/`, and `unet/`.
+def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: str = "cpu") -> bool:
+    """All pairs, then the adapter until it is done or the time is over, then its folder: `ip_adapter/`, and `unet/`.
 
-    Pairs stay as they are once training has begun. BadWeights where the folder has another training.
+    True where it is at its end. BadWeights where the folder has another training.
     """
-    now = time.monotonic()
-    model, eyes = base(device), encoder()
+    deadline = time.monotonic() + 60 * minutes
+    model, eyes = base(pack, device), encoder(pack, device)
     claimed(out, NAME, {**asdict(plan), "encoder": eyes.digest, "base": model.digest})
-    begun = (out / f"{NAME}.safetensors").exists()
-    pairs = read(out / FILE if begun else make(out, model, eyes, plan.pairs, now + SHARE * 60 * minutes))
+    pairs = read(make(out, model, eyes, plan.pairs, deadline))
+    if len(pairs) < plan.pairs:
+        return False
     adapter = adapter_for(model, eyes)
     trainer = Trainer(recipe(model, adapter, pairs, plan.whole, steps=plan.steps), out)
-    trainer.run(now + 60 * minutes)
-    log.info("%s stands at step %d of %d with %d pairs", NAME, trainer.step, plan.steps, len(pairs))
+    done = trainer.run(deadline)
+    log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
     ip_adapter.save(adapter, out / "ip_adapter")
     if plan.whole:
         saved(model.unet, out / "unet")
+    return done
 
 
 def main() -> None:
@@ -283,11 +274,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/realigning"))
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--pack", type=Path, default=STARTING, help="where base and encoder are")
     parser.add_argument("--whole", action="store_true", help="the U-Net learns too")
     args = parser.parse_args()
     logged(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    train(args.out, args.budget, Plan(args.pairs, args.steps, args.whole), device)
+    train(args.out, args.budget, Plan(args.pairs, args.steps, args.whole), args.pack, device)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
 """The starter's planner: its tokenizer, its lessons, its training and its folder. Millions of parameters, not billions.
 
-    python -m training.starter_planner --budget MINUTES [--out DIR]
+    python -m training.starter_planner --budget MINUTES [--out DIR] [--pack PACK]
 
-Needs the starter's encoder, by whose embeddings it learns what pictures and sounds are. Goes on where it was stopped.
+Needs a pack's encoder, by whose embeddings it learns what pictures and sounds are. Goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,10 +26,9 @@ from agent.llm.torch_llama import HEAD, TorchLlama
 from agent.planners.checkpoint import HEADS, Card
 from agent.planners.shelved import CARD
 from agent.tokens import SLOTS, Vocabulary, vocabulary
-from tools import encoders
 from tools.encoders import Encoder
 from tools.registry import registered
-from tools.shelf import PLANNER, Shelf
+from tools.shelf import PLANNER
 from tools.weights import write
 from toybox.dialogues import Dialogue, dialogue
 from toybox.photographed import photographed
@@ -40,11 +39,13 @@ from training.export import register
 from training.lessons import Lesson
 from training.loop import Trainer, generator, logged
 from training.mm_inst_turns import Writing
+from training.packs import STARTING, encoder
 from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
-WIDTH, LAYERS, INNER = 128, 4, 64
-STEPS, SIZE, RATE = 29000, 32, 3e-3
+log = logging.getLogger("training")
+WIDTH, LAYERS, INNER = 192, 4, 64
+STEPS, SIZE, RATE = 24000, 32, 2.5e-3
 SHORT_SIZE = 96
 """Turns of a batch of captions, which are short."""
 DESCRIBED = 6000
@@ -61,6 +62,14 @@ NAME = "starter@1"
 SWAPPED, SHAPED, RESUMED, PHOTOGRAPHED = "swapped", "shaped", "resumed", "photographed"
 """The folders of the lessons in which only what is seen decides, of those that are any2pix's, of those after it, and of
 those about photos, which are not looked at and so cost nothing to make."""
+SOURCES = {
+    "": (lessons.chosen, 1),
+    SWAPPED: (lessons.swapped, 4),
+    SHAPED: (lessons.shaped, 5),
+    RESUMED: (lessons.resumed, 10),
+    PHOTOGRAPHED: (lessons.photographed, 5),
+}
+"""All folders of lessons, with where their dialogues come from and what share of `LESSONS` they have."""
 LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
 """Dialogues that are learnt; that δ is found on; and the number from which on none is learnt."""
 
@@ -162,49 +171,73 @@ def install(folder: Path, pack: Path) -> None:
     register(pack, PLANNER, "toybox-planner", {f"{PLANNER}/{path.name}": path for path in (pack / PLANNER).iterdir()})
 
 
-def encoder() -> Encoder:
-    """The starter's."""
-    with tempfile.TemporaryDirectory() as home:
-        there = Shelf(Path(home))
-        (entry,) = (e for e in there.entries() if e.role == encoders.ROLE and e.pack == "starter")
-        return encoders.load(there.checked(entry), torch.device("cpu"))
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a training: dialogues to learn from (and some more, by `SOURCES`), and steps to take."""
+
+    lessons: int = LESSONS
+    steps: int = STEPS
 
 
-def train(out: Path, minutes: float, count: int, steps: int) -> None:
-    """Lessons for a third of the time at most, then the planner; then its folder, with the δ that fits it."""
-    deadline = time.monotonic() + 60 * minutes
-    eyes = encoder()
+def looked(out: Path, eyes: Encoder, plan: Plan, deadline: float) -> bool:
+    """Make the lessons as far as the time goes; whether there are all."""
+    made = [
+        lessons.make(out / folder, eyes, plan.lessons // share, deadline, source)
+        for folder, (source, share) in SOURCES.items()
+    ]
+    return all(made)
+
+
+def learning(out: Path, eyes: Encoder, plan: Plan, device: str = "cpu") -> tuple[Planner, Trainer]:
+    """Of the lessons that were made: the planner, and where its training stands."""
+    learnt = [one for folder, (source, _) in SOURCES.items() for one in lessons.read(out / folder, source)]
     words_of = tokenizer(out)
-    lessons.make(out, eyes, count, time.monotonic() + 20 * minutes)
-    lessons.make(out / SWAPPED, eyes, count // 4, time.monotonic() + 10 * minutes, lessons.swapped)
-    lessons.make(out / SHAPED, eyes, count // 5, time.monotonic() + 10 * minutes, lessons.shaped)
-    lessons.make(out / RESUMED, eyes, count // 10, time.monotonic() + 10 * minutes, lessons.resumed)
-    lessons.make(out / PHOTOGRAPHED, eyes, count // 5, time.monotonic() + 10 * minutes, lessons.photographed)
-    learnt = [*lessons.read(out), *lessons.read(out / SWAPPED, lessons.swapped)]
-    learnt += [*lessons.read(out / SHAPED, lessons.shaped), *lessons.read(out / RESUMED, lessons.resumed)]
-    learnt += lessons.read(out / PHOTOGRAPHED, lessons.photographed)
-    school = School(learnt, words_of, seed=5, steps=steps)
-    net = network(words_of, eyes.width)
-    turns = mixed(school, learnt, Writing(words_of))
-    trainer = Trainer(replace(recipe(net, turns, steps, rate=RATE), turned=in_a_layer), out)
-    trainer.run(deadline)
-    trainer.settle()
-    net.eval().requires_grad_(False)
-    who = Candidate(TorchLlama(net.llm, NAME), net.heads, Grammar(words_of, tuple(registered().values())))
+    school = School(learnt, words_of, seed=5, steps=plan.steps)
+    net = network(words_of, eyes.width).to(device)
+    taught_by = recipe(net, mixed(school, learnt, Writing(words_of)), plan.steps, rate=RATE)
+    return net, Trainer(replace(taught_by, turned=in_a_layer, halved=True), out)
+
+
+def leave(out: Path, net: Planner, eyes: Encoder) -> None:
+    """The folder `out/planner` of what a planner has come to, with the δ that fits it."""
+    net.cpu().eval().requires_grad_(False)
+    who = Candidate(TorchLlama(net.llm, NAME), net.heads, Grammar(tokenizer(out), tuple(registered().values())))
     sure, like = calibrated(net, who, lessons.looked_at(eyes, range(UNSEEN, UNSEEN + CALIBRATING)))
     card = Card(name=NAME, template="brief", sure=sure, like=like, encoder=eyes.digest, world="toybox")
     export(net, out / "tokenizer.json", out / "planner", card)
+
+
+def train(
+    out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: str = "cpu", early: bool = True
+) -> bool:
+    """All lessons, then the planner as far as the time goes, then its folder; True where it is at its end.
+
+    `early`: whether a planner that is not at its end leaves its folder too, which takes a minute or two.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    eyes = encoder(pack, device)
+    if not looked(out, eyes, plan, deadline):
+        return False
+    net, trainer = learning(out, eyes, plan, device)
+    done = trainer.run(deadline)
+    log.info("planner stands at step %d of %d", trainer.step, plan.steps)
+    if done or early:
+        trainer.settle()
+        leave(out, net, eyes)
+    return done
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.starter_planner", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
     parser.add_argument("--out", type=Path, default=Path("build/planner"))
+    parser.add_argument("--pack", type=Path, default=STARTING, help="whose encoder it sees and hears with")
     parser.add_argument("--lessons", type=int, default=LESSONS)
     parser.add_argument("--steps", type=int, default=STEPS)
     args = parser.parse_args()
     logged(args.out)
-    train(args.out, args.budget, args.lessons, args.steps)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train(args.out, args.budget, Plan(args.lessons, args.steps), args.pack, device)
 
 
 if __name__ == "__main__":

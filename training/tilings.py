@@ -205,9 +205,9 @@ def make(
     tokenizer: CLIPTokenizer,
     deadline: float,
     shards: int,
-) -> None:
-    """Write the shards that are not there yet: at least one, the others while there is time."""
-    written(folder, lambda number: shard(number, example, vae, tokenizer), deadline, shards)
+) -> bool:
+    """Write the shards that are not there yet: at least one, the others while there is time; whether all are there."""
+    return written(folder, lambda number: shard(number, example, vae, tokenizer), deadline, shards)
 
 
 def read(folder: Path) -> Shards:

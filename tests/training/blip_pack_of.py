@@ -8,6 +8,7 @@ from training import blip_diffusion as stage
 from training import blip_pack, export
 from training.blip_diffusion import Given, Plan
 from training.blip_representation import network
+from training.diffusion import WIDTH
 
 K = 4
 PLAN = Plan(steps=4, batch=3, rate=1e-3, count=12)
@@ -16,7 +17,7 @@ SAMPLING = export.SAMPLING["blip-diffusion"]
 
 def config(rows: int) -> SubjectConfig:
     """As wide as the starter's text encoder, and small otherwise."""
-    return SubjectConfig(VisionConfig(16, 1, 2, 32, 16, 64), 64, 1, 2, 64, rows, 64, K)
+    return SubjectConfig(VisionConfig(16, 1, 2, 32, 16, 64), WIDTH, 1, 2, 64, rows, 64, K)
 
 
 def untaught(pack: Path, folder: Path) -> Path:

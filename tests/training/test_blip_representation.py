@@ -88,7 +88,7 @@ def test_a_training_in_no_time_leaves_a_folder_that_loads(tmp_path):
     assert encoder.config == small(rows, queries=4)
     ids, mask = words(["disc", "star"])
     vectors = encoder(torch.randn(2, 3, 64, 64), ids, mask)
-    assert vectors.shape == (2, 4, 64) and bool(vectors.isfinite().all())
+    assert vectors.shape == (2, 4, encoder.config.width) and bool(vectors.isfinite().all())
     assert not torch.allclose(vectors[0], vectors[1])
     with pytest.raises(BadWeights, match="was begun with steps 4, not 5"):
         train(tmp_path, 0.0, Plan(5, 3, 1e-3, 4), Given())

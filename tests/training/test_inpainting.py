@@ -25,7 +25,7 @@ from toybox.drawing import draw
 from toybox.scenes import HELD_OUT, SIDE, random_scene, seeded
 from toybox.words import caption
 from training import export, inpainting, tilings, tokens, vae
-from training.diffusion import networks
+from training.diffusion import WIDTH, networks
 from training.inpainting import Data, Plan, drawn, network, recipe, weights
 from training.loop import Trainer, generator
 from training.tilings import around, grid_example, related, scene_example, without
@@ -63,7 +63,7 @@ def base(words):
 def test_before_training_it_is_the_base_whatever_is_hidden(base):
     torch.nn.init.normal_(base["unet"].conv_in.bias)
     net = network(base, 32).eval()
-    z, text_ = torch.randn(2, 4, 32, 32), torch.randn(2, 77, 64)
+    z, text_ = torch.randn(2, 4, 32, 32), torch.randn(2, 77, WIDTH)
     behind = torch.cat([torch.ones(2, 1, 32, 32), 5 * torch.randn(2, 4, 32, 32)], 1)
     with torch.no_grad():
         before = base["unet"].eval()(z, torch.tensor(500), text_).sample
@@ -97,7 +97,7 @@ def test_shards_have_what_the_tool_shows(data, coder, words):
     model = LatentDiffusion(unet, coder, None, words, scaled_linear(), "v_prediction", 128, "", "")
     assert analogist.grid_side(model) == 2 * SIDE
     rgb = grid_example(3, F).rgb
-    told, nothing = analogist.conditions(model, rgb, torch.zeros(2, 77, 64))
+    told, nothing = analogist.conditions(model, rgb, torch.zeros(2, 77, WIDTH))
     torch.testing.assert_close(data.grids.mask[3, 0].float(), told.channels[0])
     torch.testing.assert_close(data.grids.known[3, 0].float(), told.channels[1:], atol=2e-3, rtol=2e-3)
     torch.testing.assert_close(told.channels, nothing.channels)
@@ -236,9 +236,9 @@ def pack(tmp_path, base, coder):
 def test_a_pack_gets_an_inpainting_network_and_analogist_works_with_it(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(tilings.shard, "__defaults__", (2,))
     out, before = tmp_path / "out", read_register(pack / "register.json")
-    inpainting.train(pack, out, 0.0, Plan(2, 4))
+    inpainting.train(out, 0.0, Plan(2, 4), pack)
     with pytest.raises(BadWeights, match="was begun with pictures 2, not 3"):
-        inpainting.train(pack, out, 0.0, Plan(3, 4))
+        inpainting.train(out, 0.0, Plan(3, 4), pack)
     for _ in range(2):
         export.inpainting(pack, out / "inpainting")
     entries = read_register(pack / "register.json")

@@ -10,13 +10,14 @@ import pytest
 import torch
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
-from sessions.errors import BadArguments, BadWeights, Damaged, NotFound
+from sessions.errors import BadArguments, BadWeights, Damaged, MissingWeights, NotFound
 from tests import tiny
 from tests.training.packs import small_pack
+from tools import weights
 from tools.diffusion import model as models
 from tools.diffusion.denoiser import Network
 from toybox import words
-from training import caption_triples, data, instruct_pairs, instruct_pix2pix, pair_filter, vae
+from training import caption_triples, data, instruct_pairs, instruct_pix2pix, packs, pair_filter, vae
 from training.caption_triples import Triple, same
 from training.instruct_pairs import SMALL, Maker, make, triples_of
 from training.loop import generator
@@ -302,5 +303,26 @@ def test_a_pack_without_an_encoder_is_a_sentence(pack, tmp_path):
     told = json.loads((alone / "register.json").read_text())
     told["entries"] = [one for one in told["entries"] if one["role"] != "encoder"]
     (alone / "register.json").write_text(json.dumps(told))
-    with pytest.raises(BadWeights, match="no pack with"):
+    with pytest.raises(MissingWeights, match="has no encoder"):
         instruct_pairs.of_pack(alone, torch.device("cpu"))
+
+
+def test_a_model_in_diffusers_layout_learns_from_drawn_pairs_alone(tmp_path):
+    """As Stable Diffusion would, which predicts ε."""
+    folder = tiny.stable_diffusion(tmp_path / "sd")
+    base = packs.base(folder)
+    cells = base.side // base.factor
+    (tmp_path / "pairs").mkdir()
+    drawn = {
+        "z": torch.randn(3, 2, 4, cells, cells),
+        "captions": torch.zeros(3, 2, 77, dtype=torch.long),
+        "instructions": torch.zeros(3, 1, 77, dtype=torch.long),
+        "probe": data.encoded(base.vae, [data.probe()])[0],
+    }
+    weights.write(tmp_path / "pairs/000.safetensors", drawn)
+    plan = instruct_pix2pix.Plan(1, 1e-4, 2, 0)
+    assert instruct_pix2pix.train(tmp_path / "out", 1.0, plan, folder, tmp_path / "pairs")
+    unet = tmp_path / "out/instruct_pix2pix/unet"
+    assert json.loads((unet / "config.json").read_text())["in_channels"] == 8
+    learnt = weights.tensors(unet / "diffusion_pytorch_model.safetensors")["conv_in.weight"]
+    assert learnt[:, 4:].abs().max() > 0

@@ -7,7 +7,7 @@ import torch
 
 from agent.tokens import SLOTS
 from tests.agent.vocabularies import vocabulary
-from training import lessons, planner, starter_planner
+from training import lessons, packs, planner, starter_planner
 from training.dialogue_turns import taught
 from training.mm_inst_turns import Writing
 from training.starter_planner import School
@@ -20,9 +20,9 @@ def test_two_of_three_are_short():
 
 
 def test_looking_goes_on_where_it_was_stopped(tmp_path):
-    eyes = starter_planner.encoder()
+    eyes = packs.encoder()
     lessons.make(tmp_path / "stopped", eyes, 4, math.inf)
-    lessons.make(tmp_path / "stopped", eyes, 7, math.inf)
+    assert lessons.make(tmp_path / "stopped", eyes, 7, math.inf)
     lessons.make(tmp_path / "whole", eyes, 7, math.inf)
     stopped, whole = lessons.read(tmp_path / "stopped"), lessons.read(tmp_path / "whole")
     assert [one.dialogue for one in stopped] == [one.dialogue for one in whole] == list(islice(lessons.chosen(), 7))
@@ -80,7 +80,8 @@ def test_photos_are_not_looked_at_and_stay_nothing(tmp_path):
     class Blind:
         width = 4
 
-    made = lessons.read(lessons.make(tmp_path, Blind(), 6, math.inf, lessons.photographed).parent, lessons.photographed)
+    assert lessons.make(tmp_path, Blind(), 6, math.inf, lessons.photographed)
+    made = lessons.read(tmp_path, lessons.photographed)
     assert [one.dialogue for one in made] == list(islice(lessons.photographed(), 6))
     assert not any(one.seen.any() for one in made) and all(one.results.isnan().all() for one in made)
     words = vocabulary("byte level", 1000)

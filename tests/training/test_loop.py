@@ -137,3 +137,23 @@ def test_a_folder_of_a_recipe_that_told_nothing_is_not_taken(tmp_path):
     with pytest.raises(BadWeights, match="holds another recipe: line"):
         claimed(tmp_path, "whole", {})
     assert [path.name for path in tmp_path.iterdir()] == ["line.safetensors"]
+
+
+def test_continuing_is_exact_where_weights_lie_with_their_channels_last(tmp_path):
+    """Moments are laid as their weights are; else a fused step would pair them with others'."""
+
+    def trainer(folder):
+        torch.manual_seed(0)
+        net = torch.nn.Conv2d(3, 5, 3).to(memory_format=torch.channels_last)
+        at = [torch.randn(2, 3, 6, 6, generator=generator(1, step)) for step in range(6)]
+        return Trainer(Recipe("conv", net, lambda step: net(at[step]).square().mean(), 6), tmp_path / folder)
+
+    whole = trainer("whole")
+    whole.run(math.inf)
+    first = trainer("parts")
+    for _ in range(3):
+        first.once()
+    first.save()
+    rest = trainer("parts")
+    rest.run(math.inf)
+    assert rest.step == 6 and all(torch.equal(p, rest.weights[name]) for name, p in whole.weights.items())

@@ -14,7 +14,7 @@ from tools.sounds import Sound
 from toybox.drawing import draw
 from toybox.scenes import seeded
 from toybox.sounds import NAMES, RATE, sound
-from training import prior
+from training import packs, prior
 from training.encoder import TAKES
 from training.encoder_scenes import scene_for, true_of
 from training.loop import Trainer, generator
@@ -26,7 +26,7 @@ UNSEEN = 1_000_000
 
 @pytest.fixture(scope="module")
 def eyes():
-    return prior.sighted()
+    return packs.reader()
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from tools.shelf import STARTER
 from tools.weights import read_register
 from toybox.drawing import draw
 from toybox.scenes import HELD_OUT, random_scene
-from training import export, realigning, tokens
-from training.diffusion import networks
+from training import export, packs, realigning, tokens
+from training.diffusion import WIDTH, networks
 from training.loop import Trainer, generator
 from training.realigning import KEPT, NOISE, Pairs, Plan, Square, around, drawn, errors, example, recipe, shown, without
 
@@ -178,7 +178,7 @@ class Eyes:
 
 
 def test_pairs_are_made_once_and_gone_on_from(tmp_path, monkeypatch):
-    base = realigning.base()
+    base = packs.base()
     few = realigning.make(tmp_path, base, Eyes(), 3, -math.inf)
     assert len(realigning.read(few)) == 3
     monkeypatch.setattr(realigning, "TOGETHER", 2)
@@ -195,10 +195,10 @@ def test_pairs_are_made_once_and_gone_on_from(tmp_path, monkeypatch):
 
 def test_a_training_in_no_time_leaves_a_folder_that_loads_and_steers(tmp_path):
     realigning.train(tmp_path, 0.0, Plan(pairs=2, steps=4))
-    base = realigning.base()
+    base = packs.base()
     adapter, ignored = ip_adapter.load(tmp_path / "ip_adapter", base.unet, 128)
     assert not ignored and adapter.config.views == 2 and adapter.config.norm == pytest.approx(7.0711, abs=1e-3)
-    text = torch.zeros(77, 64)
+    text = torch.zeros(77, WIDTH)
     some = [Condition(text, None, adapter.tokens(torch.full((1, 128), x))[0]) for x in (0.6, 0.0)]
     network = Network(base, prompting=adapter.prompting(base.unet))
     sigmas = ddim_sigmas(base.schedule, 2)

@@ -1,0 +1,64 @@
+"""The networks of a pack, opened for what learns from them or beside them: its base and its encoder.
+
+A pack is a folder with a register, as `training.export` writes it; where none is named the repository's own is meant.
+Every file is checked against the register first. Trains nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from sessions.errors import BadWeights, MissingWeights
+from tools import encoders
+from tools.diffusion.model import LatentDiffusion
+from tools.diffusion.model import load as load_model
+from tools.encoders import Encoder
+from tools.encoders.imagebind import ImageBindEncoder
+from tools.shelf import STARTER
+from tools.weights import Entry, Seen, laid_out, read_register
+
+STARTING = STARTER.parent
+"""The repository's own."""
+REGISTER = STARTER.name
+BASE = "text-to-image"
+
+
+@contextmanager
+def opened(pack: Path, role: str) -> Iterator[Entry]:
+    """A pack's weights of a role, unchanged and laid out as a folder until the block ends.
+
+    MissingWeights where the pack has none, or a file of them is gone; BadWeights where one is another than it was.
+    """
+    found = [one for one in read_register(pack.resolve() / REGISTER) if one.role == role]
+    if not found:
+        raise MissingWeights(f"{pack} has no {role}.", f"`make train` makes one; --pack {STARTING} has one.")
+    with tempfile.TemporaryDirectory() as folder:
+        Seen(Path(folder) / "seen.json").check(found[-1].files)
+        yield laid_out(found[-1], Path(folder) / found[-1].name)
+
+
+def base(pack: Path = STARTING, device: torch.device | str = "cpu") -> LatentDiffusion:
+    """The text-to-image model of a pack, or the one that a folder in diffusers' layout is; float32."""
+    if (pack / "unet").is_dir() and not (pack / REGISTER).exists():
+        return load_model(pack, device, torch.float32)
+    with opened(pack, BASE) as there:
+        return load_model(there.folder, device, torch.float32, there.digest, there.name)
+
+
+def encoder(pack: Path = STARTING, device: torch.device | str = "cpu") -> Encoder:
+    """The encoder of a pack."""
+    with opened(pack, encoders.ROLE) as there:
+        return encoders.load(there, torch.device(device))
+
+
+def reader(pack: Path = STARTING, device: torch.device | str = "cpu") -> ImageBindEncoder:
+    """The encoder of a pack, which reads captions too; BadWeights where it has another kind."""
+    eyes = encoder(pack, device)
+    if not isinstance(eyes, ImageBindEncoder) or eyes.words is None:
+        raise BadWeights(f"The encoder of {pack} reads no words.", "python -m training.encoder makes one.")
+    return eyes
