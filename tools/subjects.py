@@ -146,7 +146,8 @@ def learn(
 
 def rate(shelf: Shelf) -> float:
     """The learning rate that these weights are fine-tuned with where nobody says otherwise."""
-    return float(shelf.entry(ROLE).sampling.get("rate", Schooling.rate))
+    rate = shelf.entry(ROLE).sampling.get("rate")
+    return rate if isinstance(rate, float) else Schooling.rate
 
 
 def _reported(taught: Taught, total: int) -> Progress:
