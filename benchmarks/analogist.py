@@ -11,8 +11,8 @@ bootstrap interval:
 
 * `right`: share of results in which the grader (`toybox.reading`) reads what B' has, of what the task is about
   (`wanted`): the thing that changes in its new colour or texture; where whole pictures change, all things in their
-  shapes and colours. What blur and noise leave can often be read already: there the result has to be nearer to B' than
-  to B as well, by mean |Δ| where these differ;
+  shapes and colours, and where they are to be coloured the background in its own. What B is left with can often be read
+  or guessed already: there the result has to be nearer to B' than to B as well, by mean |Δ| where these differ;
 * `error`: mean |Δ| to B' over that of B, where B and B' differ: copying B is 1;
 * `structure`: IoU of what is no background in the result and in B', which has B's outlines.
 
@@ -251,15 +251,19 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("colourise", "deblur", "denoise"), ("there", "shape", "colour")),
 }
 """What is read of each thing that a task changes."""
-DAMAGED = ("deblur", "denoise")
+BEHIND = ("colourise",)
+"""Where the background's colour is to be read besides."""
+DAMAGED = ("colourise", "deblur", "denoise")
 """Where B shows what B' does, only worse."""
 
 
 def wanted(task: str, one: Item) -> dict[Key, str]:
     """What has to be read in a result, as B' shows it."""
     slots = [one.scene.things[i].slot for i in one.things]
+    keys = [(slot, name) for slot in slots for name in ASKED[task]]
+    keys += [("", "ground")] if task in BEHIND else []
     truth = visible(one.scene)
-    return {key: truth[key] for slot in slots for key in ((slot, name) for name in ASKED[task]) if key in truth}
+    return {key: truth[key] for key in keys}
 
 
 def right(task: str, one: Item, rgb: Pixels, seen: Reading) -> bool:
