@@ -11,7 +11,7 @@ from html import escape
 
 from benchmarks.world import Figures
 
-WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 380, 260, 48, 40, 14
+WIDTH, HEIGHT, LEFT, BELOW, ABOVE, RIGHT = 380, 260, 48, 40, 14, 32
 """Of a picture in pixels, and its margins."""
 COLOURS = ("#2f6fde", "#d9822b", "#28964a", "#b0469b", "#7a7a7a")
 TICKS = 5
@@ -68,7 +68,7 @@ def chart(curves: Curves, across: str, upward: str, caption: str) -> str:
     low, high = low - room, high + room
 
     def x(value: float) -> float:
-        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - 8)
+        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
     def y(value: float) -> float:
         return HEIGHT - BELOW - value * (HEIGHT - BELOW - ABOVE)

@@ -24,6 +24,8 @@ from toybox.marking import Mark
 
 ZOOM, COLUMNS, LINE = 2, 4, 4
 """How much larger than life; items side by side on a sheet; pixels between pictures."""
+ROWS = 72
+"""Of a part that are on the page; its sheet has all."""
 GOOD, BAD = (40, 150, 70), (205, 50, 50)
 STYLE = """
 :root{color-scheme:light dark;--line:#8883;--soft:#8881}
@@ -126,7 +128,7 @@ def _table(name: str, rows: Sequence[Row]) -> str:
         f"<td>{_image(row.pictures[1], 'result')}"
         f"<td>{''.join(_image(rgb, 'exact result') for rgb in row.pictures[2:])}"
         f"<td><span class='verdict {'yes' if row.good else 'no'}'>{escape(row.verdict)}</span>"
-        for row in rows
+        for row in rows[:ROWS]
     )
     good = f"{sum(row.good for row in rows)} of {len(rows)}"
     head = "<tr><th>before<th>asked<th>result<th>truth<th>verdict"
