@@ -2,14 +2,17 @@
 
     python -m benchmarks.analogist [--pack FOLDER] [--count 20] [--args JSON] [--json [PATH]]
 
+Part of `python -m benchmarks.toybox` too.
+
 A task shows A, A' and B: two scenes, of which A and A' have the same things in the same places, B has others. What is
 done to A can be done to B: `recolour`, `texture` and `outline` (filled) change a thing of the same shape that both
 have, `colourise`, `deblur` and `denoise` the whole picture. The words are B''s caption. Figures, each with its 95 %
 bootstrap interval:
 
-* `right`: share of results that have what B' has. In `recolour` the colour of the thing that changes, in `colourise`
-  those of all things, nearest palette colour inside exact masks; elsewhere whether the result is nearer to B' than to
-  B, by mean |Δ| where these differ (`READERS`; a trained reader can stand there instead);
+* `right`: share of results in which the grader (`toybox.reading`) reads what B' has, of what the task is about
+  (`wanted`): the thing that changes in its new colour or texture; where whole pictures change, all things in their
+  shapes and colours, and where they are to be coloured the background in its own. What B is left with can often be read
+  or guessed already: there the result has to be nearer to B' than to B as well, by mean |Δ| where these differ;
 * `error`: mean |Δ| to B' over that of B, where B and B' differ: copying B is 1;
 * `structure`: IoU of what is no background in the result and in B', which has B's outlines.
 
@@ -36,7 +39,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.world import STARTER, interval, models
+from benchmarks.measure import interval
+from benchmarks.world import shelf
 from sessions.values import Picture
 from tools import grids
 from tools.base import EditContext, drain
@@ -46,10 +50,12 @@ from tools.diffusion.denoiser import Condition, Network
 from tools.diffusion.model import LatentDiffusion
 from tools.edits import analogist
 from tools.edits.analogist import NEGATIVE, POSITIVE, Args, Sheet
-from tools.weights import read_register
+from tools.shelf import STARTER, Shelf
 from toybox import grader
 from toybox.drawing import Drawing, Pixels, draw
 from toybox.edits import Edit, Recolour, Retexture
+from toybox.reading import Key, Reading, readings
+from toybox.reading import shown as visible
 from toybox.scenes import STATES, Scene, colour_for, pick, random_scene
 from toybox.words import caption
 
@@ -238,22 +244,39 @@ def ceiling(model: LatentDiffusion, one: Item, args: Args) -> Pixels:
     return placed(model, one, sheet, end, start)
 
 
-def coloured(rgb: Pixels, one: Item) -> bool:
-    """Whether the things that change have B''s colours."""
-    found = [grader.colour_in(rgb, one.truth.mask(i)) for i in one.things]
-    return found == [one.scene.things[i].colour for i in one.things]
+ASKED: Mapping[str, tuple[str, ...]] = {
+    "recolour": ("there", "shape", "colour"),
+    "texture": ("there", "shape", "texture"),
+    "outline": ("there", "shape", "texture"),
+    **dict.fromkeys(("colourise", "deblur", "denoise"), ("there", "shape", "colour")),
+}
+"""What is read of each thing that a task changes."""
+BEHIND = ("colourise",)
+"""Where the background's colour is to be read besides."""
+DAMAGED = ("colourise", "deblur", "denoise")
+"""Where B shows what B' does, only worse."""
+
+
+def wanted(task: str, one: Item) -> dict[Key, str]:
+    """What has to be read in a result, as B' shows it."""
+    slots = [one.scene.things[i].slot for i in one.things]
+    keys = [(slot, name) for slot in slots for name in ASKED[task]]
+    keys += [("", "ground")] if task in BEHIND else []
+    truth = visible(one.scene)
+    return {key: truth[key] for key in keys}
+
+
+def right(task: str, one: Item, rgb: Pixels, seen: Reading) -> bool:
+    """Whether a result, in which the grader sees this, has what B' has."""
+    read = all(seen.value(*key) == value for key, value in wanted(task, one).items())
+    return read and (task not in DAMAGED or nearer(rgb, one))
 
 
 def nearer(rgb: Pixels, one: Item) -> bool:
     """Whether a result is nearer to B' than to B, where these differ."""
     there = grader.region(one.b, one.truth.rgb)
-    got, was, wanted = (picture[there].astype(np.float32) for picture in (rgb, one.b, one.truth.rgb))
-    return bool(abs(got - wanted).mean() < abs(got - was).mean())
-
-
-Reader = Callable[[Pixels, Item], bool]
-"""Whether a result has what B' has, of what the task is about."""
-READERS: dict[str, Reader] = dict.fromkeys(TASKS, nearer) | {"recolour": coloured, "colourise": coloured}
+    got, was, meant = (picture[there].astype(np.float32) for picture in (rgb, one.b, one.truth.rgb))
+    return bool(abs(got - meant).mean() < abs(got - was).mean())
 
 
 def silhouette(rgb: Pixels, scene: Scene) -> Mask:
@@ -266,7 +289,7 @@ def marks(task: str, some: list[Item], found: list[Pixels]) -> dict[str, list[fl
     """Every figure of every item."""
     pairs = list(zip(found, some, strict=True))
     return {
-        "right": [float(READERS[task](rgb, one)) for rgb, one in pairs],
+        "right": [float(right(task, one, rgb, seen)) for (rgb, one), seen in zip(pairs, readings(found), strict=True)],
         "error": [grader.inside_error(rgb, one.b, one.truth.rgb) for rgb, one in pairs],
         "structure": [
             grader.overlap(silhouette(rgb, one.scene), silhouette(one.truth.rgb, one.scene)) for rgb, one in pairs
@@ -294,23 +317,30 @@ def told(marked: Mapping[str, Mapping[str, list[float]]]) -> Figures:
 
 def measured(model: LatentDiffusion, args: Args, count: int, seed: int = SEED) -> dict[str, Figures]:
     """All figures of each task, and of all of them together."""
-    marked: dict[str, dict[str, dict[str, list[float]]]] = {}
+    marked: dict[str, Marked] = {}
     for task in TASKS:
         some = items(task, count, seed)
         drawn = {name: results(model, some, args, mode) for name, mode in MODES.items()}
         drawn["ceiling"] = [ceiling(model, one, args) for one in some]
         marked[task] = {name: marks(task, some, found) for name, found in drawn.items()}
-    together = {
-        mode: {figure: [mark for task in TASKS for mark in marked[task][mode][figure]] for figure in found}
+    return {task: told(found) for task, found in (marked | {"all": together(marked)}).items()}
+
+
+Marked = dict[str, dict[str, list[float]]]
+"""Of each mode, figure by figure, the marks of items."""
+
+
+def together(marked: Mapping[str, Marked]) -> Marked:
+    """The marks of all tasks in one."""
+    return {
+        mode: {figure: [mark for task in marked for mark in marked[task][mode][figure]] for figure in found}
         for mode, found in next(iter(marked.values())).items()
     }
-    return {task: told(found) for task, found in (marked | {"all": together}).items()}
 
 
-def recommended(pack: Path) -> dict[str, Any]:
-    """The tool's arguments as a pack's inpainting network wants them."""
-    (entry,) = (one for one in read_register(pack.resolve() / "register.json") if one.role == analogist.ROLE)
-    return dict(entry.sampling)
+def recommended(weights: Shelf) -> dict[str, Any]:
+    """The tool's arguments as the inpainting network wants them."""
+    return dict(weights.entry(analogist.ROLE).sampling)
 
 
 def table(figures: Mapping[str, Figures]) -> str:
@@ -326,15 +356,15 @@ def table(figures: Mapping[str, Figures]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.analogist", description=__doc__)
-    parser.add_argument("--pack", type=Path, default=STARTER)
+    parser.add_argument("--pack", type=Path, default=STARTER.parent)
     parser.add_argument("--count", type=int, default=COUNT, help="items of each task")
     parser.add_argument("--args", type=json.loads, default={}, help="arguments of the tool, instead of the pack's")
     parser.add_argument("--json", nargs="?", const="-", help="print JSON, or write it to a file")
     chosen = parser.parse_args()
-    args = Args(**(recommended(chosen.pack) | chosen.args))
-    with TemporaryDirectory() as folder:
-        model = models(chosen.pack, Path(folder))[analogist.ROLE]
-    found = measured(model, args, chosen.count)
+    with TemporaryDirectory() as home:
+        weights = shelf(Path(home), chosen.pack)
+        args = Args(**(recommended(weights) | chosen.args))
+        found = measured(weights.diffusion(analogist.ROLE), args, chosen.count)
     told_args = args.model_dump(mode="json", exclude={"prompt", "aligned"})
     written = json.dumps({"count": chosen.count, "args": told_args, **found}, indent=1)
     print(written if chosen.json == "-" else table(found))

@@ -5,15 +5,19 @@
 Toybox scenes that do not show it yet, and takes of the sounds that nothing was trained on, all names in turn;
 the product's own step, without a planner that says what is meant. All figures with 95 % intervals.
 
-* `sound_gain`: by how much the grader's (`toybox.reading`) probability of what the sound stands for rises over the
-  unedited picture;
-* `shuffled_gain`: the same rise, still of the item's own sound, where another item's sound of another name is heard;
-* both for each kind of meaning (`shape_gain`, `shape_shuffled_gain`…): a blob is a little of every shape, so that the
-  first alone would say that shapes are heard where they are not;
+* `sound`: the share of results that the grader (`toybox.reading`) reads as what the sound stands for, which none of
+  the unedited pictures is (`sound_copy`); `sound_gain`: by how much its probability of that rises over the unedited
+  picture;
+* `sound_shuffled`, `sound_gain_shuffled`: the same, still of the item's own sound, where another item's sound of
+  another name is heard;
+* `sound_unrefined`, `sound_gain_unrefined`: under the own sound, by the same weights without their prior;
+  `refinement_gain`: what the prior adds to the rise, item by item;
+* gains for each kind of meaning too (`shape_gain`, `shape_gain_shuffled`…): a blob is a little of every shape, so that
+  the first alone would say that shapes are heard where they are not;
 * `other_change`: mean |Δ| of the other probabilities; `psnr`: of the result to the picture, in dB;
 * `judged_drawn`, `judged_decoded`: the grader's AUC of each class on scenes, as drawn and as decoded.
 
-Bounds: `sound_gain` at least 0.05, and its interval above that of `shuffled_gain`.
+Bounds: `sound` at least 0.3, and its interval above that of `sound_shuffled`; `refinement_gain` above 0.
 """
 
 from __future__ import annotations
@@ -35,9 +39,11 @@ from agent.plan import PlanStep
 from agent.stepping import Job, work
 from benchmarks.analogy import psnr
 from benchmarks.measure import interval
+from benchmarks.toybox_report import Row
 from sessions.values import Picture, Pixels
 from tools.base import drain
 from tools.diffusion import latents
+from tools.diffusion.following import PRIOR
 from tools.shelf import Shelf
 from tools.sounds import Sound
 from toybox.drawing import draw
@@ -141,30 +147,78 @@ def moves(before: Floats, after: Floats, names: Sequence[str]) -> Floats:
     return np.asarray(np.abs(after - before).mean(1, where=~own))
 
 
-def gains(some: Sequence[Item], own: Sequence[Pixels], other: Sequence[Pixels]) -> dict[str, Any]:
-    """The figures of results under the items' own sounds and under others'."""
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Of so many items: under their own sounds, under others', and under their own without a prior."""
+
+    own: Sequence[Pixels]
+    shuffled: Sequence[Pixels]
+    unrefined: Sequence[Pixels]
+
+
+def gains(some: Sequence[Item], results: Results) -> dict[str, Any]:
+    """The figures of results."""
     names, pictures = [one.name for one in some], [one.picture for one in some]
-    before, after, swapped = (probabilities(them) for them in (pictures, own, other))
-    rise, still = rises(before, after, names), rises(before, swapped, names)
+    before, after = probabilities(pictures), probabilities(results.own)
+    ways = {"": after, "_shuffled": probabilities(results.shuffled), "_unrefined": probabilities(results.unrefined)}
+    rise = {way: rises(before, p, names) for way, p in ways.items()}
     kinds = np.array([MEANINGS[name].kind for name in names])
     there = [kind for kind in KINDS if kind in kinds]
+    shown = {way: rises(np.zeros_like(p), p, names) > 0.5 for way, p in {**ways, "_copy": before}.items()}
     return {
-        "sound_gain": interval(rise.tolist()),
-        "shuffled_gain": interval(still.tolist()),
-        **{f"{kind}_gain": interval(rise[kinds == kind].tolist()) for kind in there},
-        **{f"{kind}_shuffled_gain": interval(still[kinds == kind].tolist()) for kind in there},
+        **{f"sound{way}": interval(read.tolist()) for way, read in shown.items()},
+        **{f"sound_gain{way}": interval(values.tolist()) for way, values in rise.items()},
+        "refinement_gain": interval((rise[""] - rise["_unrefined"]).tolist()),
+        **{
+            f"{kind}_gain{way}": interval(rise[way][kinds == kind].tolist())
+            for kind in there
+            for way in ("", "_shuffled")
+        },
         "other_change": interval(moves(before, after, names).tolist()),
-        "psnr": interval([psnr(*pair) for pair in zip(own, pictures, strict=True)]),
+        "psnr": interval([psnr(*pair) for pair in zip(results.own, pictures, strict=True)]),
     }
+
+
+def results(weights: Shelf, some: Sequence[Item], seed: int = SEED) -> Results:
+    """What comes of items in every way."""
+    own = [edited(weights, one, one.heard, i) for i, one in enumerate(some)]
+    whose = exchanged([one.name for one in some], seed)
+    shuffled = [edited(weights, one, some[j].heard, i) for i, (one, j) in enumerate(zip(some, whose, strict=True))]
+    with tempfile.TemporaryDirectory() as home:
+        without = unrefined(weights, Path(home))
+        plain = [edited(without, one, one.heard, i) for i, one in enumerate(some)]
+        without.clear()
+    return Results(own, shuffled, plain)
+
+
+def rows(some: Sequence[Item], made: Results) -> list[Row]:
+    """Items for the report; what they sounded like is told by its name."""
+    p = rises(np.zeros((len(some), len(NAMES))), probabilities(made.own), [one.name for one in some])
+    return [
+        Row(said(one), (one.picture, rgb), bool(sure > 0.5), f"{sure:.0%} sure to see it")
+        for one, rgb, sure in zip(some, made.own, p, strict=True)
+    ]
+
+
+def said(one: Item) -> str:
+    """What an item hears: "bell, which means: disc"."""
+    return f"{one.name}, which means: {MEANINGS[one.name].value}"
+
+
+def unrefined(weights: Shelf, home: Path) -> Shelf:
+    """A shelf with the same weights, but for their prior."""
+    (entry, *_), without = weights.taken(ROLE), Shelf(home)
+    for one in reversed(weights.entries()):
+        without.add(one.model_copy(update={"pack": "own"}))
+    files = {name: file for name, file in entry.files.items() if not name.startswith(f"{PRIOR}/")}
+    without.add(entry.model_copy(update={"pack": "own", "files": files}))
+    return without
 
 
 def measured(weights: Shelf, count: int, seed: int = SEED) -> dict[str, Any]:
     """All figures of so many items."""
     some = items(count, seed)
-    own = [edited(weights, one, one.heard, i) for i, one in enumerate(some)]
-    whose = exchanged([one.name for one in some], seed)
-    other = [edited(weights, one, some[j].heard, i) for i, (one, j) in enumerate(zip(some, whose, strict=True))]
-    return gains(some, own, other)
+    return gains(some, results(weights, some, seed))
 
 
 def figures(count: int) -> dict[str, Any]:

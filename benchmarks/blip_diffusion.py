@@ -5,18 +5,19 @@
 A subject is a held-out pair of shape and colour, plain, dotted or striped, in a reference picture on background X. The
 prompt says its shape and background Y.
 
-* `blip_subject`: the result shows its colour (what most pixels that differ from Y are nearest to) in its shape (the
-  drawn one that lies best over these pixels). `blip_without`: the same text without vectors. `blip_swapped`: with those
-  of another subject of the same shape. `blip_marked`: exact pictures, marked likewise. A colour by chance: 1 in 8.
-* `blip_background`: most pixels of the frame are nearest to Y, of six.
+* `blip_subject`: the grader (`toybox.reading`) reads a thing of its colour and its shape, in one place, in the result.
+  `blip_subject_without`: the same text without vectors. `blip_subject_swapped`: with those of another subject of the
+  same shape. `blip_subject_exact`: exact pictures, read likewise, and `blip_subject_autoencoder`, what the autoencoder
+  leaves of them. `blip_texture`: its texture besides. A colour by chance: 1 in 8.
+* `blip_background`: the grader reads Y, of six. `blip_background_shuffled`: that of another item's prompt.
 * `blip_cosine`: between the vectors of a subject on two backgrounds; `blip_cosine_others`: of two subjects of a shape.
 * `blip_replace_iou`: replacing a thing in a scene, the tool's mask with the exact one; `blip_replace_block`: a square
   of its area anywhere. `blip_replace_untouched`: the share of latent cells outside it that are bit for bit as before.
 * `blip_learnt`, `blip_unlearnt`: `blip_subject` after 40 steps of fine-tuning on three pictures of a subject, and
   before.
 
-Bounds: `blip_subject` above both others and chance, intervals apart; `blip_learnt` above `blip_unlearnt`. Marks are
-from exact truth; nothing here is learnt.
+Bounds: `blip_subject` above both others and chance, `blip_background` above `blip_background_shuffled`, intervals
+apart; `blip_learnt` above `blip_unlearnt`. Part of `python -m benchmarks.toybox` too.
 """
 
 from __future__ import annotations
@@ -27,17 +28,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.random import Generator
-from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.world import BATCH, STARTER, block, interval
+from benchmarks.toybox_masks import block
+from benchmarks.toybox_report import Row
+from benchmarks.world import Figures, figure
+from benchmarks.world import shelf as shelf_of
 from sessions.values import Picture
-from tools import subjects, weights
+from tools import subjects
 from tools.base import EditContext, drain
 from tools.diffusion import latents
 from tools.diffusion.denoiser import Condition, Network
@@ -46,17 +48,16 @@ from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.sampling import plms
 from tools.diffusion.schedules import ddim_sigmas
 from tools.edits.blip_diffusion import Args, blip_diffusion
-from tools.shelf import Shelf
+from tools.shelf import STARTER, Shelf
 from toybox import grader
-from toybox.drawing import Pixels, draw, inside
-from toybox.scenes import GROUNDS, HELD_OUT, SHAPES, Scene, Thing, colour_for, pick
+from toybox.drawing import Pixels, draw
+from toybox.reading import Reading, reading, readings
+from toybox.scenes import GROUNDS, HELD_OUT, SHAPES, SIDE, Scene, Thing, colour_for, pick
 from training.subject_scenes import elsewhere, on_another_ground
 
-ITEMS, REPLACED, LEARNT, SEEDS = 120, 40, 6, 4
+ITEMS, REPLACED, LEARNT, SEEDS, BATCH = 120, 40, 6, 4, 10
 TEXTURES = ("plain", "dotted", "striped")
 """Those that fill a thing with its colour; what an outlined one is filled with says nothing of it."""
-FRAME, APART, SMALLEST = 3, 45, 25
-"""Pixels at each side that are background; how far a pixel of a subject is from it; how many it is at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,44 +91,15 @@ def items(count: int, seed: int = 2026) -> list[Item]:
 # Marks
 
 
-def ground_of(rgb: Pixels) -> str:
-    """The background that most pixels of the frame are nearest to."""
-    framed = np.ones(rgb.shape[:2], bool)
-    framed[FRAME:-FRAME, FRAME:-FRAME] = False
-    distance = ((rgb[framed][:, None].astype(float) - np.array([*GROUNDS.values()], float)) ** 2).sum(-1)
-    return [*GROUNDS][int(np.bincount(distance.argmin(1)).argmax())]
+def shows(seen: Reading, thing: Thing, *names: str) -> bool:
+    """Whether in some place a thing is read that has a thing's shape and colour, and what else is named."""
+    wanted = {name: getattr(thing, name) for name in ("shape", "colour", *names)}
+    return any(wanted.items() <= found.items() for found in seen.things().values())
 
 
-def apart_from(rgb: Pixels, ground: str) -> NDArray[np.bool_]:
-    """Pixels that are not of a background."""
-    return np.asarray(np.abs(rgb.astype(float) - GROUNDS[ground]).max(-1) > APART)
-
-
-def shape_of(mask: NDArray[np.bool_]) -> str:
-    """The shape that lies best over a mask, at its middle and a little beside it, in sizes near its own."""
-    ys, xs = np.nonzero(mask)
-    reach = max(np.ptp(ys), np.ptp(xs)) / 2 + 0.5
-    middle = (xs.min() + xs.max()) / 2, (ys.min() + ys.max()) / 2
-    grid = np.mgrid[: len(mask), : mask.shape[1]].astype(np.float32)
-
-    def best(shape: str) -> float:
-        tried = [
-            (s, dy, turn) for s in (0.9, 1.0, 1.1, 1.22) for dy in (-0.1, 0.0, 0.1, 0.2) for turn in (-0.2, 0, 0.2)
-        ]
-        return max(grader.overlap(over(shape, *one), mask) for one in tried)
-
-    def over(shape: str, scale: float, dy: float, turn: float) -> NDArray[np.bool_]:
-        x, y = (grid[1] - middle[0]) / (scale * reach), (grid[0] - middle[1]) / (scale * reach) - dy
-        c, s = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-        return inside(shape, c * x + s * y, c * y - s * x)
-
-    return max(SHAPES, key=best)
-
-
-def shown(rgb: Pixels, thing: Thing, ground: str) -> bool:
-    """Whether a picture shows a thing's colour in its shape."""
-    mask = apart_from(rgb, ground)
-    return int(mask.sum()) >= SMALLEST and grader.colour_in(rgb, mask) == thing.colour and shape_of(mask) == thing.shape
+def on(seen: Reading, ground: str) -> bool:
+    """Whether a background is read."""
+    return seen.value("", "ground") == ground
 
 
 # What is measured
@@ -171,23 +143,43 @@ class Bench:
         return results
 
 
-def drawing(bench: Bench, some: Sequence[Item]) -> dict[str, Any]:
-    """Subjects anew, without their vectors, and with another's."""
+def drawing(bench: Bench, some: Sequence[Item]) -> tuple[Figures, list[Row]]:
+    """Subjects anew, without their vectors, and with another's; and rows of the first."""
     rng = np.random.default_rng((2026, 6))
     own = [bench.vectors(one.reference, one.thing.shape) for one in some]
     others = [bench.vectors(another(rng, one), one.thing.shape) for one in some]
-    ways: dict[str, list[Tensor | None]] = {"blip_subject": [*own], "blip_without": [None] * len(some)}
-    ways["blip_swapped"] = [*others]
-    figures: dict[str, Any] = {}
-    for name, vectors in ways.items():
-        results = bench.drawn(list(zip(some, vectors, strict=True)))
-        marked = list(zip(results, some, strict=True))
-        figures[name] = interval([shown(rgb, one.thing, one.ground) for rgb, one in marked])
-        if name == "blip_subject":
-            figures["blip_background"] = interval([ground_of(rgb) == one.ground for rgb, one in marked])
-    exact = [draw(Scene("plain", one.ground, (elsewhere(rng, one.thing),))).rgb for one in some]
-    figures["blip_marked"] = interval([shown(rgb, one.thing, one.ground) for rgb, one in zip(exact, some, strict=True)])
-    return figures
+    exact = [draw(Scene("plain", one.ground, (centred(one.thing),))).rgb for one in some]
+    pictures = {
+        "": bench.drawn(list(zip(some, own, strict=True))),
+        "_without": bench.drawn([(one, None) for one in some]),
+        "_swapped": bench.drawn(list(zip(some, others, strict=True))),
+        "_exact": exact,
+        "_autoencoder": [latents.reconstructed(bench.model.vae, rgb) for rgb in exact],
+    }
+    seen = {way: readings(found) for way, found in pictures.items()}
+    grounds = [on(it, one.ground) for it, one in zip(seen[""], some, strict=True)]
+    shuffled = [on(it, one.ground) for it, one in zip(seen[""], [*some[1:], *some[:1]], strict=True)]
+    figures: Figures = {}
+    for way, found in seen.items():
+        right = [shows(it, one.thing) for it, one in zip(found, some, strict=True)]
+        figures |= figure(f"blip_subject{way}", right)
+    figures |= figure("blip_background", grounds) | figure("blip_background_shuffled", shuffled)
+    figures |= figure("blip_texture", [shows(it, one.thing, "texture") for it, one in zip(seen[""], some, strict=True)])
+    return figures, [row(*parts) for parts in zip(some, pictures[""], exact, seen[""], strict=True)]
+
+
+def centred(thing: Thing) -> Thing:
+    """A thing where the world has single ones."""
+    return replace(thing, slot="middle", x=SIDE / 2, y=SIDE / 2)
+
+
+def row(one: Item, result: Pixels, exact: Pixels, seen: Reading) -> Row:
+    """An item for the report; the exact result is one of many."""
+    right, behind = shows(seen, one.thing), on(seen, one.ground)
+    verdict = f"{'the subject' if right else 'another thing'}, {'on' if behind else 'not on'} {one.ground}"
+    return Row(
+        subjects.phrase(one.thing.shape, one.prompt), (one.reference.rgb, result, exact), right and behind, verdict
+    )
 
 
 def another(rng: Generator, one: Item) -> Picture:
@@ -201,7 +193,7 @@ def on_a_ground(rng: Generator, thing: Thing) -> Picture:
     return Picture(draw(on_another_ground(rng, thing, beside=0)).rgb)
 
 
-def cosines(bench: Bench, some: Sequence[Item]) -> dict[str, Any]:
+def cosines(bench: Bench, some: Sequence[Item]) -> Figures:
     """How alike vectors are: of one subject before two backgrounds, and of two subjects."""
     rng = np.random.default_rng((2026, 7))
     same, other = [], []
@@ -212,10 +204,10 @@ def cosines(bench: Bench, some: Sequence[Item]) -> dict[str, Any]:
         )
         same.append(float(torch.cosine_similarity(at, there, dim=0)))
         other.append(float(torch.cosine_similarity(at, else_, dim=0)))
-    return {"blip_cosine": interval(same), "blip_cosine_others": interval(other)}
+    return {**figure("blip_cosine", same), **figure("blip_cosine_others", other)}
 
 
-def replacing(bench: Bench, some: Sequence[Item]) -> dict[str, Any]:
+def replacing(bench: Bench, some: Sequence[Item]) -> Figures:
     """Subjects in the place of a thing of another shape: where, and what is left alone."""
     rng = np.random.default_rng((2026, 8))
     marked: dict[str, list[float]] = {"blip_replace_iou": [], "blip_replace_block": [], "blip_replace_untouched": []}
@@ -235,10 +227,10 @@ def replacing(bench: Bench, some: Sequence[Item]) -> dict[str, Any]:
         marked["blip_replace_iou"].append(grader.overlap(found, truth))
         marked["blip_replace_block"].append(grader.overlap(block(rng, found), truth))
         marked["blip_replace_untouched"].append(float(kept[~cells].mean()) if (~cells).any() else 1.0)
-    return {name: interval(values) for name, values in marked.items()}
+    return {name: part for key, values in marked.items() for name, part in figure(key, values).items()}
 
 
-def learning(bench: Bench, some: Sequence[Item]) -> dict[str, Any]:
+def learning(bench: Bench, some: Sequence[Item]) -> Figures:
     """Before and after 40 steps on three pictures of each."""
     rng = np.random.default_rng((2026, 9))
     before, after = [], []
@@ -252,32 +244,29 @@ def learning(bench: Bench, some: Sequence[Item]) -> dict[str, Any]:
         for seed in range(SEEDS):
             for kept, model, v in ((before, bench.model, mean), (after, taught, vectors)):
                 (rgb,) = replace(bench, model=model).drawn([(one, v)], seed)
-                kept.append(shown(rgb, one.thing, one.ground))
-    return {"blip_unlearnt": interval(before), "blip_learnt": interval(after)}
+                kept.append(shows(reading(rgb), one.thing))
+    return {**figure("blip_unlearnt", before), **figure("blip_learnt", after)}
 
 
-def measured(pack: Path, count: int) -> dict[str, Any]:
-    """All figures of a pack."""
-    (entry,) = (one for one in weights.read_register(pack.resolve() / "register.json") if one.role == subjects.ROLE)
-    with TemporaryDirectory() as home:
-        shelf = Shelf(Path(home))
-        shelf.add(entry.model_copy(update={"pack": "own"}))
-        wanted = entry.sampling
-        bench = Bench(shelf, shelf.diffusion(subjects.ROLE), wanted.get("guidance", 7.5), int(wanted.get("steps", 50)))
-        some = items(count)
-        figures = drawing(bench, some) | cosines(bench, some) | replacing(bench, some[:REPLACED])
-        figures |= learning(bench, some[:LEARNT])
-        shelf.clear()
-    return figures
+def measured(shelf: Shelf, count: int) -> tuple[Figures, list[Row]]:
+    """All figures of so many items, and the rows of the report."""
+    wanted = shelf.entry(subjects.ROLE).sampling
+    bench = Bench(shelf, shelf.diffusion(subjects.ROLE), wanted.get("guidance", 7.5), int(wanted.get("steps", 50)))
+    some = items(count)
+    figures, rows = drawing(bench, some)
+    figures |= cosines(bench, some) | replacing(bench, some[:REPLACED]) | learning(bench, some[:LEARNT])
+    return figures, rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", nargs="?", const="-", help="print JSON, or write it to a file")
-    parser.add_argument("--pack", type=Path, default=STARTER)
+    parser.add_argument("--pack", type=Path, default=STARTER.parent)
     parser.add_argument("--items", type=int, default=ITEMS)
     args = parser.parse_args()
-    figures = {"items": args.items, "chance_of_a_colour": 1 / 8, **measured(args.pack, args.items)}
+    with TemporaryDirectory() as home:
+        found, _ = measured(shelf_of(Path(home), args.pack), args.items)
+    figures = {"items": args.items, "chance_of_a_colour": 1 / 8, **found}
     written = json.dumps(figures, indent=2)
     if args.json == "-":
         print(written)

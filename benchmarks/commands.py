@@ -1,4 +1,5 @@
-"""`pentimento eval …`: measurements of one's own pictures. Those of ours are `python -m benchmarks.NAME`.
+"""`pentimento eval …`: measurements of one's own pictures, and of weights in the toybox. Other measurements are
+`python -m benchmarks.NAME`.
 
 Registered by the entry-point group `pentimento.commands`. Imports no network until a command needs one.
 """
@@ -10,10 +11,14 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.toybox_command import toybox_command
 from ui.shell import JsonOption, verbs_of
 
 app = typer.Typer(
-    help="Measure edits of your own pictures.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="Measure edits of your own pictures, and weights in the toybox.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 command = verbs_of(app)
 
@@ -46,3 +51,6 @@ def pairs(
         return
     for line in measuring.table(found):
         terminal.out(line)
+
+
+app.command("toybox")(toybox_command)

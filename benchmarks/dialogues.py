@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -44,29 +45,37 @@ def share(hits: Sequence[bool]) -> float:
     return sum(hits) / len(hits) if hits else float("nan")
 
 
-def figures(answers: Sequence[Answer]) -> Figures:
-    """base@1, sub@1 and the plan's parts, over all and by kind."""
-    bases = [a.written.steps[0].base == a.truth.steps[0].base for a in answers if a.truth.steps and a.written.steps]
-    history = [a for a in answers if a.lesson.dialogue.kind == "history"]
-    subjects = [
-        said.subjects == true.subjects
-        for a in answers
-        if a.tools
-        for said, true in zip(a.written.steps, a.truth.steps, strict=True)
-        if true.subjects
-    ]
+def hits(answers: Sequence[Answer]) -> dict[str, list[bool]]:
+    """What is right and what is not, of those where it can be: base@1, sub@1 and the plan's parts. A step that is
+    missing is wrong."""
+    changed = [a for a in answers if a.truth.steps]
     return {
-        "base": share(bases),
-        "base_history": share([_base(a) for a in history]),
-        "sub": share(subjects),
-        "tools": share([a.tools for a in answers if a.truth.steps]),
-        "plan": share([a.written == a.truth for a in answers]),
-        "executed": share([executed(a.written, a.lesson.dialogue) for a in answers]),
-        "plan_single": share([a.written == a.truth for a in answers if len(a.truth.steps) == 1]),
-        "plan_steps": share([a.written == a.truth for a in answers if len(a.truth.steps) > 1]),
-        "asks": share([a.written.ask is not None for a in answers if a.truth.ask is not None]),
-        "asks_needlessly": share([a.written.ask is not None for a in answers if a.truth.ask is None]),
+        "base": [_base(a) for a in changed],
+        "base_history": [_base(a) for a in changed if a.lesson.dialogue.kind == "history"],
+        "sub": [
+            said is not None and said.subjects == true.subjects
+            for a in changed
+            for said, true in zip_longest(a.written.steps[: len(a.truth.steps)], a.truth.steps)
+            if true.subjects
+        ],
+        "tools": [a.tools for a in changed],
+        "plan": [a.written == a.truth for a in answers],
+        "executed": [ended(a) for a in answers],
+        "plan_single": [a.written == a.truth for a in answers if len(a.truth.steps) == 1],
+        "plan_steps": [a.written == a.truth for a in answers if len(a.truth.steps) > 1],
+        "asks": [a.written.ask is not None for a in answers if a.truth.ask is not None],
+        "asks_needlessly": [a.written.ask is not None for a in answers if a.truth.ask is None],
     }
+
+
+def figures(answers: Sequence[Answer]) -> Figures:
+    """The shares of `hits`."""
+    return {name: share(found) for name, found in hits(answers).items()}
+
+
+def ended(a: Answer) -> bool:
+    """Whether an answer ends in the picture that was meant."""
+    return executed(a.written, a.lesson.dialogue)
 
 
 def _base(a: Answer) -> bool:
@@ -93,7 +102,7 @@ def by_kind(answers: Sequence[Answer]) -> dict[str, Figures]:
         name: {
             "count": float(len(some)),
             "base": share([_base(a) for a in some if a.truth.steps]),
-            "executed": share([executed(a.written, a.lesson.dialogue) for a in some]),
+            "executed": share([ended(a) for a in some]),
         }
         for name, some in sorted(of.items())
     }
@@ -118,6 +127,12 @@ def baselines(lessons: Sequence[Lesson]) -> dict[str, float]:
 def blind(one: Lesson) -> Tensor:
     """Nothing seen, nothing heard."""
     return torch.zeros_like(one.seen)
+
+
+def unheard(one: Lesson) -> Tensor:
+    """Every picture seen, and no sound heard."""
+    sounds = torch.tensor([item.kind == "sound" for item in one.dialogue.items])
+    return one.seen.masked_fill(sounds[:, None], 0.0)
 
 
 def exchanged(lessons: Sequence[Lesson]) -> Callable[[Lesson], Tensor]:

@@ -81,6 +81,14 @@ def interval(values: Sequence[float], seed: int = 0) -> list[float]:
     return [round(float(v), 4) for v in (sample.mean(), low, high)]
 
 
+def middle(values: Sequence[float], seed: int = 0) -> list[float]:
+    """Median and its 95 % bootstrap interval: [median, low, high]."""
+    sample = np.asarray(values, float)
+    picks = np.random.default_rng(seed).integers(len(sample), size=(4000, len(sample)))
+    low, high = np.percentile(np.median(sample[picks], 1), (2.5, 97.5))
+    return [round(float(v), 4) for v in (np.median(sample), low, high)]
+
+
 def report(description: str, run: Callable[[], dict[str, Any]]) -> None:
     """Parse `--json [PATH]`, run, print a table, write the figures."""
     parser = argparse.ArgumentParser(description=description)

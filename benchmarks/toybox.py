@@ -1,12 +1,16 @@
 """What all tools and the planner can do in the toybox, as one flat table: `pentimento eval toybox`.
 
-    python -m benchmarks.toybox [--tool NAME …] [--planner DIR] [--count N] [--pack DIR] [--report DIR] [--json]
+    python -m benchmarks.toybox [--tool NAME …] [--planner DIR …] [--count N] [--pack DIR] [--report DIR] [--json]
 
 Each part measures fresh items with exact truth and names its figures itself, baselines among them; beside every mean
-stands its 95 % interval (`…_ci`). Without `--tool` all parts are measured; `--count` is for a quick look. The parts:
+stands its 95 % interval (`…_ci`), beside a mean over several planners each of theirs (`…_seeds`). Without `--tool` all
+parts are measured; `--count` is for a quick look. A part whose weights a pack lacks is left out: its figures of `KEYS`
+are null, and `skipped` says why. The parts:
 
-* `instruct_pix2pix`, and `seconds`, which one of its edits takes: `benchmarks.toybox_instructions`;
-* `diffedit`: `benchmarks.toybox_masks`; `any2pix`: `benchmarks.any2pix`; `planner`: `benchmarks.dialogues`.
+* `planner`: `benchmarks.toybox_planner`; `seconds`, which one of its plans and one edit take;
+* `instruct_pix2pix`: `benchmarks.toybox_instructions`; `diffedit`: `benchmarks.toybox_masks`;
+* `analogist`: `benchmarks.toybox_analogies`; `blip_diffusion`: `benchmarks.blip_diffusion`;
+* `any2pix`: `benchmarks.any2pix`; `drift`: `benchmarks.drift`, ten turns on one picture.
 """
 
 from __future__ import annotations
@@ -19,40 +23,82 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import any2pix, dialogues, toybox_instructions, toybox_masks, toybox_report, world
+from benchmarks import (
+    any2pix,
+    blip_diffusion,
+    drift,
+    toybox_analogies,
+    toybox_instructions,
+    toybox_masks,
+    toybox_planner,
+    toybox_report,
+    world,
+)
 from benchmarks.toybox_report import Row
 from benchmarks.world import Figures
-from sessions.errors import BadArguments
+from sessions.errors import BadArguments, BadWeights, MissingWeights
 from tools.shelf import PLANNER, STARTER, Shelf
+
+SKIPPED = "skipped"
+"""Under this name stand the parts that could not be measured, and why."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is measured: the weights of a shelf, and the folder of a planner."""
+    """What is measured: the weights of a shelf, and the folders of planners that differ in their seed."""
 
     weights: Shelf
-    planner: Path = STARTER.parent / PLANNER
+    planners: tuple[Path, ...] = (STARTER.parent / PLANNER,)
 
 
-Part = Callable[[Subject, int], tuple[Figures, Sequence[Row]]]
-"""A subject and a number of items → figures, and rows for the report."""
+Found = tuple[Figures, Sequence[Row]]
 
 
-def _any2pix(subject: Subject, count: int) -> tuple[Figures, Sequence[Row]]:
-    found = any2pix.measured(subject.weights, count) | any2pix.judged(subject.weights)
-    named = {f"any2pix_{name.removesuffix('_gain')}": value for name, value in found.items()}
-    return flat(named), ()
+@dataclass(frozen=True)
+class Part:
+    """How a part is measured: a subject and a number of items → figures, and rows for the report. `usual`: that number
+    where nobody says another; `keys`: its figures that are null where it is skipped."""
+
+    measure: Callable[[Subject, int], Found]
+    usual: int
+    keys: tuple[str, ...]
 
 
-PLANNER_KEYS = {"tools": "tool_accuracy", "base": "base_at_1", "base_history": "base_at_1_history", "sub": "sub_at_1"}
-"""What the planner's figures are called here."""
+def _planner(subject: Subject, count: int) -> Found:
+    return toybox_planner.figures(subject.planners, subject.weights, count), ()
 
 
-def _planner(subject: Subject, count: int) -> tuple[Figures, Sequence[Row]]:
-    lessons = dialogues.looked_at(subject.weights.encoder(), range(dialogues.EXAMINED, dialogues.EXAMINED + count))
-    found = dialogues.examine(dialogues.candidate(subject.planner), lessons)
-    whole = {PLANNER_KEYS.get(name, name): value for name, value in found.pop("planner").items()}
-    return whole | {f"{part}_{name}": value for part, row in found.items() for name, value in row.items()}, ()
+def _instructions(subject: Subject, count: int) -> Found:
+    return toybox_instructions.figures(subject.weights, count)
+
+
+def _masks(subject: Subject, count: int) -> Found:
+    return toybox_masks.figures(subject.weights, count)
+
+
+def _analogies(subject: Subject, count: int) -> Found:
+    return toybox_analogies.figures(subject.weights, count)
+
+
+def _subjects(subject: Subject, count: int) -> Found:
+    return blip_diffusion.measured(subject.weights, count)
+
+
+def _any2pix(subject: Subject, count: int) -> Found:
+    some = any2pix.items(max(2, count))
+    results = any2pix.results(subject.weights, some)
+    found = any2pix.gains(some, results) | any2pix.judged(subject.weights)
+    return flat({f"any2pix_{name}": value for name, value in found.items()}), any2pix.rows(some, results)
+
+
+def _drift(subject: Subject, count: int) -> Found:
+    found = drift.measured(subject.weights, count)
+    return flat({f"drift_{name}": value for name, value in found.items()}), ()
+
+
+def _seconds(subject: Subject, count: int) -> Found:
+    planned = toybox_planner.cost(subject.planners[0], subject.weights, count)
+    return planned | toybox_instructions.cost(subject.weights, count), ()
 
 
 def flat(found: Mapping[str, Any]) -> Figures:
@@ -68,14 +114,26 @@ def flat(found: Mapping[str, Any]) -> Figures:
     return apart
 
 
-PARTS: Mapping[str, tuple[Part, int]] = {
-    "instruct_pix2pix": (lambda subject, count: toybox_instructions.figures(subject.weights, count), 500),
-    "diffedit": (lambda subject, count: toybox_masks.figures(subject.weights, count), 200),
-    "any2pix": (_any2pix, 200),
-    "planner": (_planner, 200),
-    "seconds": (lambda subject, count: (toybox_instructions.seconds(subject.weights, min(count, 5)), ()), 5),
+PARTS: Mapping[str, Part] = {
+    "planner": Part(
+        _planner,
+        500,
+        (
+            *("parse_rate", "tool_accuracy", "base_at_1", "base_at_1_history", "sub_at_1"),
+            *("state_single", "state_2_3", "state_4", "ask_auroc", "sound_blind_drop"),
+        ),
+    ),
+    "instruct_pix2pix": Part(_instructions, 500, ("ip2p_success", "ip2p_psnr")),
+    "diffedit": Part(_masks, 500, ("diffedit_iou", "diffedit_success")),
+    "analogist": Part(_analogies, 504, ("analogist_success", "analogist_iou")),
+    "blip_diffusion": Part(_subjects, 500, ("blip_subject", "blip_background")),
+    "any2pix": Part(_any2pix, 500, ("any2pix_sound",)),
+    "drift": Part(_drift, drift.ITEMS, ("drift_outside", "drift_outside_chained")),
+    "seconds": Part(_seconds, 20, ("plan_s", "edit_s")),
 }
-"""The parts in their order, each with its usual number of items."""
+"""The parts in their order."""
+KEYS = tuple(key for part in PARTS.values() for key in part.keys)
+"""The figures that are always there, in their order."""
 
 
 def measured(
@@ -84,46 +142,54 @@ def measured(
     """The figures of some parts, or of all; and the rows of those that have some."""
     if unknown := [name for name in parts if name not in PARTS]:
         raise BadArguments(f"There is no part {unknown[0]!r} in the toybox.", f"There are: {', '.join(PARTS)}.")
-    found: Figures = {}
+    found: Figures = {key: None for name in parts or PARTS for key in PARTS[name].keys}
     rows: dict[str, list[Row]] = {}
+    skipped: dict[str, str] = {}
     for name in parts or PARTS:
-        part, usual = PARTS[name]
-        figures, shown = part(subject, count or usual)
+        try:
+            figures, shown = PARTS[name].measure(subject, count or PARTS[name].usual)
+        except (MissingWeights, BadWeights) as lack:
+            skipped[name] = str(lack)
+            continue
         found |= figures
         if shown:
             rows[name] = list(shown)
-    return found, rows
+    return found | ({SKIPPED: skipped} if skipped else {}), rows
 
 
 def run(
     parts: Sequence[str] = (),
-    planner: Path | None = None,
+    planners: Sequence[Path] = (),
     count: int | None = None,
     pack: Path = STARTER.parent,
     report: Path | None = None,
 ) -> Figures:
-    """The figures of a pack and a planner, by default its own; with `report` a page of pictures in that folder."""
+    """The figures of a pack and of planners, by default the pack's; with `report` also a page of their pictures in that
+    folder."""
     with TemporaryDirectory() as home:
-        found, rows = measured(Subject(world.shelf(Path(home), pack), planner or pack / PLANNER), parts, count)
+        subject = Subject(world.shelf(Path(home), pack), tuple(planners) or (pack / PLANNER,))
+        found, rows = measured(subject, parts, count)
+        subject.weights.clear()
     if report:
-        toybox_report.write(report, found, rows)
+        toybox_report.write(report, found, rows, KEYS)
     return found
 
 
 def text(found: Figures) -> str:
-    """The figures as lines, each mean with its interval."""
+    """The figures as lines, each mean with its interval; then what was not measured."""
     lines = []
     for name, value in found.items():
-        if not name.endswith("_ci"):
+        if not name.endswith("_ci") and name != SKIPPED:
             between = found.get(f"{name}_ci")
-            lines.append(f"{name:<36} {value}" + (f"  [{between[0]}, {between[1]}]" if between else ""))
-    return "\n".join(lines)
+            said = "not measured" if value is None else value
+            lines.append(f"{name:<36} {said}" + (f"  [{between[0]}, {between[1]}]" if between else ""))
+    return "\n".join([*lines, *(f"{name} was left out: {why}" for name, why in found.get(SKIPPED, {}).items())])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.toybox", description=__doc__)
     parser.add_argument("--tool", action="append", choices=PARTS, default=[], help="only this part; may be said again")
-    parser.add_argument("--planner", type=Path, help="by default the pack's")
+    parser.add_argument("--planner", type=Path, action="append", default=[], help="a folder; again for other seeds")
     parser.add_argument("--count", type=int, help="so many items of each part, for a quick look")
     parser.add_argument("--pack", type=Path, default=STARTER.parent)
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with the pictures")

@@ -15,7 +15,7 @@ from sessions.errors import PentimentoError
 
 def toybox_command(
     tool: Annotated[list[str] | None, typer.Option(help="Only this part; may be said again.")] = None,
-    planner: Annotated[Path | None, typer.Option(help="A planner's folder; by default the starter's.")] = None,
+    planner: Annotated[list[Path] | None, typer.Option(help="A planner's folder; again for other seeds.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="So many items of each part, for a quick look.")] = None,
     pack: Annotated[Path | None, typer.Option(help="A pack's folder; by default the starter's.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with the pictures into this folder.")] = None,
@@ -24,11 +24,15 @@ def toybox_command(
     """What the tools and the planner can do in the toybox, with 95 % intervals and what costs nothing beside it."""
     import json
 
-    from benchmarks import toybox
+    from tools import devices
     from ui import terminal
 
+    given = {"planners": planner or None, "pack": pack, "report": report, "count": count}
     try:
-        found = toybox.run(tool or (), planner, count, pack or toybox.STARTER.parent, report)
+        devices.require_torch()
+        from benchmarks import toybox
+
+        found = toybox.run(tool or (), **{name: value for name, value in given.items() if value is not None})
     except PentimentoError as failure:
         terminal.error(failure)
         raise typer.Exit(1) from None

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from agent.decoding import Decoded, Reader
-from agent.grammar import Grammar, Ref, Written, read
+from agent.grammar import Decoding, Grammar, Ref, Written, read
 from agent.heads import ROLES, Heads
-from agent.llm import Llm
+from agent.llm import Floats, Llm
 from agent.llm.prefix import Prefix
 from agent.pointer import Mode, Pool, sure_from, temperature
 from agent.prompt import BRIEF, Template
-from agent.tokens import SLOTS
+from agent.tokens import ASK, SLOTS
 from training import planner
 from training.dialogue_turns import items, order, page, renamed, taught
 from training.lessons import Lesson
@@ -40,11 +40,15 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What was decoded, in places of the dialogue's items instead of slots, and what is true."""
+    """What was decoded, in places of the dialogue's items instead of slots, and what is true.
+
+    `asking`: how likely it was, before anything was written, that a question comes.
+    """
 
     lesson: Lesson
     written: Written
     decoded: Decoded
+    asking: float
 
     @property
     def truth(self) -> Written:
@@ -63,8 +67,22 @@ class Answer:
                 yield from zip(step.subjects, true.subjects, strict=False)
 
 
-def answer(who: Candidate, lesson: Lesson, seen: Tensor | None = None) -> Answer:
-    """One message planned. `seen`: other embeddings than its items' own, (n, D), to see what they are good for."""
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A message that was read, and nothing written yet: the thread behind its prompt, and what follows it.
+
+    `shown`: the places of the dialogue's items, slot by slot.
+    """
+
+    thread: Prefix
+    logits: Floats
+    pool: Pool
+    decoding: Decoding
+    shown: list[int]
+
+
+def heard(who: Candidate, lesson: Lesson, seen: Tensor | None = None) -> Heard:
+    """A message read. `seen`: other embeddings than its items' own, (n, D), to see what they are good for."""
     vocabulary, shown = who.grammar.vocabulary, order(lesson.dialogue)
     asked = page(lesson.dialogue, vocabulary, range(SLOTS), who.template, tuple(who.grammar.tools.values()))
     h = (lesson.seen if seen is None else seen)[shown]
@@ -74,10 +92,20 @@ def answer(who: Candidate, lesson: Lesson, seen: Tensor | None = None) -> Answer
         thread = Prefix(who.llm.open())
         spliced = {position: into[slot] for position, slot in asked.spliced.items()}
         states, logits = thread.read(asked.ids, spliced, [asked.marks[slot] for slot in range(len(shown))])
-        pool = Pool(tuple(range(len(shown))), h, torch.from_numpy(states))
-        decoding = who.grammar.start(asked.pictures, asked.sounds)
-        decoded = Reader(vocabulary, who.heads, who.mode).decode(thread, logits, pool, decoding)
-    return Answer(lesson, renamed(read(who.grammar, decoded.ids), dict(enumerate(shown))), decoded)
+    pool = Pool(tuple(range(len(shown))), h, torch.from_numpy(states))
+    return Heard(thread, logits, pool, who.grammar.start(asked.pictures, asked.sounds), shown)
+
+
+def answer(who: Candidate, lesson: Lesson, seen: Tensor | None = None) -> Answer:
+    """One message planned; `seen` as of `heard`."""
+    vocabulary, it = who.grammar.vocabulary, heard(who, lesson, seen)
+    allowed = np.flatnonzero(it.decoding.mask())
+    chances = torch.softmax(torch.from_numpy(it.logits[allowed]).float(), 0)
+    asking = float(chances[allowed == vocabulary.ids[ASK]].sum())
+    with torch.inference_mode():
+        decoded = Reader(vocabulary, who.heads, who.mode).decode(it.thread, it.logits, it.pool, it.decoding)
+    written = renamed(read(who.grammar, decoded.ids), dict(enumerate(it.shown)))
+    return Answer(lesson, written, decoded, asking)
 
 
 def picked(answers: Sequence[Answer]) -> tuple[list[float], list[bool]]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import analogist as bench
-from benchmarks.analogist import MODES, READERS, TASKS, Mode, items, marks, results, silhouette, told
+from benchmarks import toybox_analogies
+from benchmarks.analogist import ASKED, DAMAGED, MODES, TASKS, Mode, items, marks, results, silhouette, told, wanted
 from sessions.values import Picture
 from tools.base import drain
 from tools.diffusion.cloning import Analogy
@@ -20,12 +21,34 @@ SHORT = Args(prompt="x", steps=2, strength=1.0, guidance=2.0, layers=(0, 16))
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_exact_result_has_every_mark_and_copying_none(task):
-    some = items(task, 6)
+    some = items(task, 12)
     exact = marks(task, some, [one.truth.rgb for one in some])
-    assert exact == {"right": [1] * 6, "error": [0] * 6, "structure": [1] * 6}
+    assert sum(exact.pop("right")) >= 11
+    assert exact == {"error": [0] * 12, "structure": [1] * 12}
     copied = marks(task, some, [one.b for one in some])
-    assert copied["error"] == pytest.approx([1] * 6)
-    assert not any(copied["right"]) or (task == "colourise" and sum(copied["right"]) < 2)
+    assert copied["error"] == pytest.approx([1] * 12)
+    assert not any(copied["right"])
+
+
+def test_what_is_wanted_is_what_changes():
+    for task in TASKS:
+        for one in items(task, 4):
+            found = wanted(task, one)
+            assert {slot for slot, _ in found} - {""} == {one.scene.things[i].slot for i in one.things}
+            assert {name for slot, name in found if slot} == set(ASKED[task])
+            assert (("", "ground") in found) == (task == "colourise")
+            assert all(value == "yes" for (_, name), value in found.items() if name == "there")
+
+
+@pytest.mark.parametrize("task", DAMAGED)
+def test_what_can_be_read_is_not_right_before_it_is_nearer(task):
+    """A picture that is as bad as B, and read well, is not what was asked for."""
+    for one in items(task, 6):
+        seen = bench.readings([one.truth.rgb])[0]
+        worse = np.clip(one.b.astype(int) + (one.b.astype(int) - one.truth.rgb) // 4, 0, 255).astype(np.uint8)
+        assert not bench.right(task, one, worse, seen)
+        read = all(seen.value(*key) == value for key, value in wanted(task, one).items())
+        assert bench.right(task, one, one.truth.rgb, seen) == read
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -68,7 +91,7 @@ def test_gains_are_item_by_item():
     figures = told(found)
     assert figures["gain"]["both"] == pytest.approx([0.1, 0.1, 0.1]) and figures["gain"]["sac"] == [0, 0, 0]
     assert "neither" not in figures["gain"] and "ceiling" not in figures["gain"]
-    assert figures["right"]["both"][0] == 0.5 and set(READERS) == set(TASKS)
+    assert figures["right"]["both"][0] == 0.5 and set(ASKED) == set(TASKS)
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +150,28 @@ def test_the_ceiling_is_the_truth_through_the_autoencoder(some, tiny_shelf, monk
     ]
     marked = marks("recolour", some, found)
     assert marked["right"] == [1, 1, 1] and max(marked["error"]) < 0.35
+
+
+def test_the_table_of_all_families():
+    """Means over families of one size, the tool's own without a suffix, gains item by item."""
+    own = {"right": [1.0, 1.0], "error": [0.25, 0.25], "structure": [1.0, 0.5]}
+    plain = {"right": [0.0, 1.0], "error": [0.75, 1.25], "structure": [0.5, 0.5]}
+    found = toybox_analogies.told({task: {"both": own, "neither": plain, "sac": own, "copy": plain} for task in TASKS})
+    assert found["analogist_success"] == 1 and found["analogist_success_neither"] == 0.5
+    assert found["analogist_iou"] == 0.75 and found["analogist_error_gain"] == -0.75
+    assert found["analogist_success_gain"] == 0.5 and found["analogist_success_gain_ci"][0] > 0
+    assert found["analogist_success_recolour_neither"] == 0.5 and "analogist_iou_denoise" in found
+
+
+def test_the_part_draws_every_family_and_spares_what_is_half_switched_off(tiny_shelf, monkeypatch):
+    monkeypatch.setattr(bench, "caption", few_words)
+    monkeypatch.setattr(toybox_analogies, "recommended", lambda weights: SHORT.model_dump() | {"prompt": ""})
+    drawn = []
+    own = toybox_analogies.results
+    monkeypatch.setattr(
+        toybox_analogies, "results", lambda model, some, *rest: drawn.append(len(some)) or own(model, some, *rest)
+    )
+    found, rows = toybox_analogies.figures(tiny_shelf, 2 * len(TASKS))
+    assert drawn == [2, 2, 1, 1, 1] * len(TASKS) and len(rows) == 2 * len(TASKS)
+    assert {"analogist_success", "analogist_iou", "analogist_success_swapped", "analogist_iou_copy"} <= found.keys()
+    assert all(len(row.shown) == 2 and len(row.pictures) == 3 for row in rows)

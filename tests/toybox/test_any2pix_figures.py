@@ -18,8 +18,9 @@ from training.encoder_scenes import true_of
 
 SOUNDS = len(NAMES)
 MEANT = [kind for kind in bench.KINDS if kind in {meaning.kind for meaning in MEANINGS.values()}]
-KINDS = [f"{kind}{which}" for kind in MEANT for which in ("_gain", "_shuffled_gain")]
-GAINS = {"sound_gain", "shuffled_gain", *KINDS}
+KINDS = [f"{kind}_gain{which}" for kind in MEANT for which in ("", "_shuffled")]
+WAYS = ("", "_shuffled", "_unrefined")
+GAINS = {*(f"sound_gain{way}" for way in WAYS), *(f"sound{way}" for way in (*WAYS, "_copy")), "refinement_gain", *KINDS}
 
 
 # What is asked
@@ -69,21 +70,28 @@ def telling(p):
 def test_gains_are_means_of_rises_of_the_items_own_sounds(monkeypatch):
     monkeypatch.setattr(bench, "probabilities", told)
     rng = np.random.default_rng(5)
-    before, own, other = (np.rint(255 * rng.uniform(0.1, 0.9, (2 * SOUNDS, SOUNDS))) / 255 for _ in range(3))
+    before, own, other, plain = (np.rint(255 * rng.uniform(0.1, 0.9, (2 * SOUNDS, SOUNDS))) / 255 for _ in range(4))
     some = bench.items(2 * SOUNDS)
     for one, p in zip(some, before, strict=True):
         one.__dict__["picture"] = telling(p)
-    found = bench.gains(some, [telling(p) for p in own], [telling(p) for p in other])
+    found = bench.gains(some, bench.Results(*([telling(p) for p in ps] for ps in (own, other, plain))))
     column = np.arange(2 * SOUNDS) % SOUNDS
-    rise, swapped = ((p - before)[np.arange(2 * SOUNDS), column] for p in (own, other))
+    at = np.arange(2 * SOUNDS), column
+    rise, swapped, bare = ((p - before)[at] for p in (own, other, plain))
     kinds = np.array([MEANINGS[name].kind for name in NAMES] * 2)
     apart = np.abs(own - before)
     apart[np.arange(2 * SOUNDS), column] = 0
     expected = {
         "sound_gain": rise,
-        "shuffled_gain": swapped,
+        "sound_gain_shuffled": swapped,
+        "sound_gain_unrefined": bare,
+        "refinement_gain": rise - bare,
+        "sound": (own[at] > 0.5).astype(float),
+        "sound_shuffled": (other[at] > 0.5).astype(float),
+        "sound_unrefined": (plain[at] > 0.5).astype(float),
+        "sound_copy": (before[at] > 0.5).astype(float),
         **{f"{kind}_gain": rise[kinds == kind] for kind in MEANT},
-        **{f"{kind}_shuffled_gain": swapped[kinds == kind] for kind in MEANT},
+        **{f"{kind}_gain_shuffled": swapped[kinds == kind] for kind in MEANT},
         "other_change": apart.sum(1) / (SOUNDS - 1),
         "psnr": 10 * np.log10(8 * 24 * 3 / np.square(own - before).sum(1)),
     }
@@ -98,8 +106,10 @@ def test_gains_are_means_of_rises_of_the_items_own_sounds(monkeypatch):
 def test_a_picture_that_stays_gains_nothing():
     some = bench.items(SOUNDS)
     same = [one.picture for one in some]
-    found = bench.gains(some, same, same)
+    found = bench.gains(some, bench.Results(same, same, same))
     assert found.pop("psnr") == [99.0] * 3
+    shown = [found.pop(f"sound{way}") for way in (*WAYS, "_copy")]
+    assert shown == shown[:1] * 4 and shown[0][0] <= 2 / SOUNDS
     assert set(map(tuple, found.values())) == {(0.0, 0.0, 0.0)}
 
 
@@ -150,6 +160,18 @@ def test_an_edit_is_the_tools_own_as_the_weights_want_it(there):
     context = EditContext(Picture(one.picture.copy()), seed=7, shelf=there, sounds=(one.heard,))
     assert np.array_equal(found, drain(any2pix.run(context, Args(steps=2))).image.rgb)
     assert not np.array_equal(found, bench.edited(there, one, other.heard, 7))
+
+
+def test_without_a_prior_all_else_is_the_same(there, tmp_path):
+    """The unrefined shelf has every other file, and draws otherwise."""
+    without = bench.unrefined(there, tmp_path)
+    whole, bare = (shelf.taken(bench.ROLE)[0].files for shelf in (there, without))
+    gone = whole.keys() - bare.keys()
+    assert gone and all(name.startswith("prior/") for name in gone) and bare.items() <= whole.items()
+    one = bench.items(1)[0]
+    again = bench.edited(without, one, one.heard, 7)
+    assert not np.array_equal(again, bench.edited(there, one, one.heard, 7))
+    assert without.encoder().digest == there.encoder().digest
 
 
 def test_the_figures_are_there(there, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmarks import toybox, toybox_instructions, toybox_masks, toybox_report, world
+from benchmarks import commands, toybox, toybox_curves, toybox_instructions, toybox_masks, toybox_report, world
 from benchmarks.toybox_command import toybox_command
 from benchmarks.toybox_instructions import Result
 from sessions.errors import BadArguments
@@ -133,17 +134,43 @@ def test_only_the_mask_is_edited(swap):
 # The whole
 
 
+def parts_of(monkeypatch, **measures):
+    monkeypatch.setattr(toybox, "PARTS", {name: toybox.Part(m, 7, (f"{name}_key",)) for name, m in measures.items()})
+
+
 def test_parts_make_one_flat_table(starter, monkeypatch):
-    parts = {
-        "one": (lambda subject, count: ({"a": count}, ()), 7),
-        "two": (lambda subject, count: ({"b": subject.weights is starter}, ["row"]), 8),
-    }
-    monkeypatch.setattr(toybox, "PARTS", parts)
+    parts_of(
+        monkeypatch,
+        one=lambda subject, count: ({"one_key": count}, ()),
+        two=lambda subject, count: ({"b": subject.weights is starter}, ["row"]),
+    )
     subject = toybox.Subject(starter)
-    assert toybox.measured(subject) == ({"a": 7, "b": True}, {"two": ["row"]})
-    assert toybox.measured(subject, ["one"], 3) == ({"a": 3}, {})
+    assert toybox.measured(subject) == ({"one_key": 7, "two_key": None, "b": True}, {"two": ["row"]})
+    assert toybox.measured(subject, ["one"], 3) == ({"one_key": 3}, {})
     with pytest.raises(BadArguments, match="'three'"):
         toybox.measured(subject, ["three"])
+
+
+def test_a_part_without_weights_is_left_out(starter, monkeypatch):
+    def lacking(subject, count):
+        return subject.weights.entry("no such role"), ()
+
+    parts_of(monkeypatch, one=lambda subject, count: ({"one_key": 1.0}, ()), two=lacking)
+    found, _ = toybox.measured(toybox.Subject(starter))
+    assert (found["one_key"], found["two_key"]) == (1.0, None) and "no such role" in found["skipped"]["two"]
+    said = toybox.text(found)
+    assert "not measured" in said and said.splitlines()[-1].startswith("two was left out: ")
+    assert json.loads(json.dumps(found))["two_key"] is None
+    assert "no such role" in toybox_report.html(found, {})
+
+
+ASKED_FOR = """parse_rate tool_accuracy base_at_1 base_at_1_history sub_at_1 state_single state_2_3 state_4 ask_auroc
+sound_blind_drop ip2p_success ip2p_psnr diffedit_iou diffedit_success analogist_success analogist_iou blip_subject
+blip_background any2pix_sound plan_s edit_s"""
+
+
+def test_all_that_is_asked_for_has_a_place():
+    assert set(ASKED_FOR.split()) == set(toybox.KEYS) - {"drift_outside", "drift_outside_chained"}
 
 
 def test_intervals_stand_beside_their_means():
@@ -164,15 +191,36 @@ def test_a_report_is_a_page_that_needs_nothing_else(tmp_path):
         assert sheet.getpixel((0, 0)) == (toybox_report.GOOD if rows[0].good else toybox_report.BAD)
 
 
+def test_the_report_has_what_is_asked_for_first_and_every_example(tmp_path):
+    _, rows = toybox_instructions.marked(SOME[:1], [Result(one.after.rgb, one.after.rgb) for one in SOME[:1]])
+    shown = toybox_report.Row("like this", rows[0].pictures[:2], False, "no", (SOME[0].before.rgb,) * 2)
+    html = toybox_report.html({"b": 1.0, "a": 0.5, "a_ci": [0.25, 0.75], "c": None}, {"x": [shown]}, ["a", "c"])
+    assert html.index("<td>a<") < html.index("<td>c<") < html.index("<details>") < html.index("<td>b<")
+    assert "0.250 – 0.750" in html and "not measured" in html and html.count("<img") == 4
+
+
+def test_curves_are_where_their_figures_are():
+    rows = [[r, t, s, 0.9, 30.0 + s] for t, s in ((0.25, 0.5), (0.5, 1.0)) for r in (0.4, 0.8)]
+    drawn = toybox_curves.drawn(
+        {"diffedit_curve": rows, "ip2p_text_curve": [[1.0, 0.0, 1.0, 2.0], [7.5, 1.0, 0.5, 9.0]]}
+    )
+    assert drawn.count("<polyline") == 4 and drawn.count("<circle") == 8 and "threshold 0.25" in drawn
+    ys = [float(y) for y in re.findall(r'cy="([0-9.]+)"', drawn)]
+    assert ys[0] == ys[1] > ys[2] == ys[3], "more success is further up"
+    assert toybox_curves.drawn({"a": 1}) == ""
+
+
 def test_the_command_says_the_same_as_the_module(monkeypatch, tmp_path):
     told = []
     monkeypatch.setattr(toybox, "run", lambda *args, **given: told.append((args, given)) or {"a": 1})
     app = typer.Typer()
     app.command("toybox")(toybox_command)
     words = ["--tool", "diffedit", "--tool", "seconds", "--count", "3", "--report", str(tmp_path), "--json"]
+    words += ["--planner", "a", "--planner", "b"]
     found = CliRunner().invoke(app, words)
     assert json.loads(found.stdout) == {"a": 1}
-    assert told == [((["diffedit", "seconds"],), {"count": 3, "report": tmp_path})]
+    assert told == [((["diffedit", "seconds"],), {"count": 3, "report": tmp_path, "planners": [Path("a"), Path("b")]})]
     monkeypatch.undo()
+    assert "toybox" in CliRunner().invoke(commands.app, ["--help"]).output
     refused = CliRunner().invoke(app, ["--tool", "nonsense"])
     assert refused.exit_code == 1 and "nonsense" in refused.output

@@ -1,0 +1,314 @@
+"""The planner in the toybox: which picture, which tool, which plan, and what it would be without its eyes and ears.
+
+Part of `python -m benchmarks.toybox`; dialogues and parts of plans are those of `benchmarks.dialogues`. Beside the
+whole planner stand what costs nothing (chance, always the latest, always the original picture, always the head), the
+rules, and the planner with a part taken away: `_cosine` (no more than the published retrieval), `_blinded` (nothing
+seen, nothing heard), `_shuffled` (every sound another's). Several planners, of several seeds, give means over them.
+
+* `parse_rate`: replies that are plans, decoded as users' are, under the grammar; `parse_rate_free`: without it;
+* `state_…`: plans that end in the picture that was meant (`toybox.executing`), by the number of their steps;
+* `ask_auroc`: how well its doubt tells messages that have to be asked about from others. It asks where its reply begins
+  with a question, which has a probability p, and where its least confidence c in what it points at is below δ. So doubt
+  is the larger of p and 1 − c / 2δ: about one half is where it asks. `_said` has p alone, `_pointer` 1 − c alone;
+* `sound_blind_drop`: what of `state_sounds` is lost where sounds are not heard, item by item.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count as numbers_from
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from agent.decoding import Decoded
+from agent.grammar import Ref, Written, WrittenStep, read
+from agent.plan import PREV, Context, Plan
+from agent.planners.checkpoint import card
+from agent.planners.rules import RulesPlanner
+from benchmarks import dialogues
+from benchmarks.any2pix import auc
+from benchmarks.dialogues import EXAMINED, blind, ended, exchanged, hits, unheard
+from benchmarks.measure import middle, seconds
+from benchmarks.world import Figures, figure
+from sessions.errors import PlanError
+from sessions.values import IDENTITY, Asset, Revision, Step
+from tools.encoders import Encoder
+from tools.shelf import Shelf
+from toybox.dialogues import Dialogue, dialogue, four
+from toybox.scenes import SIDE
+from training.dialogue_turns import order
+from training.examining import Answer, Candidate, answer, heard
+from training.lessons import Lesson, embeddings, looked_at
+
+MANY = 8
+"""Pictures of a session among which it is hard to find one."""
+MORE = 4
+"""One part in so many of all dialogues is added of questions, and of sounds, which are rare."""
+LONGEST = 400
+"""Tokens of a reply without a grammar."""
+KEYS = {"tools": "tool_accuracy", "base": "base_at_1", "base_history": "base_at_1_history", "sub": "sub_at_1"}
+"""What some of `dialogues.hits` are called here."""
+Seen = Callable[[Lesson], Tensor | None]
+"""What a planner is shown instead of a lesson's own embeddings; None: those."""
+
+
+def figures(folders: Sequence[Path], weights: Shelf, count: int) -> Figures:
+    """All figures of one planner, or the means of several, on so many dialogues that none has seen."""
+    lessons = Lessons(eyes_of(folders[0], weights), count)
+    found = [examined(dialogues.candidate(folder), card(folder).sure, lessons) for folder in folders]
+    return together(found) | at_no_cost(lessons)
+
+
+def eyes_of(folder: Path, weights: Shelf) -> Encoder:
+    """The encoder by which a planner has learnt what pictures are. BadWeights where there is no planner, MissingWeights
+    where there is no such encoder."""
+    return weights.encoder(card(folder).encoder)
+
+
+class Lessons:
+    """What is examined: dialogues as they come; more with questions and with sounds; some that are longer than any."""
+
+    def __init__(self, eyes: Encoder, count: int) -> None:
+        more = max(2, count // MORE)
+        self.all = looked_at(eyes, range(EXAMINED, EXAMINED + count))
+        self.asked = looked_at(eyes, list(islice(_numbers(count, lambda one: one.written.ask is not None), more)))
+        self.sounding = [one for one in self.all if sounds(one.dialogue)]
+        self.sounding += looked_at(eyes, list(islice(_numbers(count, sounds), more)))
+        self.longer = looked_at(eyes, range(EXAMINED, EXAMINED + count), False, four)
+
+
+def _numbers(count: int, wanted: Callable[[Dialogue], bool]) -> Any:
+    """The numbers behind the first so many whose dialogues are wanted."""
+    return (n for n in numbers_from(EXAMINED + count) if wanted(dialogue(n)))
+
+
+def sounds(one: Dialogue) -> bool:
+    """Whether something is to be done that is heard."""
+    return bool(one.written.steps) and any(item.kind == "sound" for item in one.items)
+
+
+def examined(who: Candidate, sure: float, lessons: Lessons) -> Figures:
+    """The figures of a planner, whole and in parts. `sure`: its δ."""
+    whole = replies(who, lessons.all)
+    cosine = Candidate(who.llm, who.heads, who.grammar, "cosine", who.template)
+    longer = [ended(one) for one in replies(who, lessons.longer)]
+    return {
+        **figure("parse_rate", [one.written != Written() for one in whole]),
+        **figure("parse_rate_free", [free(who, one) for one in lessons.all]),
+        **told(whole, ""),
+        **figure("state_4", longer),
+        **doubt([one for one in whole if one.truth.ask is None], [*asked(whole), *replies(who, lessons.asked)], sure),
+        **hearing(who, lessons.sounding),
+        **told(replies(cosine, lessons.all), "_cosine"),
+        **told(replies(who, lessons.all, blind), "_blinded"),
+    }
+
+
+def replies(who: Candidate, lessons: Sequence[Lesson], seen: Seen = lambda one: None) -> list[Answer]:
+    """A planner's answers; an empty plan where a reply is none."""
+    found = []
+    for one in lessons:
+        try:
+            found.append(answer(who, one, seen(one)))
+        except PlanError:
+            found.append(Answer(one, Written(), Decoded(), 0.0))
+    return found
+
+
+def asked(answers: Sequence[Answer]) -> list[Answer]:
+    """Those of messages that have to be asked about."""
+    return [one for one in answers if one.truth.ask is not None]
+
+
+def free(who: Candidate, lesson: Lesson) -> bool:
+    """Whether the likeliest tokens, one after the other under no grammar, are a plan."""
+    it, ids = heard(who, lesson), list[int]()
+    logits = it.logits
+    try:
+        while len(ids) < LONGEST:
+            ids.append(int(logits.argmax()))
+            it.decoding.consume(ids[-1])
+            if it.decoding.done:
+                return bool(read(who.grammar, ids))
+            logits = it.thread.feed(ids[-1:], read=(0,)).logits
+    except PlanError:
+        pass
+    return False
+
+
+def told(answers: Sequence[Answer], suffix: str) -> Figures:
+    """Shares of right answers; and of those that end where they should, by the number of steps."""
+    found: Figures = {}
+    for name, right in hits(answers).items():
+        if name != "executed":
+            found |= figure(f"{KEYS.get(name, name)}{suffix}", right)
+    among = [one for one in answers if one.truth.steps and pictures(one.lesson.dialogue) >= MANY]
+    found |= figure(f"base_at_1_of_{MANY}{suffix}", hits(among)["base"])
+    for name, steps in (("single", (1,)), ("2_3", (2, 3))):
+        found |= figure(f"state_{name}{suffix}", [ended(one) for one in answers if len(one.truth.steps) in steps])
+    return found
+
+
+def pictures(one: Dialogue) -> int:
+    """How many pictures a plan could begin with."""
+    return sum(item.kind == "picture" for item in one.items)
+
+
+def doubt(clear: Sequence[Answer], unclear: Sequence[Answer], sure: float) -> Figures:
+    """The AUROC of doubt, of its two parts, and their intervals by bootstrap in both groups."""
+    truth = np.array([False] * len(clear) + [True] * len(unclear))
+    p = np.array([one.asking for one in (*clear, *unclear)])
+    c = np.array([sureness(one) for one in (*clear, *unclear)])
+    both = np.maximum(p, 1 - c / (2 * sure)) if sure else p
+    found: Figures = {}
+    for name, scores in (("", both), ("_said", p), ("_pointer", 1 - c)):
+        found[f"ask_auroc{name}"] = round(auc(scores, truth), 4)
+        found[f"ask_auroc{name}_ci"] = auc_interval(scores[~truth], scores[truth])
+    return found
+
+
+def sureness(one: Answer) -> float:
+    """The least confidence in what an answer points at; 1 where there was no choice."""
+    return min((pick.confidence for pick in one.decoded.picks if pick is not None), default=1.0)
+
+
+def auc_interval(no: Any, yes: Any, times: int = 1000) -> list[float]:
+    """The 95 % interval of an AUROC; scores (n,) and (m,)."""
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(times):
+        some = np.concatenate([rng.choice(no, len(no)), rng.choice(yes, len(yes))])
+        drawn.append(auc(some, np.arange(len(some)) >= len(no)))
+    return [round(float(v), 4) for v in np.percentile(drawn, (2.5, 97.5))]
+
+
+def hearing(who: Candidate, lessons: Sequence[Lesson]) -> Figures:
+    """How many plans of what is heard end where they should: heard, unheard, and under others' sounds."""
+    ways: Mapping[str, Seen] = {"": lambda one: None, "_unheard": unheard, "_shuffled": exchanged(lessons)}
+    right = {way: [ended(one) for one in replies(who, lessons, seen)] for way, seen in ways.items()}
+    lost = np.subtract(right[""], right["_unheard"], dtype=float).tolist()
+    of_all = [part for way, found in right.items() for part in figure(f"state_sounds{way}", found).items()]
+    return {**figure("sound_blind_drop", lost), **dict(of_all)}
+
+
+def together(found: Sequence[Figures]) -> Figures:
+    """The means over several planners; their spread under the same name and `_seeds`. An interval spans all theirs."""
+    if len(found) == 1:
+        return found[0]
+    means: Figures = {}
+    for name in found[0]:
+        values = [one[name] for one in found if name in one]
+        if name.endswith("_ci"):
+            means[name] = [min(low for low, _ in values), max(high for _, high in values)]
+        else:
+            means |= {name: round(float(np.mean(values)), 4), f"{name}_seeds": values}
+    return means
+
+
+# What costs nothing
+
+
+def at_no_cost(lessons: Lessons) -> Figures:
+    """Of those who look at nothing: base@1, over all and where a picture of the session is named; the usual tools; and
+    the rules."""
+    found: Figures = {}
+    changed = [one.dialogue for one in lessons.all if one.dialogue.written.steps]
+    for part, some in (("", changed), ("_history", [one for one in changed if one.kind == "history"])):
+        meant = [one.written.steps[0].base for one in some]
+        for name, chosen in CHOICES.items():
+            right = [chosen(one) == base for one, base in zip(some, meant, strict=True)]
+            found |= figure(f"base_at_1{part}_{name}", right)
+        found |= figure(f"base_at_1{part}_random", [1 / pictures(one) for one in some])
+    tools = [tuple(step.tool for step in one.written.steps) for one in changed]
+    usual = Counter(tools).most_common(1)[0][0] if tools else ()
+    found |= figure("tool_accuracy_usual", [one == usual for one in tools])
+    return found | told([ruled(one) for one in lessons.all], "_rules")
+
+
+def latest(one: Dialogue) -> int:
+    """The newest picture of the session, before anything was attached."""
+    return max(i for i in range(len(one.items)) if i not in one.attachments)
+
+
+CHOICES: Mapping[str, Callable[[Dialogue], int]] = {
+    "head": lambda one: one.head,
+    "latest": latest,
+    "original": lambda one: 0,
+}
+"""Which picture is always taken."""
+
+
+def ruled(lesson: Lesson) -> Answer:
+    """The rules' answer to a lesson's message."""
+    plan = RulesPlanner().plan(lesson.dialogue.message, context(lesson.dialogue))
+    return Answer(lesson, written(plan, lesson.dialogue.head), Decoded(), float(plan.ask is not None))
+
+
+def context(one: Dialogue) -> Context:
+    """A dialogue as planners are told of sessions."""
+    sent = set(one.attachments)
+    revisions = tuple(_revision(one, place) for place in order(one) if place not in sent)
+    words = {_name(place): one.items[place].made_by or "" for place in range(len(one.items)) if place not in sent}
+    assets = tuple(_asset(one, place) for place in one.attachments)
+    return Context("main", _name(one.head), {"main": _name(one.head)}, revisions, words, attachments=assets)
+
+
+def _name(place: int) -> str:
+    return f"{place + 1:064x}"
+
+
+def _revision(one: Dialogue, place: int) -> Revision:
+    item, name = one.items[place], _name(place)
+    parents = () if item.parent is None else (_name(item.parent),)
+    args = item.darkroom[-1][1] if item.darkroom else {"instruction": item.made_by}
+    step = Step(item.tool or "", "1", args, parents[0]) if parents else None
+    source = "edit" if step else "upload"
+    when = "2026-01-01T00:00:00Z"
+    return Revision(name, "s", parents, step, name, None, IDENTITY, source, SIDE, SIDE, place + 1, when, turn=name)  # type: ignore[arg-type]
+
+
+def _asset(one: Dialogue, place: int) -> Asset:
+    if one.items[place].kind == "sound":
+        return Asset(_name(place), "", "audio", "audio/wav", seconds=2.0, name="sound.wav")
+    return Asset(_name(place), "", "image", "image/png", SIDE, SIDE, name="photo.png")
+
+
+def written(plan: Plan, head: int) -> Written:
+    """A plan of a session's names as one of a dialogue's places; without steps where it does what no step says."""
+
+    def place(name: str) -> Ref:
+        return "prev" if name == PREV else int(name, 16) - 1
+
+    if plan.ask is not None:
+        among = [one.revision or one.value for one in plan.ask.candidates]
+        return Written(ask=plan.ask.question, candidates=tuple(place(n) for n in among if len(str(n)) == len(_name(0))))
+    if plan.command is not None or plan.chat is not None:
+        return Written(chat=plan.chat or "")
+    steps = []
+    for step in plan.steps:
+        base: Ref = place(step.base) if step.base else "prev" if steps else head
+        where = step.region.get("words") if step.region else None
+        steps.append(WrittenStep(step.tool, base, tuple(map(place, step.subjects)), where, step.args))
+    return Written(tuple(steps))
+
+
+# What it costs
+
+
+def cost(folder: Path, weights: Shelf, count: int) -> Figures:
+    """Median seconds of a plan: the newest picture looked at, the message read from its beginning, the plan written."""
+    eyes, who = eyes_of(folder, weights), dialogues.candidate(folder)
+    lessons = looked_at(eyes, range(EXAMINED, EXAMINED + count + 1))
+
+    def planned(one: Lesson) -> None:
+        embeddings(eyes, [one.dialogue.items[one.dialogue.head]])
+        answer(who, one)
+
+    taken = [seconds(lambda one=one: planned(one)) for one in lessons]  # type: ignore[misc]
+    median, *between = middle(taken[1:])
+    return {"plan_s": median, "plan_s_ci": between}
