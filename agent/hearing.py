@@ -51,8 +51,8 @@ _EVERYDAY = (
 BANKS: Mapping[World, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"toybox": _DRAWN, "photos": {said: (said,) for said in _EVERYDAY}}
 )
-"""Words for people → captions an encoder reads, of which the mean counts (Radford et al., arXiv 2103.00020, 3.1.4): they
-agree in nothing else. By what the encoder has seen."""
+"""Words for people → captions that agree in nothing else, of which the mean counts (Radford et al., arXiv 2103.00020,
+section 3.1.4). By what the encoder has seen."""
 
 
 @dataclass(frozen=True)

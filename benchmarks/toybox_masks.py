@@ -22,7 +22,7 @@ from benchmarks.toybox_report import Row
 from benchmarks.world import Figures, Item, by_kind, figure, items
 from sessions.values import Picture, Pixels
 from tools.base import EditContext, drain
-from tools.edits.diffedit import Args, Found, Run, begun, decoded, differences, mask_of, redrawn
+from tools.edits.diffedit import ROLE, Args, Found, Run, begun, decoded, differences, mask_of, redrawn
 from tools.pixels import composite
 from tools.shelf import Shelf
 from toybox import grader
@@ -50,7 +50,7 @@ class Asked:
 
     def mask(self, threshold: float = THRESHOLD, maps: int = MAPS) -> Tensor:
         """The product's mask, bool (h, w), of the first so many noises."""
-        return mask_of(self.maps[:maps], threshold=threshold)
+        return mask_of(self.maps[:maps], self.run.args.clamp, threshold)
 
     @property
     def truth(self) -> Mask:
@@ -70,7 +70,9 @@ def asked(weights: Shelf, one: Item, strength: float = 0.8) -> Asked:
     """An item as query and reference: what the exact result shows, and what the input shows."""
     ctx = EditContext(Picture(one.before.rgb.copy()), shelf=weights, familiar=True, confirmed=True)
     query, reference = caption(one.edit.apply(one.scene)), caption(one.scene)
-    run = begun(ctx, Args(query=query, reference=reference, strength=strength, steps=STEPS, maps=MAPS))
+    usual = weights.entry(ROLE).sampling
+    args = Args(**{**usual, "query": query, "reference": reference, "strength": strength, "steps": STEPS, "maps": MAPS})
+    run = begun(ctx, args)
     return Asked(one, ctx, run, drain(differences(run)))
 
 

@@ -73,7 +73,7 @@ class Entry(Record):
     repository: str = ""
     commit: str = ""
     world: World = "photos"
-    sampling: dict[str, int | float | tuple[int, ...]] = Field(default_factory=dict)
+    sampling: dict[str, int | float | str | tuple[int, ...]] = Field(default_factory=dict)
     files: dict[str, File]
     folder: Path = Path()
 

@@ -41,6 +41,7 @@ SURE = 0.5
 """From this agreement of the mask's halves on it is used without asking."""
 MOST = 0.9
 """A larger share of the picture is asked about."""
+ROLE = "text-to-image"
 EXTREME = 0.02
 """The share of cells, at either end, that `clamp="quantile"` cuts off."""
 SHOWN = 1024
@@ -72,7 +73,7 @@ class Args(ToolArgs):
         return round(self.strength * self.steps)
 
 
-@tool("diffedit", args=Args, region="optional", weights=("text-to-image",))
+@tool("diffedit", args=Args, region="optional", weights=(ROLE,))
 def diffedit(ctx: EditContext, args: Args) -> Edit:
     """Change what the words name, found without being told where, and leave the rest of the picture alone."""
     return worked(ctx, edited(ctx, args))
@@ -198,10 +199,10 @@ def begun(ctx: EditContext, args: Args) -> Run:
     from tools.diffusion.shown import halvings, shown
 
     shelf = ctx.weights()
-    model, cache = shelf.diffusion("text-to-image"), shelf.cache
+    model, cache = shelf.diffusion(ROLE), shelf.cache
     needs(model, 4, "diffedit")
     texts = kept.texts(cache, model, (args.query, args.reference, ""))
-    picture = shown(ctx, "text-to-image", model, halvings(model))
+    picture = shown(ctx, ROLE, model, halvings(model))
     return Run(args, picture, Network(model), cache, *(Condition(text) for text in texts))
 
 
