@@ -85,7 +85,7 @@ def _meant(clause: Clause, head: Head) -> str | None:
     direction = set(clause.all("direction"))
     negated, enough, too = clause.has("not"), clause.has("enough"), clause.has("too")
     states = (
-        clause.has("be") or clause.says("so") or (clause.has("degree") and not clause.has("thing"))
+        clause.has("be") or clause.says("so") or (clause.has("degree") and not clause.has("thing") and direction != {1})
     ) and not clause.has("make", "should", "add")
     less = direction == {-1} or too
     match head.form, head.tool:

@@ -6,7 +6,7 @@ Every word ends up in exactly one item; what nothing knows becomes an item `unkn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.planners.rules.lexicon import Entry, Head, lexicon, nouns
@@ -62,7 +62,16 @@ def scan(words: Sequence[Word]) -> list[Item]:
         item = _next(words, at, items)
         items.append(item)
         at = item.stop
-    return items
+    return [part for item, after in zip(items, [*items[1:], None], strict=False) for part in _more(item, after, words)]
+
+
+def _more(item: Item, after: Item | None, words: Sequence[Word]) -> list[Item]:
+    """ "Much more vivid": how much, and that it is more; "much vivid" would complain."""
+    last = item.stop - 1
+    described = after is not None and after.kind == "head" and after.value.form in {"adjective", "flaw"}
+    if item.kind != "degree" or last == item.start or words[last].text != "more" or not described:
+        return [item]
+    return [replace(item, stop=last), Item("direction", 1, last, item.stop)]
 
 
 def _next(words: Sequence[Word], at: int, before: Sequence[Item]) -> Item:

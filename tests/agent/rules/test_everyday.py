@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.everyday import measure
+from agent.planners.rules import RulesPlanner
+from benchmarks.everyday import CONTEXTS, measure
 
 HERE = Path(__file__).parent
 OPENED = sorted(HERE.glob("everyday_*_opening.jsonl"))
@@ -32,3 +33,18 @@ def test_what_was_learnt_from_later_messages_is_not_forgotten(path):
     assert score.messages == 150
     assert score.accuracy >= ACCURACY.get(path.stem, 0.90)
     assert score.wrong_edits == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("much more vivid", {"saturation": 0.6}),
+        ("way more contrasty please", {"contrast": 0.6}),
+        ("a lot more saturated", {"saturation": 0.6}),
+        ("much too vivid", {"saturation": -0.6}),
+        ("shed some light on it", {"exposure": 0.3}),
+    ],
+)
+def test_more_of_a_property_is_asked_for_and_too_much_complained_of(said, meant):
+    (step,) = RulesPlanner().plan(said, CONTEXTS["fresh"]).steps
+    assert (step.tool, step.args, step.region) == ("adjust", meant, None)
