@@ -41,7 +41,7 @@ def test_what_was_learnt_from_later_messages_is_not_forgotten(path):
         ("much more vivid", {"saturation": 0.6}),
         ("way more contrasty please", {"contrast": 0.6}),
         ("a lot more saturated", {"saturation": 0.6}),
-        ("much too vivid", {"saturation": -0.6}),
+        ("much too vivid", {"saturation": -0.3}),
         ("shed some light on it", {"exposure": 0.3}),
     ],
 )
