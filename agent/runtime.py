@@ -50,19 +50,35 @@ def planner_of(settings: Settings, store: Store) -> Planner:
     if name not in ("", "cascade"):
         return Cascade(RulesPlanner(), able(settings.home), _second(name, store))
     second = _second("token_heads", store)
-    return Cascade(RulesPlanner(), able(settings.home), second, partial(_of_scenes, store))
+    return Cascade(RulesPlanner(), able(settings.home), second, partial(_of_scenes, store), chosen=False)
 
 
 def _of_scenes(store: Store, context: Context) -> bool:
-    """Whether the planner on the shelf is the small one, can run, and this session began with drawn scenes alone, or
+    """Whether the planner on the shelf is the small one, can run, and this session has come of drawn scenes alone, or
     that planner has learnt to plan sessions of photos without seeing them."""
     from agent.planners import shelved
     from agent.sight import Sight
 
-    entry = _shelved("token_heads", store.home) if find_spec("torch") is not None else None
-    if entry is None or shelved.world_of(entry) != "toybox":
+    entry = _small(store.home)
+    if entry is None:
         return False
-    return shelved.plans_photos(entry) or Sight(store).drawn(context.session, context.revisions)
+    sight, sent = Sight(store), [asset.sha256 for asset in context.attachments if asset.kind == "image"]
+    return shelved.plans_photos(entry) or (
+        sight.drawn(context.session, context.revisions) and all(sight.scene(context.session, one) for one in sent)
+    )
+
+
+def _small(home: Path) -> Entry | None:
+    """The planner of drawn scenes on the shelf; None where there is none, another is better, or nothing runs it."""
+    from agent.planners import shelved
+
+    entry = _shelved("token_heads", home) if find_spec("torch") is not None else None
+    return entry if entry is not None and shelved.world_of(entry) == "toybox" else None
+
+
+def repaints_scenes(settings: Settings) -> bool:
+    """Whether who names no planner may ask for anything that drawn scenes can show."""
+    return settings.planner.strip() in ("", "cascade", "token_heads") and _small(settings.home) is not None
 
 
 def planners(settings: Settings, store: Store) -> dict[str, Planner]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from agent import others
 from agent.encoding import on_white
+from sessions.errors import StorageError
 from sessions.store import Store
 from sessions.values import Pixels, Revision
 from tools.diffusion import world
@@ -34,8 +35,17 @@ class Sight:
         return shrink(on_white(self._store.picture(session, content)).rgb, SIDE)
 
     def drawn(self, session: str, revisions: Iterable[Revision]) -> bool:
-        """Whether a session, of which these are the revisions, began with drawn scenes of the toybox alone."""
-        return all(self.scene(session, revision.image) for revision in revisions if not revision.parents)
+        """Whether a session, of which these are the revisions, began with drawn scenes of the toybox alone.
+
+        A picture that is lost began as nobody knows what.
+        """
+        began = [revision for revision in revisions if not revision.parents]
+        if not began or any((revision.width, revision.height) != (world.SIDE, world.SIDE) for revision in began):
+            return False
+        try:
+            return all(self.scene(session, revision.image) for revision in began)
+        except StorageError:
+            return False
 
     def scene(self, session: str, content: str) -> bool:
         """Whether a picture is a scene of the toybox, of the size in which they are drawn."""

@@ -39,7 +39,7 @@ def _stand(here: place.Place) -> None:
     worker, store = desk().worker, desk().gallery.store
     first = st.empty()  # the two pages share no places, or the one would show through the other for a moment
     if not here.session:
-        welcome.show(worker, first)
+        welcome.show(worker, first, desk().repaints)
         return
     view = look(store, worker, here)
     frame.settle(view)

@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from agent.assistant import Assistant
 from agent.engine import Engine
-from agent.runtime import open_store, planners
+from agent.runtime import open_store, planners, repaints_scenes
 from agent.settings import Settings
 from sessions.database import SCHEMA
 from sessions.errors import NotFound, PentimentoError, StorageError
@@ -49,10 +49,12 @@ WEBSOCKET_BYTES = 200_000_000
 
 @dataclass(frozen=True)
 class Desk:
-    """What all tabs share: one worker, one gallery, over one data folder."""
+    """What all tabs share: one worker, one gallery, over one data folder. `repaints`: whether drawn scenes can be
+    changed in any way they know without a choice of planner."""
 
     worker: Worker
     gallery: Gallery
+    repaints: bool = True
 
 
 @cache
@@ -62,7 +64,7 @@ def desk() -> Desk:
     store = open_store(settings)
     pictures, offered = Gallery(store), planners(settings, store)
     usual = next(iter(offered.values()))
-    return Desk(Worker(Assistant(store, usual), pictures.keep, offered), pictures)
+    return Desk(Worker(Assistant(store, usual), pictures.keep, offered), pictures, repaints_scenes(settings))
 
 
 def serve(host: str = "127.0.0.1", port: int = PORT, opened: Callable[[str], None] = print) -> None:

@@ -30,8 +30,8 @@ KINDS = ["png", "jpg", "jpeg", "webp", "avif", "heic", "heif", "tif", "tiff"]
 MEGABYTES = 50
 
 
-def show(worker: Worker, where: DeltaGenerator) -> None:
-    """Draw it; whatever is clicked opens a session."""
+def show(worker: Worker, where: DeltaGenerator, repaints: bool) -> None:
+    """Draw it; whatever is clicked opens a session. `repaints`: whether those for the drawn scene are understood."""
     with where.container(key="welcome"):
         st.html("<h1 class='wordmark large'>Pentimento</h1>")
         st.html("<p class='lead'>Say what should change. Every step is kept, and nothing is ever lost.</p>")
@@ -43,7 +43,7 @@ def show(worker: Worker, where: DeltaGenerator) -> None:
         )
         _examples(worker)
         st.html("<h2>Or begin with a sentence</h2>")
-        _sentences(worker)
+        _sentences(worker, repaints)
         st.html(_PROMISE)
     if said is not None:
         _spoken(worker, said)
@@ -58,15 +58,20 @@ def _examples(worker: Worker) -> None:
                 begin(worker, _bundled(name))
 
 
-def _sentences(worker: Worker) -> None:
-    """Of a photo, and of the drawn scene, which small networks repaint."""
-    photo, scene = st.columns(2)
+def _sentences(worker: Worker, repaints: bool) -> None:
+    """Of a photo, and of the drawn scene, where small networks can repaint it."""
+    photo, scene = st.columns(2) if repaints else (st.container(), None)
     with photo, st.container(key="sentences"):
         st.html("<p class='small'>On the coffee:</p>")
         for number, sentence in enumerate(SENTENCES):
             if st.button(sentence, key=f"sentence-{number}", icon=":material/chat:"):
                 begin(worker, _bundled("coffee"), sentence)
-    with scene, st.container(key="drawn"):
+    if scene is not None:
+        _of_the_scene(worker, scene)
+
+
+def _of_the_scene(worker: Worker, where: DeltaGenerator) -> None:
+    with where, st.container(key="drawn"):
         st.html("<p class='small'>On the drawn scene, by small networks that paint:</p>")
         for number, (sentence, sounds) in enumerate(DRAWN):
             icon = ":material/music_note:" if sounds else ":material/chat:"

@@ -39,13 +39,15 @@ class Cascade:
     """Implements `agent.plan.Planner`. `able`: whether a tool's weights are on this machine and see real photos.
 
     `second`: asked where the rules refuse, and where a message chooses among the answers to its own question; in
-    sessions that are `its` to plan.
+    sessions that are `its` to plan. Where nobody has `chosen` it, wishes alone are left to it: what the rules say of
+    questions and of other languages is better than what it would guess.
     """
 
     rules: RulesPlanner
     able: Callable[[Tool], bool]
     second: Planner | None = None
     its: Callable[[Context], bool] = lambda context: True
+    chosen: bool = True
     name: str = "cascade@1"
 
     def plan(self, text: str, context: Context) -> Plan:
@@ -59,7 +61,7 @@ class Cascade:
         if correction is not None:
             return Plan(steps=(correction,), planner=self.name)
         plan = self.rules.plan(text, context)
-        if not _refused(plan):
+        if plan.chat not in replies.REFUSALS and not (self.chosen and _unread(plan)):
             return plan
         if (second := self._second(context)) is not None:
             return plan if _answers(context) else _agreed(text, second.plan(text, context), context)
@@ -103,9 +105,9 @@ def _agreed(text: str, plan: Plan, context: Context) -> Plan:
     return plan.model_copy(update={"ask": ask, "doubts": others})
 
 
-def _refused(plan: Plan) -> bool:
-    """Whether the rules leave a message to another planner."""
-    return plan.chat in replies.REFUSALS | {replies.QUESTION} or languages.refuses(plan.chat)
+def _unread(plan: Plan) -> bool:
+    """Whether the rules leave a question, or another language, to whoever can answer it."""
+    return plan.chat == replies.QUESTION or languages.refuses(plan.chat)
 
 
 def _answers(context: Context) -> bool:

@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,13 +19,15 @@ from agent.assistant import Assistant
 from agent.items import Item, items
 from agent.plan import Context, Plan
 from agent.planners import exporting
+from agent.planners.cascade import Cascade
 from agent.planners.checkpoint import Card
+from agent.planners.rules import RulesPlanner, replies
 from agent.planners.shelved import Shelved
 from agent.planning import seen
 from agent.runtime import lacks, planner_of
 from agent.settings import Settings
 from agent.sight import Sight
-from sessions import history, turns
+from sessions import history, intake, turns, uploads
 from sessions.errors import BadWeights, MissingWeights
 from tests import tiny_encoders, tiny_planner
 from tests.agent.conftest import ScriptedPlanner, png
@@ -244,3 +247,37 @@ def test_without_a_choice_the_small_planner_is_asked_in_sessions_of_drawn_scenes
     assert its(drawn)
     assert not its(cat) and not its(png(np.asarray(small)))
     assert not its(png(np.full((48, 64, 3), 200, np.uint8)))
+    assert not usual.its(Context("main", None))
+
+
+def test_with_a_photo_or_without_its_first_picture_a_session_is_no_drawn_one(store, cat):
+    usual, assistant = planner_of(Settings(), store), Assistant(store, ScriptedPlanner())
+    session = assistant.new(("first.png", png(draw(seeded(3)).rgb)))[0].id
+    here = Context("main", None, revisions=history.graph(store, session).revisions, session=session)
+    sent = [
+        uploads.receive(store, session, intake.admit(data), "second.png") for data in (png(draw(seeded(4)).rgb), cat)
+    ]
+    assert usual.its(replace(here, attachments=(sent[0],)))
+    assert not usual.its(replace(here, attachments=tuple(sent)))
+    blobs = [path for path in (store.home / "blobs").rglob("*") if path.is_file()]
+    for path in blobs:
+        path.unlink()
+    refused = planner_of(Settings(), store).plan("frobnicate the wibbles", here)
+    assert not refused.steps and refused.chat in replies.REFUSALS
+
+
+def test_a_planner_that_nobody_chose_is_left_wishes_alone(store):
+    asked = []
+
+    class Second:
+        name = "second"
+
+        def plan(self, text: str, context: Context) -> Plan:
+            asked.append(text)
+            return Plan(chat="mine")
+
+    there = Context("main", None)
+    unchosen = Cascade(RulesPlanner(), lambda _: False, Second(), chosen=False)
+    said = ("mach den kreis blau", "what can you do?", "frobnicate the wibbles")
+    assert [unchosen.plan(one, there).chat == "mine" for one in said] == [False, False, True]
+    assert [replace(unchosen, chosen=True).plan(one, there).chat == "mine" for one in said] == [True, True, True]
