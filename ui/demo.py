@@ -67,7 +67,9 @@ def told(out: Path, *words: str) -> dict[str, Any]:
 
 
 def _home(out: Path) -> dict[str, str]:
-    return os.environ | {"PENTIMENTO_HOME": str(out / "data")}
+    """The environment without one's own settings: the demo is the same for everybody."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PENTIMENTO_")}
+    return ours | {"PENTIMENTO_HOME": str(out / "data")}
 
 
 def _quoted(word: str) -> str:
