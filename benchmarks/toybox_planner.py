@@ -26,22 +26,18 @@ import numpy as np
 from torch import Tensor
 
 from agent.decoding import Decoded
-from agent.grammar import Ref, Written, WrittenStep, read
-from agent.plan import PREV, Context, Plan
+from agent.grammar import Written, read
 from agent.planners.checkpoint import card
-from agent.planners.rules import RulesPlanner
 from benchmarks import dialogues
 from benchmarks.any2pix import auc
 from benchmarks.dialogues import EXAMINED, blind, ended, exchanged, hits, unheard
 from benchmarks.measure import middle, seconds
+from benchmarks.toybox_rules import ruled
 from benchmarks.world import Figures, figure
 from sessions.errors import PlanError
-from sessions.values import IDENTITY, Asset, Revision, Step
 from tools.encoders import Encoder
 from tools.shelf import Shelf
 from toybox.dialogues import Dialogue, dialogue, four
-from toybox.scenes import SIDE
-from training.dialogue_turns import order
 from training.examining import Answer, Candidate, answer, heard
 from training.lessons import Lesson, embeddings, looked_at
 
@@ -241,60 +237,6 @@ CHOICES: Mapping[str, Callable[[Dialogue], int]] = {
     "original": lambda one: 0,
 }
 """Which picture is always taken."""
-
-
-def ruled(lesson: Lesson) -> Answer:
-    """The rules' answer to a lesson's message."""
-    plan = RulesPlanner().plan(lesson.dialogue.message, context(lesson.dialogue))
-    return Answer(lesson, written(plan, lesson.dialogue.head), Decoded(), float(plan.ask is not None))
-
-
-def context(one: Dialogue) -> Context:
-    """A dialogue as planners are told of sessions."""
-    sent = set(one.attachments)
-    revisions = tuple(_revision(one, place) for place in order(one) if place not in sent)
-    words = {_name(place): one.items[place].made_by or "" for place in range(len(one.items)) if place not in sent}
-    assets = tuple(_asset(one, place) for place in one.attachments)
-    return Context("main", _name(one.head), {"main": _name(one.head)}, revisions, words, attachments=assets)
-
-
-def _name(place: int) -> str:
-    return f"{place + 1:064x}"
-
-
-def _revision(one: Dialogue, place: int) -> Revision:
-    item, name = one.items[place], _name(place)
-    parents = () if item.parent is None else (_name(item.parent),)
-    args = item.darkroom[-1][1] if item.darkroom else {"instruction": item.made_by}
-    step = Step(item.tool or "", "1", args, parents[0]) if parents else None
-    source = "edit" if step else "upload"
-    when = "2026-01-01T00:00:00Z"
-    return Revision(name, "s", parents, step, name, None, IDENTITY, source, SIDE, SIDE, place + 1, when, turn=name)  # type: ignore[arg-type]
-
-
-def _asset(one: Dialogue, place: int) -> Asset:
-    if one.items[place].kind == "sound":
-        return Asset(_name(place), "", "audio", "audio/wav", seconds=2.0, name="sound.wav")
-    return Asset(_name(place), "", "image", "image/png", SIDE, SIDE, name="photo.png")
-
-
-def written(plan: Plan, head: int) -> Written:
-    """A plan of a session's names as one of a dialogue's places; without steps where it does what no step says."""
-
-    def place(name: str) -> Ref:
-        return "prev" if name == PREV else int(name, 16) - 1
-
-    if plan.ask is not None:
-        among = [one.revision or one.value for one in plan.ask.candidates]
-        return Written(ask=plan.ask.question, candidates=tuple(place(n) for n in among if len(str(n)) == len(_name(0))))
-    if plan.command is not None or plan.chat is not None:
-        return Written(chat=plan.chat or "")
-    steps = []
-    for step in plan.steps:
-        base: Ref = place(step.base) if step.base else "prev" if steps else head
-        where = step.region.get("words") if step.region else None
-        steps.append(WrittenStep(step.tool, base, tuple(map(place, step.subjects)), where, step.args))
-    return Written(tuple(steps))
 
 
 # What it costs
