@@ -1,4 +1,4 @@
-"""The rules planner on dialogues of the toybox: a session as planners are told of it, and its plan in a dialogue's places.
+"""The rules planner on dialogues: a session as planners are told of it, and its plan in a dialogue's places.
 
 Says nothing about whether a plan is right: `benchmarks.toybox_planner` counts that.
 """
