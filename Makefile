@@ -81,7 +81,6 @@ bench: .venv/ready-test $(if $(COMPILER),.venv/ready-llama)
 	$(BIN)/python -m benchmarks.everyday tests/agent/rules/everyday_*.jsonl
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.toybox
-	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.tools
 	$(BIN)/python -m benchmarks.decoder
 	$(BIN)/python -m benchmarks.planner

@@ -8,13 +8,15 @@ prompt says its shape and background Y.
 * `blip_subject`: the grader (`toybox.reading`) reads a thing of its colour and its shape, in one place, in the result.
   `blip_subject_without`: the same text without vectors. `blip_subject_swapped`: with those of another subject of the
   same shape. `blip_subject_exact`: exact pictures, read likewise, and `blip_subject_autoencoder`, what the autoencoder
-  leaves of them. `blip_texture`: its texture besides. A colour by chance: 1 in 8.
+  leaves of them. `blip_texture`: its texture besides. A colour by chance: 1 in 8. Of a held-out pair a model without
+  vectors is below that: it has learnt that there is none. So `blip_subject_seen`, `blip_subject_seen_without`: half as
+  many subjects of pairs that training has.
 * `blip_background`: the grader reads Y, of six. `blip_background_shuffled`: that of another item's prompt.
 * `blip_cosine`: between the vectors of a subject on two backgrounds; `blip_cosine_others`: of two subjects of a shape.
 * `blip_replace_iou`: replacing a thing in a scene, the tool's mask with the exact one; `blip_replace_block`: a square
   of its area anywhere. `blip_replace_untouched`: the share of latent cells outside it that are bit for bit as before.
 * `blip_learnt`, `blip_unlearnt`: `blip_subject` after 40 steps of fine-tuning on three pictures of a subject, and
-  before.
+  before; intervals over subjects, of each of which some pictures are drawn.
 
 Bounds: `blip_subject` above both others and chance, `blip_background` above `blip_background_shuffled`, intervals
 apart; `blip_learnt` above `blip_unlearnt`. Part of `python -m benchmarks.toybox` too.
@@ -73,19 +75,20 @@ class Item:
         return f"on a {self.ground} background"
 
 
-def item(rng: Generator, number: int) -> Item:
-    """The held-out pairs in turn, on one background for another."""
+def item(rng: Generator, number: int, held_out: bool = True) -> Item:
+    """The held-out pairs in turn, or pairs that training has, on one background for another."""
     shape, colour = sorted(HELD_OUT)[number % len(HELD_OUT)]
+    colour = colour if held_out else colour_for(rng, shape)
     thing = Thing(shape, colour, pick(rng, TEXTURES), "middle", 32.0, 32.0, rng.uniform(11.5, 17.0), 0.0)
     scene = on_another_ground(rng, thing, beside=0)
     others = [ground for ground in GROUNDS if ground != scene.ground]
     return Item(thing, Picture(draw(scene).rgb), pick(rng, others))
 
 
-def items(count: int, seed: int = 2026) -> list[Item]:
+def items(count: int, seed: int = 2026, held_out: bool = True) -> list[Item]:
     """The items of the benchmark."""
     rng = np.random.default_rng((seed, 5))
-    return [item(rng, number) for number in range(count)]
+    return [item(rng, number, held_out) for number in range(count)]
 
 
 # Marks
@@ -168,6 +171,17 @@ def drawing(bench: Bench, some: Sequence[Item]) -> tuple[Figures, list[Row]]:
     return figures, [row(*parts) for parts in zip(some, pictures[""], exact, seen[""], strict=True)]
 
 
+def of_seen_pairs(bench: Bench, some: Sequence[Item]) -> Figures:
+    """Subjects anew, and without their vectors, of pairs that training has."""
+    own = [bench.vectors(one.reference, one.thing.shape) for one in some]
+    found: Figures = {}
+    for way, vectors in (("", own), ("_without", [None] * len(some))):
+        seen = readings(bench.drawn(list(zip(some, vectors, strict=True))))
+        right = [shows(it, one.thing) for it, one in zip(seen, some, strict=True)]
+        found |= figure(f"blip_subject_seen{way}", right)
+    return found
+
+
 def centred(thing: Thing) -> Thing:
     """A thing where the world has single ones."""
     return replace(thing, slot="middle", x=SIDE / 2, y=SIDE / 2)
@@ -233,7 +247,8 @@ def replacing(bench: Bench, some: Sequence[Item]) -> Figures:
 def learning(bench: Bench, some: Sequence[Item]) -> Figures:
     """Before and after 40 steps on three pictures of each."""
     rng = np.random.default_rng((2026, 9))
-    before, after = [], []
+    before: list[list[bool]] = []
+    after: list[list[bool]] = []
     for one in some:
         pictures = [Picture(draw(on_another_ground(rng, one.thing, beside=0)).rgb) for _ in range(3)]
         learnt = drain(
@@ -241,11 +256,15 @@ def learning(bench: Bench, some: Sequence[Item]) -> Figures:
         )
         mean = subjects.vectors(bench.shelf, bench.model, pictures, one.thing.shape)
         taught, vectors = subjects.known(bench.shelf, bench.model, [learnt], one.thing.shape)
-        for seed in range(SEEDS):
-            for kept, model, v in ((before, bench.model, mean), (after, taught, vectors)):
-                (rgb,) = replace(bench, model=model).drawn([(one, v)], seed)
-                kept.append(shows(reading(rgb), one.thing))
-    return {**figure("blip_unlearnt", before), **figure("blip_learnt", after)}
+        for kept, model, v in ((before, bench.model, mean), (after, taught, vectors)):
+            drawn = [replace(bench, model=model).drawn([(one, v)], seed)[0] for seed in range(SEEDS)]
+            kept.append([shows(reading(rgb), one.thing) for rgb in drawn])
+    return {**by_subject("blip_unlearnt", before), **by_subject("blip_learnt", after)}
+
+
+def by_subject(name: str, marks: Sequence[Sequence[bool]]) -> Figures:
+    """A mean whose interval is over subjects: pictures of one subject are right, or wrong, together."""
+    return figure(name, [float(np.mean(of_one)) for of_one in marks])
 
 
 def measured(shelf: Shelf, count: int) -> tuple[Figures, list[Row]]:
@@ -254,6 +273,7 @@ def measured(shelf: Shelf, count: int) -> tuple[Figures, list[Row]]:
     bench = Bench(shelf, shelf.diffusion(subjects.ROLE), wanted.get("guidance", 7.5), int(wanted.get("steps", 50)))
     some = items(count)
     figures, rows = drawing(bench, some)
+    figures |= of_seen_pairs(bench, items(max(2, count // 2), held_out=False))
     figures |= cosines(bench, some) | replacing(bench, some[:REPLACED]) | learning(bench, some[:LEARNT])
     return figures, rows
 

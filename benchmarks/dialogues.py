@@ -26,6 +26,7 @@ from agent.llm import torch_llama
 from agent.planners.checkpoint import HEADS
 from agent.pointer import Mode
 from agent.tokens import vocabulary
+from benchmarks import any2pix
 from tools.registry import registered
 from tools.shelf import PLANNER, STARTER
 from toybox.dialogues import Dialogue, four, shaping
@@ -136,14 +137,17 @@ def unheard(one: Lesson) -> Tensor:
 
 
 def exchanged(lessons: Sequence[Lesson]) -> Callable[[Lesson], Tensor]:
-    """Every sound another lesson's."""
-    heard = [h for one in lessons for h, item in zip(one.seen, one.dialogue.items, strict=True) if item.kind == "sound"]
+    """Every sound another's of another name; each is heard once. ValueError where one name is more than half."""
+    sounding = [(one, i) for one in lessons for i, item in enumerate(one.dialogue.items) if item.kind == "sound"]
+    order = any2pix.exchanged([str(one.dialogue.items[place].sound) for one, place in sounding])
+    instead = {at: sounding[other] for at, other in zip(sounding, order, strict=True)}
 
     def other(one: Lesson) -> Tensor:
         seen = one.seen.clone()
         for place, item in enumerate(one.dialogue.items):
             if item.kind == "sound":
-                seen[place] = heard[int(torch.randint(len(heard), (), generator=torch.Generator().manual_seed(place)))]
+                lesson, there = instead[one, place]
+                seen[place] = lesson.seen[there]
         return seen
 
     return other
@@ -158,6 +162,7 @@ def examine(who: Candidate, lessons: Sequence[Lesson]) -> dict[str, Figures]:
 
     whole = [answer(who, one) for one in lessons]
     sounding = [one for one in lessons if any(item.kind == "sound" for item in one.dialogue.items)]
+    others = exchanged(sounding)
     return {
         "planner": figures(whole),
         **by_kind(whole),
@@ -166,7 +171,7 @@ def examine(who: Candidate, lessons: Sequence[Lesson]) -> dict[str, Figures]:
         "blind": of(seen=blind),
         "sounds": figures([answer(who, one) for one in sounding]),
         "sounds_unheard": figures([answer(who, one, blind(one)) for one in sounding]),
-        "sounds_exchanged": figures([answer(who, one, exchanged(lessons)(one)) for one in sounding]),
+        "sounds_exchanged": figures([answer(who, one, others(one)) for one in sounding]),
     }
 
 

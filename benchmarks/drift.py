@@ -7,13 +7,16 @@ light of the whole picture becomes any other turn by turn (`global`), or goes ba
 and one object is recoloured turn by turn in its own region (`local`). `chain` begins each turn with the pixels of the
 one before; `latent` with what those were decoded from; `policy`, the product's, does that too, and leaves out what a
 later wish restates (`agent.restating`: another colour, another time of day), as if it had never been said.
-Errors are mean |Δ| in 1/255 to the exact picture at the last turn, inside the object where the
-turn is local; intervals are 95 % bootstrap, `gain` is paired. `outside`: the same where the local turns should change
-nothing, under the policy, which keeps what is outside a region to the bit; `outside_chained`: where every turn is given
-the whole picture of the one before, as without a session. The starter weights' own refusal of what is no clean toybox
-picture is switched off: it would end most chains.
+Errors are mean |Δ| in 1/255 to the exact picture at the last turn, inside the object where the turn is local;
+intervals are 95 % bootstrap, `gain` is paired. `outside`: the same where the local turns should change nothing, under
+the policy, which keeps what is outside a region to the bit; `outside_chained`: where every turn is given the whole
+picture of the one before, as without a session. The policy leaves out all that is restated, so its last picture may be
+one edit of the photo: `outside_ten_turns` is of `latent`, all ten made one on the other, each in its region, and
+`outside_ten_turns_pixels` of `chain`. The starter weights' own refusal of what is no clean toybox picture is switched
+off: it would end most chains.
 
-Bounds: the policy's error is lower than the chain's, the interval of the paired gain above 0; `outside` is 0.
+Bounds: the policy's error is lower than the chain's, the interval of the paired gain above 0; `outside` and both
+`outside_ten_turns` are 0.
 """
 
 from __future__ import annotations
@@ -163,9 +166,9 @@ def compared(weights: Shelf, talks: list[Talk]) -> dict[str, Any]:
     if talks[0].region is None:
         return found
     chained = [held(weights, unmasked(talk), "chain") for talk in talks]
-    kept = [outside(t, m) for t, m in zip(talks, made["policy"], strict=True)]
-    lost = [outside(t, m) for t, m in zip(talks, chained, strict=True)]
-    return found | {"outside": interval(kept), "outside_chained": interval(lost)}
+    ways = {"": made["policy"], "_ten_turns": made["latent"], "_ten_turns_pixels": made["chain"], "_chained": chained}
+    lost = {way: [outside(t, m) for t, m in zip(talks, them, strict=True)] for way, them in ways.items()}
+    return found | {f"outside{way}": interval(values) for way, values in lost.items()}
 
 
 def measured(weights: Shelf, count: int) -> dict[str, Any]:

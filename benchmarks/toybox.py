@@ -5,7 +5,7 @@
 Each part measures fresh items with exact truth and names its figures itself, baselines among them; beside every mean
 stands its 95 % interval (`…_ci`), beside a mean over several planners each of theirs (`…_seeds`). Without `--tool` all
 parts are measured; `--count` is for a quick look. A part whose weights a pack lacks is left out: its figures of `KEYS`
-are null, and `skipped` says why. The parts:
+are null, and `skipped` says why. Damaged weights end everything. The parts:
 
 * `planner`: `benchmarks.toybox_planner`; `seconds`, which one of its plans and one edit take;
 * `instruct_pix2pix`: `benchmarks.toybox_instructions`; `diffedit`: `benchmarks.toybox_masks`;
@@ -36,11 +36,11 @@ from benchmarks import (
 )
 from benchmarks.toybox_report import Row
 from benchmarks.world import Figures
-from sessions.errors import BadArguments, BadWeights, MissingWeights
+from sessions.errors import BadArguments, MissingWeights, PentimentoError
 from tools.shelf import PLANNER, STARTER, Shelf
 
 SKIPPED = "skipped"
-"""Under this name stand the parts that could not be measured, and why."""
+"""Under this name stand the parts that could not be measured, or not wholly, and why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +97,16 @@ def _drift(subject: Subject, count: int) -> Found:
 
 
 def _seconds(subject: Subject, count: int) -> Found:
-    planned = toybox_planner.cost(subject.planners[0], subject.weights, count)
-    return planned | toybox_instructions.cost(subject.weights, count), ()
+    found: Figures = {}
+    for cost in (
+        lambda: toybox_planner.cost(subject.planners[0], subject.weights, count),
+        lambda: toybox_instructions.cost(subject.weights, count),
+    ):
+        try:
+            found |= cost()
+        except MissingWeights as lack:
+            found[SKIPPED] = f"{found.get(SKIPPED, '')} {lack}".strip()
+    return found, ()
 
 
 def flat(found: Mapping[str, Any]) -> Figures:
@@ -119,7 +127,8 @@ PARTS: Mapping[str, Part] = {
         _planner,
         500,
         (
-            *("parse_rate", "tool_accuracy", "base_at_1", "base_at_1_history", "sub_at_1"),
+            *("parse_rate", "tool_accuracy", "base_at_1", "base_at_1_history", "base_at_1_history_latest", "sub_at_1"),
+            *("base_at_1_of_8", *(f"base_at_1_of_8_{way}" for way in ("head", "latest", "original", "random"))),
             *("state_single", "state_2_3", "state_4", "ask_auroc", "sound_blind_drop"),
         ),
     ),
@@ -148,9 +157,10 @@ def measured(
     for name in parts or PARTS:
         try:
             figures, shown = PARTS[name].measure(subject, count or PARTS[name].usual)
-        except (MissingWeights, BadWeights) as lack:
-            skipped[name] = str(lack)
-            continue
+        except MissingWeights as lack:
+            figures, shown = {SKIPPED: str(lack)}, ()
+        if why := figures.pop(SKIPPED, ""):
+            skipped[name] = why
         found |= figures
         if shown:
             rows[name] = list(shown)
@@ -195,7 +205,10 @@ def main() -> None:
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with the pictures")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    found = run(args.tool, args.planner, args.count, args.pack, args.report)
+    try:
+        found = run(args.tool, args.planner, args.count, args.pack, args.report)
+    except PentimentoError as failure:
+        raise SystemExit(str(failure)) from None
     print(json.dumps(found, indent=1) if args.json else text(found))
 
 

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from benchmarks.analogy import psnr
 from benchmarks.measure import middle
 from benchmarks.toybox_report import Row
-from benchmarks.world import Figures, Item, by_kind, figure, items
+from benchmarks.world import Figures, Item, by_kind, figure, held_out, items
 from sessions.values import Picture, Pixels
 from tools.base import EditContext, drain
 from tools.diffusion import latents
@@ -69,7 +69,7 @@ def figures(weights: Shelf, count: int) -> tuple[Figures, list[Row]]:
 
 
 def marked(some: Sequence[Item], results: Sequence[Result]) -> tuple[Figures, list[Row]]:
-    """Success, what is kept, and errors: over all, and by kind of edit."""
+    """Success, what is kept, and errors: over all, by kind of edit, and success of what is held out."""
     marks = graded(some, [one.rgb for one in results])
     done = [one.done for one in marks]
     inside = [grader.inside_error(r.rgb, one.before.rgb, one.after.rgb) for one, r in zip(some, results, strict=True)]
@@ -80,6 +80,7 @@ def marked(some: Sequence[Item], results: Sequence[Result]) -> tuple[Figures, li
         **figure("ip2p_psnr", untouched(some, [one.drawn for one in results])),
         **figure("ip2p_psnr_restored", untouched(some, [one.rgb for one in results])),
         **by_kind("ip2p_success", done, some),
+        **held_out("ip2p_success", done, some),
         **by_kind("ip2p_kept", [one.kept for one in marks], some),
         **by_kind("ip2p_inside_error", inside, some),
     }
@@ -99,9 +100,12 @@ def bounds(weights: Shelf, some: Sequence[Item]) -> Figures:
 def compared(name: str, some: Sequence[Item], pictures: Sequence[Pixels]) -> Figures:
     """The same marks of pictures that nobody edited."""
     marks = graded(some, pictures)
+    done = [one.done for one in marks]
     inside = [grader.inside_error(r, one.before.rgb, one.after.rgb) for one, r in zip(some, pictures, strict=True)]
     return {
-        **figure(f"ip2p_success_{name}", [one.done for one in marks]),
+        **figure(f"ip2p_success_{name}", done),
+        **by_kind(f"ip2p_success_{name}", done, some),
+        **held_out(f"ip2p_success_{name}", done, some),
         **figure(f"ip2p_kept_{name}", [one.kept for one in marks]),
         **figure(f"ip2p_inside_error_{name}", inside),
         **figure(f"ip2p_psnr_{name}", untouched(some, pictures)),

@@ -5,18 +5,25 @@ whole planner stand what costs nothing (chance, always the latest, always the or
 rules, and the planner with a part taken away: `_cosine` (no more than the published retrieval), `_blinded` (nothing
 seen, nothing heard), `_shuffled` (every sound another's). Several planners, of several seeds, give means over them.
 
+Without a suffix: dialogues that nobody has learnt from, in learnt words, which `dialogues` numbers apart. `_held_out`:
+as many in which a phrase or a pair of shape and colour stands that training never says. `_shaping`: those in which a
+sound or another picture shapes one.
+
 * `parse_rate`: replies that are plans, decoded as users' are, under the grammar; `parse_rate_free`: without it;
 * `state_…`: plans that end in the picture that was meant (`toybox.executing`), by the number of their steps;
 * `ask_auroc`: how well its doubt tells messages that have to be asked about from others. It asks where its reply begins
   with a question, which has a probability p, and where its least confidence c in what it points at is below δ. So doubt
   is the larger of p and 1 − c / 2δ: about one half is where it asks. `_said` has p alone, `_pointer` 1 − c alone;
+  `_named`: against those messages alone that name a picture of the session too;
+* `base_at_1_of_8`: in sessions of eight pictures or more;
 * `sound_blind_drop`: what of `state_sounds` is lost where sounds are not heard, item by item.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count as numbers_from
 from itertools import islice
 from pathlib import Path
@@ -26,22 +33,19 @@ import numpy as np
 from torch import Tensor
 
 from agent.decoding import Decoded
-from agent.grammar import Ref, Written, WrittenStep, read
-from agent.plan import PREV, Context, Plan
-from agent.planners.checkpoint import card
-from agent.planners.rules import RulesPlanner
+from agent.grammar import Written, read
+from agent.planners.checkpoint import Card, card
+from agent.planners.shelved import CARD
 from benchmarks import dialogues
 from benchmarks.any2pix import auc
 from benchmarks.dialogues import EXAMINED, blind, ended, exchanged, hits, unheard
 from benchmarks.measure import middle, seconds
+from benchmarks.toybox_rules import ruled
 from benchmarks.world import Figures, figure
-from sessions.errors import PlanError
-from sessions.values import IDENTITY, Asset, Revision, Step
+from sessions.errors import BadArguments, MissingWeights, PlanError
 from tools.encoders import Encoder
 from tools.shelf import Shelf
-from toybox.dialogues import Dialogue, dialogue, four
-from toybox.scenes import SIDE
-from training.dialogue_turns import order
+from toybox.dialogues import Dialogue, dialogue, four, shaping
 from training.examining import Answer, Candidate, answer, heard
 from training.lessons import Lesson, embeddings, looked_at
 
@@ -58,33 +62,59 @@ Seen = Callable[[Lesson], Tensor | None]
 
 
 def figures(folders: Sequence[Path], weights: Shelf, count: int) -> Figures:
-    """All figures of one planner, or the means of several, on so many dialogues that none has seen."""
+    """All figures of one planner, or the means of several, on so many dialogues that none has seen. BadArguments where
+    they have learnt with different encoders: what is looked at, is looked at by one."""
+    if len({asked_of(folder).encoder for folder in folders}) > 1:
+        raise BadArguments("These planners have learnt with different encoders.", "Measure them one by one.")
     lessons = Lessons(eyes_of(folders[0], weights), count)
     found = [examined(dialogues.candidate(folder), card(folder).sure, lessons) for folder in folders]
-    return together(found) | at_no_cost(lessons)
+    return together(found) | at_no_cost(lessons.new, lessons.held_out)
+
+
+def asked_of(folder: Path) -> Card:
+    """The card of a planner's folder; MissingWeights where there is no planner, BadWeights where its card is none."""
+    if not (folder / CARD).exists():
+        raise MissingWeights(f"There is no planner in {folder}.", "pentimento models list")
+    return card(folder)
 
 
 def eyes_of(folder: Path, weights: Shelf) -> Encoder:
-    """The encoder by which a planner has learnt what pictures are. BadWeights where there is no planner, MissingWeights
-    where there is no such encoder."""
-    return weights.encoder(card(folder).encoder)
+    """The encoder by which a planner has learnt what pictures are. MissingWeights where there is no planner, or no such
+    encoder."""
+    digest = asked_of(folder).encoder
+    return weights.encoder(digest)
+
+
+class Said:
+    """Dialogues in learnt words, or held out: as they come; more with questions; some that are longer than any."""
+
+    def __init__(self, eyes: Encoder, count: int, held_out: bool) -> None:
+        numbers = range(EXAMINED, EXAMINED + count)
+        asking = _numbers(count, lambda one: one.written.ask is not None, held_out)
+        self.all = looked_at(eyes, numbers, held_out)
+        self.asked = looked_at(eyes, list(islice(asking, more(count))), held_out)
+        self.longer = looked_at(eyes, numbers, held_out, four)
 
 
 class Lessons:
-    """What is examined: dialogues as they come; more with questions and with sounds; some that are longer than any."""
+    """What is examined: `new` dialogues in learnt words; `held_out`; those that a sound or a picture shapes; and what
+    sounds."""
 
     def __init__(self, eyes: Encoder, count: int) -> None:
-        more = max(2, count // MORE)
-        self.all = looked_at(eyes, range(EXAMINED, EXAMINED + count))
-        self.asked = looked_at(eyes, list(islice(_numbers(count, lambda one: one.written.ask is not None), more)))
-        self.sounding = [one for one in self.all if sounds(one.dialogue)]
-        self.sounding += looked_at(eyes, list(islice(_numbers(count, sounds), more)))
-        self.longer = looked_at(eyes, range(EXAMINED, EXAMINED + count), False, four)
+        self.new, self.held_out = Said(eyes, count, False), Said(eyes, count, True)
+        self.shaped = looked_at(eyes, range(EXAMINED, EXAMINED + more(count)), numbered=shaping)
+        self.sounding = [one for one in (*self.new.all, *self.shaped) if sounds(one.dialogue)]
+        self.sounding += looked_at(eyes, list(islice(_numbers(count, sounds), more(count))))
 
 
-def _numbers(count: int, wanted: Callable[[Dialogue], bool]) -> Any:
+def more(count: int) -> int:
+    """How many are added of what is rare."""
+    return max(2, count // MORE)
+
+
+def _numbers(count: int, wanted: Callable[[Dialogue], bool], held_out: bool = False) -> Iterator[int]:
     """The numbers behind the first so many whose dialogues are wanted."""
-    return (n for n in numbers_from(EXAMINED + count) if wanted(dialogue(n)))
+    return (n for n in numbers_from(EXAMINED + count) if wanted(dialogue(n, held_out)))
 
 
 def sounds(one: Dialogue) -> bool:
@@ -94,19 +124,36 @@ def sounds(one: Dialogue) -> bool:
 
 def examined(who: Candidate, sure: float, lessons: Lessons) -> Figures:
     """The figures of a planner, whole and in parts. `sure`: its δ."""
-    whole = replies(who, lessons.all)
     cosine = Candidate(who.llm, who.heads, who.grammar, "cosine", who.template)
-    longer = [ended(one) for one in replies(who, lessons.longer)]
     return {
-        **figure("parse_rate", [one.written != Written() for one in whole]),
-        **figure("parse_rate_free", [free(who, one) for one in lessons.all]),
-        **told(whole, ""),
-        **figure("state_4", longer),
-        **doubt([one for one in whole if one.truth.ask is None], [*asked(whole), *replies(who, lessons.asked)], sure),
+        **planned(who, sure, lessons.new, ""),
+        **figure("parse_rate_free", [free(who, one) for one in lessons.new.all]),
+        **planned(who, sure, lessons.held_out, "_held_out"),
+        **told(replies(who, lessons.shaped), "_shaping"),
         **hearing(who, lessons.sounding),
-        **told(replies(cosine, lessons.all), "_cosine"),
-        **told(replies(who, lessons.all, blind), "_blinded"),
+        **ending(cosine, lessons.new, "_cosine"),
+        **ending(who, lessons.new, "_blinded", blind),
     }
+
+
+def planned(who: Candidate, sure: float, said: Said, suffix: str) -> Figures:
+    """Of dialogues of one sort: parsing, the parts of plans, where they end, doubt."""
+    whole, longer = replies(who, said.all), replies(who, said.longer)
+    clear = [one for one in whole if one.truth.ask is None]
+    unclear = [*asked(whole), *replies(who, said.asked)]
+    return {
+        **figure(f"parse_rate{suffix}", [one.written != Written() for one in whole]),
+        **told(whole, suffix),
+        **figure(f"state_4{suffix}", [ended(one) for one in longer]),
+        **doubt(clear, unclear, sure, suffix),
+        **doubt([one for one in clear if names(one.lesson.dialogue)], unclear, sure, f"_named{suffix}"),
+    }
+
+
+def ending(who: Candidate, said: Said, suffix: str, seen: Seen = lambda one: None) -> Figures:
+    """The parts of plans and where they end, of a planner with a part taken away."""
+    longer = figure(f"state_4{suffix}", [ended(one) for one in replies(who, said.longer, seen)])
+    return told(replies(who, said.all, seen), suffix) | longer
 
 
 def replies(who: Candidate, lessons: Sequence[Lesson], seen: Seen = lambda one: None) -> list[Answer]:
@@ -154,21 +201,28 @@ def told(answers: Sequence[Answer], suffix: str) -> Figures:
     return found
 
 
+def names(one: Dialogue) -> bool:
+    """Whether a message names a picture of its session, as all that has to be asked about does."""
+    return one.reference not in ("head", "attached")
+
+
 def pictures(one: Dialogue) -> int:
     """How many pictures a plan could begin with."""
     return sum(item.kind == "picture" for item in one.items)
 
 
-def doubt(clear: Sequence[Answer], unclear: Sequence[Answer], sure: float) -> Figures:
-    """The AUROC of doubt, of its two parts, and their intervals by bootstrap in both groups."""
+def doubt(clear: Sequence[Answer], unclear: Sequence[Answer], sure: float, suffix: str = "") -> Figures:
+    """The AUROC of doubt, of its two parts, and their intervals by bootstrap in both groups; nothing of only one."""
+    if not clear or not unclear:
+        return {}
     truth = np.array([False] * len(clear) + [True] * len(unclear))
     p = np.array([one.asking for one in (*clear, *unclear)])
     c = np.array([sureness(one) for one in (*clear, *unclear)])
     both = np.maximum(p, 1 - c / (2 * sure)) if sure else p
     found: Figures = {}
     for name, scores in (("", both), ("_said", p), ("_pointer", 1 - c)):
-        found[f"ask_auroc{name}"] = round(auc(scores, truth), 4)
-        found[f"ask_auroc{name}_ci"] = auc_interval(scores[~truth], scores[truth])
+        found[f"ask_auroc{name}{suffix}"] = round(auc(scores, truth), 4)
+        found[f"ask_auroc{name}{suffix}_ci"] = auc_interval(scores[~truth], scores[truth])
     return found
 
 
@@ -189,7 +243,9 @@ def auc_interval(no: Any, yes: Any, times: int = 1000) -> list[float]:
 
 def hearing(who: Candidate, lessons: Sequence[Lesson]) -> Figures:
     """How many plans of what is heard end where they should: heard, unheard, and under others' sounds."""
-    ways: Mapping[str, Seen] = {"": lambda one: None, "_unheard": unheard, "_shuffled": exchanged(lessons)}
+    ways: dict[str, Seen] = {"": lambda one: None, "_unheard": unheard}
+    with suppress(ValueError):  # of a handful that all sound alike there is no other
+        ways["_shuffled"] = exchanged(lessons)
     right = {way: [ended(one) for one in replies(who, lessons, seen)] for way, seen in ways.items()}
     lost = np.subtract(right[""], right["_unheard"], dtype=float).tolist()
     of_all = [part for way, found in right.items() for part in figure(f"state_sounds{way}", found).items()]
@@ -213,12 +269,14 @@ def together(found: Sequence[Figures]) -> Figures:
 # What costs nothing
 
 
-def at_no_cost(lessons: Lessons) -> Figures:
-    """Of those who look at nothing: base@1, over all and where a picture of the session is named; the usual tools; and
-    the rules."""
+def at_no_cost(new: Said, held_out: Said) -> Figures:
+    """Of those who look at nothing: base@1, over all, where a picture of the session is named and where it has many;
+    the usual tools; and the rules."""
     found: Figures = {}
-    changed = [one.dialogue for one in lessons.all if one.dialogue.written.steps]
-    for part, some in (("", changed), ("_history", [one for one in changed if one.kind == "history"])):
+    changed = [one.dialogue for one in new.all if one.dialogue.written.steps]
+    history = [one for one in changed if one.kind == "history"]
+    many = [one for one in changed if pictures(one) >= MANY]
+    for part, some in (("", changed), ("_history", history), (f"_of_{MANY}", many)):
         meant = [one.written.steps[0].base for one in some]
         for name, chosen in CHOICES.items():
             right = [chosen(one) == base for one, base in zip(some, meant, strict=True)]
@@ -227,7 +285,10 @@ def at_no_cost(lessons: Lessons) -> Figures:
     tools = [tuple(step.tool for step in one.written.steps) for one in changed]
     usual = Counter(tools).most_common(1)[0][0] if tools else ()
     found |= figure("tool_accuracy_usual", [one == usual for one in tools])
-    return found | told([ruled(one) for one in lessons.all], "_rules")
+    for suffix, said in (("", new), ("_held_out", held_out)):
+        found |= told([ruled(one) for one in said.all], f"_rules{suffix}")
+        found |= figure(f"state_4_rules{suffix}", [ended(ruled(one)) for one in said.longer])
+    return found
 
 
 def latest(one: Dialogue) -> int:
@@ -241,60 +302,6 @@ CHOICES: Mapping[str, Callable[[Dialogue], int]] = {
     "original": lambda one: 0,
 }
 """Which picture is always taken."""
-
-
-def ruled(lesson: Lesson) -> Answer:
-    """The rules' answer to a lesson's message."""
-    plan = RulesPlanner().plan(lesson.dialogue.message, context(lesson.dialogue))
-    return Answer(lesson, written(plan, lesson.dialogue.head), Decoded(), float(plan.ask is not None))
-
-
-def context(one: Dialogue) -> Context:
-    """A dialogue as planners are told of sessions."""
-    sent = set(one.attachments)
-    revisions = tuple(_revision(one, place) for place in order(one) if place not in sent)
-    words = {_name(place): one.items[place].made_by or "" for place in range(len(one.items)) if place not in sent}
-    assets = tuple(_asset(one, place) for place in one.attachments)
-    return Context("main", _name(one.head), {"main": _name(one.head)}, revisions, words, attachments=assets)
-
-
-def _name(place: int) -> str:
-    return f"{place + 1:064x}"
-
-
-def _revision(one: Dialogue, place: int) -> Revision:
-    item, name = one.items[place], _name(place)
-    parents = () if item.parent is None else (_name(item.parent),)
-    args = item.darkroom[-1][1] if item.darkroom else {"instruction": item.made_by}
-    step = Step(item.tool or "", "1", args, parents[0]) if parents else None
-    source = "edit" if step else "upload"
-    when = "2026-01-01T00:00:00Z"
-    return Revision(name, "s", parents, step, name, None, IDENTITY, source, SIDE, SIDE, place + 1, when, turn=name)  # type: ignore[arg-type]
-
-
-def _asset(one: Dialogue, place: int) -> Asset:
-    if one.items[place].kind == "sound":
-        return Asset(_name(place), "", "audio", "audio/wav", seconds=2.0, name="sound.wav")
-    return Asset(_name(place), "", "image", "image/png", SIDE, SIDE, name="photo.png")
-
-
-def written(plan: Plan, head: int) -> Written:
-    """A plan of a session's names as one of a dialogue's places; without steps where it does what no step says."""
-
-    def place(name: str) -> Ref:
-        return "prev" if name == PREV else int(name, 16) - 1
-
-    if plan.ask is not None:
-        among = [one.revision or one.value for one in plan.ask.candidates]
-        return Written(ask=plan.ask.question, candidates=tuple(place(n) for n in among if len(str(n)) == len(_name(0))))
-    if plan.command is not None or plan.chat is not None:
-        return Written(chat=plan.chat or "")
-    steps = []
-    for step in plan.steps:
-        base: Ref = place(step.base) if step.base else "prev" if steps else head
-        where = step.region.get("words") if step.region else None
-        steps.append(WrittenStep(step.tool, base, tuple(map(place, step.subjects)), where, step.args))
-    return Written(tuple(steps))
 
 
 # What it costs

@@ -28,13 +28,15 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One edit with its exact truth."""
+    """One edit with its exact truth. `pair`, `phrasing`: whether its pair, or its words, are held out."""
 
     scene: Scene
     edit: Edit
     said: str
     before: Drawing
     after: Drawing
+    pair: bool = False
+    phrasing: bool = False
 
     @property
     def kind(self) -> str:
@@ -49,7 +51,8 @@ def item(rng: Generator, kind: type[Edit], pair: bool = False, phrasing: bool = 
         scene = random_scene(rng)
         edit = propose(rng, scene, kind, held_out=pair)
         if edit is not None and asked(edit, scene):
-            return Item(scene, edit, instruction(rng, edit, phrasing), draw(scene), draw(edit.apply(scene)))
+            said = instruction(rng, edit, phrasing)
+            return Item(scene, edit, said, draw(scene), draw(edit.apply(scene)), pair, phrasing)
 
 
 def items(count: int, seed: int, kinds: Sequence[type[Edit]] = tuple(KINDS)) -> list[Item]:
@@ -73,6 +76,13 @@ def by_kind(name: str, values: Sequence[float] | Sequence[bool], some: Sequence[
     for kind in dict.fromkeys(one.kind for one in some):
         found |= figure(f"{name}_{kind}", [value for value, one in zip(values, some, strict=True) if one.kind == kind])
     return found
+
+
+def held_out(name: str, values: Sequence[float] | Sequence[bool], some: Sequence[Item]) -> Figures:
+    """The same for held-out pairs of shape and colour, and for held-out words."""
+    pairs = [value for value, one in zip(values, some, strict=True) if one.pair]
+    phrasings = [value for value, one in zip(values, some, strict=True) if one.phrasing]
+    return figure(f"{name}_held_out_pair", pairs) | figure(f"{name}_held_out_phrasing", phrasings)
 
 
 def shelf(home: Path, pack: Path = STARTER.parent) -> Shelf:

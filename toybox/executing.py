@@ -95,20 +95,23 @@ def _gaps(phrasing: str) -> str:
 
 def executed(written: Written, dialogue: Dialogue) -> bool:
     """Whether a plan ends in the picture that was meant; of questions, whether it asks about the same pictures, and of
-    talk, whether it changes nothing."""
+    talk, whether it says something and changes nothing."""
     true = dialogue.written
     if true.steps:
         found = outcome(written, dialogue)
         return found is not None and found == outcome(true, dialogue)
     if true.ask is not None:
         return written.ask is not None and set(written.candidates) == set(true.candidates)
-    return not written.steps and written.ask is None
+    return not written.steps and written.ask is None and bool(written.chat)
 
 
 def outcome(written: Written, dialogue: Dialogue) -> State | None:
-    """What the last step of a plan makes; None where there is no step, or one that cannot be carried out."""
+    """What the last step of a plan makes; None where there is no step, one that cannot be carried out, or one whose
+    result the next does not use: nobody asked for that picture."""
     last: State | None = None
     for step in written.steps:
+        if last is not None and "prev" not in (step.base, *step.subjects):
+            return None
         last = _after(step, dialogue, last)
         if last is None:
             return None
@@ -151,9 +154,10 @@ def _known(ref: Ref, dialogue: Dialogue, last: State | None) -> State | str | No
 
 
 def _edited(base: State, step: WrittenStep) -> State | None:
-    """An edit of the scene; where tools have made more of it than a scene, one of what may be there."""
+    """An edit of the scene; where tools have made more of it than a scene, one of what may be there. None of a part: an
+    instruction says itself what it is about."""
     edit = edit_of(str(step.args.get("instruction", "")))
-    if edit is None or base.scene is None:
+    if edit is None or base.scene is None or step.where is not None:
         return None
     try:
         return _stated(base, edit.apply(base.scene), edit)
@@ -167,8 +171,10 @@ def _stated(base: State, scene: Scene, by: object) -> State:
 
 
 def part_of(scene: Scene | None, words: str) -> str:
-    """A part of a picture by the one thing that it names, so that "the disc" and "the red disc" are one."""
-    said = words.removeprefix("the ").split()
+    """A part of a picture by the one thing that it names, so that "the disc" and "the red disc" are one; other words
+    without their article."""
+    words = words.removeprefix("the ")
+    said = words.split()
     for thing in scene.things if scene else ():
         if said and said[-1] == thing.shape and set(said[:-1]) <= {thing.colour, thing.texture, thing.size}:
             return thing.shape

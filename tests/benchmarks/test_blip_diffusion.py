@@ -4,10 +4,12 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from benchmarks import blip_diffusion as bench
 from benchmarks import world
 from tests.training import blip_pack_of
+from tools.base import EditContext, drain
 from tools.shelf import STARTER
 from toybox.drawing import draw
 from toybox.scenes import GROUNDS, HELD_OUT, SHAPES, Scene
@@ -52,16 +54,54 @@ def test_items_are_held_out_and_ask_for_another_background():
     assert all(np.array_equal(a.reference.pixels, b.reference.pixels) for a, b in zip(some, again, strict=True))
 
 
-def test_weights_that_know_nothing_have_marks_like_chance(tmp_path, monkeypatch):
-    pack = shutil.copytree(STARTER.parent, tmp_path / "pack")
-    monkeypatch.setitem(blip_pack_of.SAMPLING, "steps", 2)
-    blip_pack_of.untaught(pack, tmp_path)
+def test_items_of_pairs_that_training_has():
+    """A model without vectors knows that there is no held-out pair, so that these are what it has to be beaten on."""
+    some = bench.items(60, held_out=False)
+    assert not {(one.thing.shape, one.thing.colour) for one in some} & HELD_OUT
+    assert {one.thing.shape for one in some} == set(SHAPES) and len({one.thing.colour for one in some}) == 8
+
+
+def test_pictures_of_one_subject_count_once():
+    """Six subjects, all pictures of three right: 24 throws of a coin would have an interval half as wide."""
+    found = bench.by_subject("right", [[True] * 4, [False] * 4] * 3)
+    assert found["right"] == 0.5 and found["right_ci"] == bench.figure("right", [1.0, 0.0] * 3)["right_ci"]
+    low, high = found["right_ci"]
+    assert high - low > 0.6
+
+
+@pytest.fixture(scope="module")
+def untaught(tmp_path_factory):
+    """A shelf whose weights have learnt nothing of subjects, and draw in two steps."""
+    folder = tmp_path_factory.mktemp("untaught")
+    pack = shutil.copytree(STARTER.parent, folder / "pack")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(blip_pack_of.SAMPLING, "steps", 2)
+        blip_pack_of.untaught(pack, folder)
+    return world.shelf(folder / "home", pack)
+
+
+@pytest.fixture
+def few(monkeypatch):
     monkeypatch.setattr(bench, "REPLACED", 1)
     monkeypatch.setattr(bench, "LEARNT", 1)
     monkeypatch.setattr(bench, "SEEDS", 1)
     monkeypatch.setattr(bench, "Schooling", lambda rate: bench.subjects.Schooling(1, rate))
-    found, rows = bench.measured(world.shelf(tmp_path / "home", pack), 2)
+
+
+def test_it_draws_what_the_tool_draws(untaught):
+    wanted = untaught.entry(bench.subjects.ROLE).sampling
+    there = bench.Bench(untaught, untaught.diffusion(bench.subjects.ROLE), wanted["guidance"], int(wanted["steps"]))
+    (one,) = bench.items(1)
+    (drawn,) = there.drawn([(one, there.vectors(one.reference, one.thing.shape))])
+    context = EditContext(one.reference, None, (one.reference,), seed=0, shelf=untaught)
+    args = bench.Args(category=one.thing.shape, prompt=one.prompt, guidance=there.guidance, steps=there.steps)
+    by_the_tool = drain(bench.blip_diffusion.run(context, args)).image.rgb
+    assert abs(drawn.astype(int) - by_the_tool).max() <= 1
+
+
+def test_weights_that_know_nothing_have_marks_like_chance(untaught, few):
+    found, rows = bench.measured(untaught, 2)
     assert found["blip_replace_untouched"] == 1 and found["blip_subject"] <= 0.5 < found["blip_subject_exact"]
     assert len(rows) == 2 and all(len(row.pictures) == 3 for row in rows)
-    of_ways = {f"blip_subject_{way}" for way in ("without", "swapped", "exact", "autoencoder")}
+    of_ways = {f"blip_subject_{way}" for way in ("without", "swapped", "exact", "autoencoder", "seen", "seen_without")}
     assert of_ways | {"blip_background", "blip_background_shuffled", "blip_cosine", "blip_learnt"} <= set(found)

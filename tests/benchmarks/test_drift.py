@@ -41,7 +41,24 @@ def test_a_region_keeps_what_naive_chaining_loses(talks, monkeypatch):
     monkeypatch.setattr(bench, "turn", worse)
     found = bench.compared(None, [dim])
     assert found["outside"] == [0, 0, 0] and found["outside_chained"] == [bench.TURNS] * 3
+    assert found["outside_ten_turns"] == found["outside_ten_turns_pixels"] == [0, 0, 0]
     assert "outside" not in bench.compared(None, [talks["global"]])
+
+
+def spilling(weights, before, words, talk, seed):
+    """An editor that adds one level to the corner of the picture at every turn, region or none."""
+    rgb = before.image.pixels.copy()
+    rgb[0, 0] += 1
+    return EditResult(Picture(rgb))
+
+
+def test_what_is_lost_in_ten_turns_is_seen_though_the_policy_makes_one(talks, monkeypatch):
+    dim = replace(talks["local"], photo=talks["local"].photo // 2, exact=tuple(e // 2 for e in talks["local"].exact))
+    monkeypatch.setattr(bench, "turn", spilling)
+    found = bench.compared(None, [dim])
+    once = found["outside"][0]
+    assert 0 < once < found["outside_ten_turns"][0] == found["outside_ten_turns_pixels"][0]
+    assert found["outside_ten_turns"][0] == pytest.approx(bench.TURNS * once, abs=0.001)
 
 
 def test_the_part_names_each_conversation(monkeypatch):

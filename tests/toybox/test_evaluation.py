@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from benchmarks import commands, toybox, toybox_curves, toybox_instructions, toybox_masks, toybox_report, world
 from benchmarks.toybox_command import toybox_command
 from benchmarks.toybox_instructions import Result
-from sessions.errors import BadArguments
+from sessions.errors import BadArguments, BadWeights
 from toybox import grader
 from toybox.edits import KINDS, Recolour
+from toybox.scenes import HELD_OUT
 
 SOME = world.items(2 * len(KINDS), 11)
 
@@ -34,6 +35,8 @@ def test_an_oracle_succeeds_everywhere_and_a_copy_nowhere():
     assert exact["ip2p_success"] >= 0.95 and exact["ip2p_kept"] > 0.97
     assert exact["ip2p_inside_error"] == 0 and exact["ip2p_psnr"] == 99
     copied, _ = toybox_instructions.marked(SOME, [Result(one.before.rgb, one.before.rgb) for one in SOME])
+    beside = toybox_instructions.compared("copy", SOME, [one.before.rgb for one in SOME])
+    assert all(beside[f"ip2p_success_copy_{kind.__name__.lower()}"] == 0 for kind in KINDS)
     assert copied["ip2p_success"] == 0 and copied["ip2p_inside_error"] == 1 and copied["ip2p_psnr"] == 99
     kinds = {kind.__name__.lower() for kind in KINDS}
     assert {name for name in exact if re.fullmatch("ip2p_success_[a-z]+(?<!_ci)", name)} == {
@@ -41,6 +44,22 @@ def test_an_oracle_succeeds_everywhere_and_a_copy_nowhere():
     }
     assert all(f"{name}_ci" in exact for name in exact if not name.endswith("_ci"))
     assert len(rows) == len(SOME) and all(row.pictures[1] is one.after.rgb for row, one in zip(rows, SOME, strict=True))
+
+
+def test_what_is_held_out_is_told_apart():
+    """Only of the held-out pair the result is exact; and only of the held-out words."""
+    some = world.items(8, 12, [Recolour])
+    assert (
+        [one.pair for one in some]
+        == [False, True, False, False] * 2
+        == [(one.edit.shape, one.edit.colour) in HELD_OUT for one in some]
+    )
+    assert [one.phrasing for one in some] == [False, False, False, True] * 2
+    done = [one.after.rgb if one.pair else one.before.rgb for one in some]
+    found, _ = toybox_instructions.marked(some, [Result(rgb, rgb) for rgb in done])
+    assert found["ip2p_success_held_out_pair"] == 1 and found["ip2p_success_held_out_phrasing"] == 0
+    copied = toybox_instructions.compared("copy", some, [one.before.rgb for one in some])
+    assert copied["ip2p_success_copy_held_out_pair"] == 0
 
 
 def test_what_the_network_drew_is_measured_before_it_was_restored():
@@ -164,13 +183,34 @@ def test_a_part_without_weights_is_left_out(starter, monkeypatch):
     assert "no such role" in toybox_report.html(found, {})
 
 
-ASKED_FOR = """parse_rate tool_accuracy base_at_1 base_at_1_history sub_at_1 state_single state_2_3 state_4 ask_auroc
-sound_blind_drop ip2p_success ip2p_psnr diffedit_iou diffedit_success analogist_success analogist_iou blip_subject
-blip_background any2pix_sound plan_s edit_s"""
+def test_damaged_weights_are_not_left_out(starter, monkeypatch, capsys):
+    def damaged(subject, count):
+        raise BadWeights("They have changed.")
+
+    parts_of(monkeypatch, one=damaged)
+    with pytest.raises(BadWeights):
+        toybox.measured(toybox.Subject(starter))
+    monkeypatch.setattr("sys.argv", ["toybox"])
+    with pytest.raises(SystemExit) as ended:
+        toybox.main()
+    assert ended.value.code == "They have changed.", "which Python prints, and ends with 1"
+
+
+def test_without_a_planner_there_are_still_the_seconds_of_an_edit(starter, tmp_path, monkeypatch):
+    monkeypatch.setattr(toybox_instructions, "cost", lambda weights, count: {"edit_s": 0.5})
+    found, _ = toybox.measured(toybox.Subject(starter, (tmp_path,)), ["seconds"], 1)
+    assert (found["plan_s"], found["edit_s"]) == (None, 0.5) and "no planner" in found["skipped"]["seconds"]
+
+
+ASKED_FOR = """parse_rate tool_accuracy base_at_1 base_at_1_of_8 base_at_1_history sub_at_1 state_single state_2_3
+state_4 ask_auroc sound_blind_drop ip2p_success ip2p_psnr diffedit_iou diffedit_success
+analogist_success analogist_iou blip_subject blip_background any2pix_sound plan_s edit_s"""
 
 
 def test_all_that_is_asked_for_has_a_place():
-    assert set(ASKED_FOR.split()) == set(toybox.KEYS) - {"drift_outside", "drift_outside_chained"}
+    beside = {f"base_at_1_of_8_{way}" for way in ("head", "latest", "original", "random")}
+    beside |= {"base_at_1_history_latest", "drift_outside", "drift_outside_chained"}
+    assert set(ASKED_FOR.split()) | beside == set(toybox.KEYS)
 
 
 def test_intervals_stand_beside_their_means():

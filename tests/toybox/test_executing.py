@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agent.grammar import Written
+from agent.grammar import Written, WrittenStep
 from toybox.dialogues import dialogue, four, resumed, shaping
 from toybox.edits import KINDS, Recolour, Retexture, Style, Tone, propose
 from toybox.executing import edit_of, executed, outcome, part_of
 from toybox.scenes import COLOURS, seeded
+from toybox.wishes import EDITOR
 from toybox.words import HELD_OUT_PHRASINGS, PHRASINGS, filled
 
 
@@ -98,6 +99,28 @@ def test_a_wrong_colour_a_lost_step_and_nonsense_are_seen(many):
     assert seen > 20
 
 
+def test_a_step_whose_result_nothing_uses_is_seen(many):
+    """It would be one more picture in the session, whatever the last step ends in."""
+    seen = 0
+    for one in many:
+        steps = one.written.steps
+        if steps and "prev" not in (steps[0].base, *steps[0].subjects):
+            blurred = WrittenStep("blur", one.head, (), None, {})
+            assert not executed(replace(one.written, steps=(blurred, *steps)), one)
+            seen += 1
+    assert seen > 100
+
+
+def test_an_instruction_is_of_the_whole_picture(many):
+    seen = 0
+    for one in many:
+        for place, step in enumerate(one.written.steps):
+            if step.tool == EDITOR:
+                assert not executed(_with(one, place, where="the background"), one)
+                seen += 1
+    assert seen > 100
+
+
 def test_work_without_a_scene_counts_with_its_arguments_part_and_pictures(many):
     seen = {"args": 0, "where": 0, "subjects": 0}
     for one in many:
@@ -123,6 +146,9 @@ def test_a_question_is_right_about_its_pictures_and_talk_changes_nothing(many):
         assert executed(replace(one.written, candidates=one.written.candidates[::-1]), one)
         assert not executed(replace(one.written, candidates=one.written.candidates[1:]), one)
         assert not executed(Written(chat="Yes."), one)
+    for one in talk:
+        assert executed(Written(chat="Hm."), one)
+        assert not executed(Written(), one) and not executed(Written(chat=""), one)
     assert not any(executed(replace(asks[0].written), one) for one in talk)
 
 
@@ -133,4 +159,4 @@ def test_a_part_is_its_thing_however_it_is_called():
     assert part_of(scene, f"the dotted {thing.shape}") == thing.shape
     other = next(colour for colour in COLOURS if colour != thing.colour)
     assert part_of(scene, f"the {other} {thing.shape}") != thing.shape
-    assert part_of(scene, "the background") == "the background"
+    assert part_of(scene, "the background") == part_of(scene, "background") == part_of(None, "the background")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from agent.grammar import Written, WrittenStep
-from agent.plan import PREV, Context, Plan
-from agent.planners.rules import RulesPlanner, references
-from sessions.values import IDENTITY, Asset, Region, Revision, Step
+from agent.planners.rules import RulesPlanner
+from benchmarks.toybox_rules import context, name_of, written
 from tools.registry import registered
 from toybox import photo_words
 from toybox.dialogues import Dialogue
@@ -31,60 +30,7 @@ def held() -> list[Dialogue]:
     return [photographed(seed, held_out=True) for seed in range(COUNT // 3)]
 
 
-# --- a dialogue as the rules are asked about it -----------------------------------------------------------------------
-
-
-def context(one: Dialogue) -> Context:
-    """The session of a dialogue, every item a revision or an asset of its place's name; branches as they come about."""
-    revisions, branches = [], {}
-    for place, item in enumerate(one.items):
-        if place in one.attachments:
-            continue
-        parents = () if item.parent is None else (f"r1:{item.parent}",)
-        step = None
-        if item.parent is not None:
-            ((tool, args),) = item.darkroom
-            step = Step(tool, "1", args, parents[0], region=Region(words=item.where) if item.where else None)
-        branch = next((name for name, head in branches.items() if parents == (head,)), f"line-{place}")
-        branches[branch] = f"r1:{place}"
-        revisions.append(
-            Revision(
-                f"r1:{place}", "s", parents, step, str(place), None, IDENTITY, "edit" if step else "upload",
-                1200, 800, place + 1, "2026-01-01T00:00:00Z", turn=f"turn {place}",
-            )
-        )  # fmt: skip
-    here = next((name for name, head in branches.items() if head == f"r1:{one.head}"), "here")
-    branches[here] = f"r1:{one.head}"
-    words = {f"r1:{place}": item.made_by for place, item in enumerate(one.items) if item.made_by}
-    sent = tuple(Asset(f"sent{place}", "o", "image", "image/png", 1200, 800) for place in one.attachments)
-    return Context(here, f"r1:{one.head}", branches, tuple(revisions), words, attachments=sent)
-
-
-def written(plan: Plan, there: Context) -> tuple[WrittenStep, ...] | None:
-    """A plan of the rules as the toybox has it; None where its command does more than go to a version."""
-    head = there.head
-    if plan.command is not None:
-        head = references.landing(plan.command, there)
-        if head is None or plan.command.name not in ("switch", "reset", "undo"):
-            return None
-    used = {name for step in plan.steps for name in step.subjects}
-    sent = [asset.sha256 for asset in there.attachments if asset.sha256 not in used]
-    start = sent[0] if sent and plan.command is None else head
-
-    def place(name: str | None, usual: str | None) -> int | str:
-        name = name or usual
-        return "prev" if name == PREV else int(str(name).removeprefix("r1:").removeprefix("sent"))
-
-    return tuple(
-        WrittenStep(
-            step.tool,
-            place(step.base, PREV if i else start),
-            tuple(place(name, None) for name in step.subjects),
-            (step.region or {}).get("words"),
-            step.args,
-        )
-        for i, step in enumerate(plan.steps)
-    )
+# --- beside the rules -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -102,11 +48,11 @@ def compared(one: Dialogue) -> Compared:
         return Compared(False)
     if plan.ask is not None:
         asked = {candidate.revision for candidate in plan.ask.candidates if candidate.revision}
-        meant = {f"r1:{place}" for place in one.written.candidates}
+        meant = {name_of(place) for place in one.written.candidates}
         same = one.written.ask is not None and asked in (set(), meant)
         return Compared(True, "" if same else f"asks {plan.ask.question} {asked}")
     found = written(plan, there)
-    return Compared(True, "" if found == one.written.steps else f"{plan.command} {found}")
+    return Compared(True, "" if found == Written(one.written.steps) else f"{plan.command} {found}")
 
 
 def test_where_the_rules_understand_a_message_theirs_is_the_plan(many, held):

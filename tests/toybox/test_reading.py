@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.reading import accuracies, edits, read, scenes
+from benchmarks.reading import accuracies, edits, of_held_out, read, scenes
 from benchmarks.world import items
 from toybox.drawing import draw
 from toybox.reading import KEYS, WEIGHTS, Reader, faint, options, reading, readings, shown
-from toybox.scenes import COLOURS, SLOTS, Scene, Thing, seeded
+from toybox.scenes import COLOURS, HELD_OUT, SLOTS, Scene, Thing, seeded
 
 DISC = Thing("disc", "red", "dotted", "top left", 17.0, 17.0, 10.25, 0.0)
 SCENE = Scene("striped", "teal", (DISC,))
@@ -114,9 +114,27 @@ def test_it_is_small():
 
 def test_it_reads_scenes_that_it_has_not_learnt_from():
     some = scenes(300)
-    found = accuracies(some, read([draw(scene).rgb for scene in some]))
-    assert {name: value for name, value in found.items() if name.endswith("y") or "accuracy" in name}
+    seen = read([draw(scene).rgb for scene in some])
+    found = accuracies(some, seen)
     assert min(value for name, value in found.items() if name[:8] == "accuracy" and name[-3:] != "_ci") >= 0.98
+    apart = accuracies(some, seen, "_held_out", of_held_out)
+    assert min(apart[f"accuracy_{name}_held_out"] for name in ("there", "shape", "colour", "texture")) >= 0.95
+
+
+def test_in_half_of_the_scenes_something_is_held_out():
+    """And of it alone it is told how it is read."""
+    some = scenes(80)
+    new = [scene for scene in some if of_held_out(scene)]
+    assert len(new) > 30 and any(scene in new for scene in some[1::2]) and any(scene in new for scene in some[::2])
+    for scene in new:
+        slots = {slot for slot, _ in of_held_out(scene)}
+        assert {(t.shape, t.colour) in HELD_OUT for t in scene.things if t.slot in slots} == {True}
+    assert not of_held_out(SCENE)
+    blue = replace(SCENE, things=(replace(DISC, shape="star", colour="blue"),))
+    wrong = read([draw(replace(SCENE, things=(replace(DISC, shape="star"),))).rgb])
+    found = accuracies([blue], wrong, "_held_out", of_held_out)
+    assert (found["accuracy_colour_held_out"], found["accuracy_shape_held_out"]) == (0, 1)
+    assert "accuracy_ground_held_out" not in found
 
 
 def test_it_takes_no_unedited_input_for_edited_and_exact_results_for_done():

@@ -20,7 +20,7 @@ from toybox.words import caption
 from training import encoder_figures
 from training.encoder_scenes import ATTRIBUTES
 
-COUNT, FEW = 2 * len(KINDS), 8
+COUNT, FEW = len(KINDS), 4
 PACK = STARTER.parent
 
 
@@ -54,7 +54,7 @@ def test_the_autoencoder_keeps_scenes(shelf):
 
 
 def test_editing_beats_copying(shelf, items):
-    """Each kind of edit twice, as the grader reads the results; of unedited pictures it takes none for edited."""
+    """Each kind of edit once, as the grader reads the results; of unedited pictures it takes none for edited."""
     edit = toybox_instructions.editor(shelf)
     found, _ = toybox_instructions.marked(items, [edit(one, i) for i, one in enumerate(items)])
     copied = toybox_instructions.compared("copy", items, [one.before.rgb for one in items])
@@ -66,10 +66,10 @@ def test_editing_beats_copying(shelf, items):
 
 def test_diffedits_mask_is_about_the_thing(shelf):
     """Better than a random one of the same size, and than the whole picture."""
-    some = [toybox_masks.asked(shelf, one) for one in world.items(2 * FEW, 78, toybox_masks.SWAPS)]
+    some = [toybox_masks.asked(shelf, one) for one in world.items(FEW, 78, toybox_masks.SWAPS)]
     found = toybox_masks.masks(some)
     assert found["diffedit_iou"] > 1.3 * max(found[f"diffedit_iou_{way}"] for way in ("whole", "random", "block"))
-    assert all(toybox_masks.left_alone(it, it.mask()) for it in some[:2])
+    assert all(toybox_masks.left_alone(it, it.mask()) for it in some[:1])
 
 
 def test_night_gets_darker_than_day(shelf):
