@@ -41,7 +41,7 @@ from tools.weights import tensors, write
 from training import blip_pack
 from training.data import encoded
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, base
 from training.subject_photos import Photos, by_words, clipseg
 from training.subject_scenes import Scenes
@@ -222,6 +222,7 @@ def _digest(folder: Path) -> str:
     return model.digest_of(folder / blip_pack.PART)
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.blip_diffusion", description=__doc__)
     parser.add_argument("--pack", type=Path, default=STARTING)

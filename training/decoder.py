@@ -21,7 +21,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, base
 from training.tilings import grid_example
 from training.vae import BATCH, distance, pictures
@@ -76,6 +76,7 @@ def train(out: Path, minutes: float, steps: int = STEPS, pack: Path = STARTING, 
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.decoder", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

@@ -31,7 +31,7 @@ from training import tilings
 from training.diffusion import v_errors
 from training.export import saved
 from training.instruct_pix2pix import widened
-from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, base
 from training.tilings import HIDINGS, SHARD, Shards
 from training.tokens import ids
@@ -153,6 +153,7 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.inpainting", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

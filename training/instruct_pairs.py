@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sessions.errors import BadArguments, BadWeights, PentimentoError
+from sessions.errors import BadArguments, BadWeights
 from sessions.values import Pixels
 from tools import chat_models, devices, weights
 from tools.diffusion import latents, model
@@ -34,7 +34,7 @@ from tools.encoders.imagebind import ImageBindEncoder
 from training import caption_triples, packs, pair_filter, tokens
 from training.caption_triples import Triple, same
 from training.data import probe
-from training.loop import claimed, generator, logged
+from training.loop import claimed, generator, in_words, logged
 from training.pair_drawing import Attempt, drawn
 from training.pair_filter import Eyes, Thresholds
 
@@ -262,13 +262,11 @@ def run(args: argparse.Namespace) -> int:
     return make(maker, readable(maker.drawer, triples), args.out)
 
 
+@in_words()
 def main() -> None:
     args = parser().parse_args()
     logged(args.out)
-    try:
-        run(args)
-    except PentimentoError as error:
-        raise SystemExit(str(error)) from error
+    run(args)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,11 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from sessions.errors import PentimentoError
 from training import data
 from training.data import SHARDS, Data
 from training.diffusion import v_errors
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, base
 from training.tokens import ids
 
@@ -131,6 +130,7 @@ def train(
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.instruct_pix2pix", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
@@ -146,10 +146,7 @@ def main() -> None:
     logged(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plan = Plan(args.steps, args.rate, args.size, 0 if args.only_pairs else args.shards)
-    try:
-        train(args.out, args.budget, plan, args.pack, args.pairs, device)
-    except PentimentoError as error:
-        raise SystemExit(str(error)) from error
+    train(args.out, args.budget, plan, args.pack, args.pairs, device)
 
 
 if __name__ == "__main__":

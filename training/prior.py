@@ -37,7 +37,7 @@ from toybox.sounds import NAMES, RATE, sound
 from toybox.words import some_caption
 from training.encoder import TAKES
 from training.encoder_scenes import scene_for
-from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, reader
 
 PAIRS, STEPS, BATCH, RATE_OF_LEARNING = 6000, 3000, 128, 1e-3
@@ -197,6 +197,7 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.prior", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

@@ -51,7 +51,7 @@ from toybox.scenes import (
     random_scene,
 )
 from training import packs
-from training.loop import Recipe, Trainer, claimed, logged
+from training.loop import Recipe, Trainer, claimed, in_words, logged
 
 log = logging.getLogger("training")
 STEPS, BATCH, RATE, SEED = 3200, 64, 2e-3, 23
@@ -202,6 +202,7 @@ def train(out: Path, minutes: float, steps: int = STEPS, pack: Path | None = Non
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.reading", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

@@ -38,7 +38,7 @@ from toybox.scenes import SHAPES, SIDE, Scene, Thing, colour_for, pick, random_s
 from toybox.words import some_caption
 from training.data import encoded
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, base, encoder
 from training.tokens import ids
 
@@ -262,12 +262,14 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
     done = trainer.run(deadline)
     log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
+    install(model.unet, Attention())  # what has learnt hangs on the last step's tensors, which cannot be copied
     ip_adapter.save(adapter, out / "ip_adapter")
     if plan.whole:
         saved(model.unet, out / "unet")
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.realigning", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
