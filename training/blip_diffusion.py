@@ -42,7 +42,7 @@ from training import blip_pack
 from training.data import encoded
 from training.export import saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
-from training.packs import STARTING, base
+from training.packs import STARTING, base, of_the_toybox
 from training.subject_photos import Photos, by_words, clipseg
 from training.subject_scenes import Scenes
 
@@ -140,7 +140,8 @@ def recipe(net: Networks, source: Subjects, z: Tensor, plan: Plan, seed: int = S
         b = batch(source, len(z), encoder.config.vision.side, plan.batch, step, seed)
         ids, mask = (part.to(device) for part in net.words(b.categories))
         context = contexts(text, net, b, encoder(b.pixels.to(device), ids, mask))
-        return learning.errors(net.model, z[b.numbers].to(device).float(), context, generator(seed, step)).mean()
+        at, model, noise = z[b.numbers].to(device).float(), net.model, generator(seed, step)
+        return learning.errors(model.unet, model.schedule, model.prediction, at, context, noise).mean()
 
     learners = nn.ModuleDict({"unet": unet, "text_encoder": text, "encoder": encoder})
     return Recipe(NAME, learners, loss, plan.steps, plan.rate)
@@ -202,6 +203,8 @@ def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cp
     deadline = time.monotonic() + 60 * minutes
     told = {name: str(path or "") for name, path in vars(given).items() if name not in ("pack", "representation")}
     drawing = base(given.pack, device)
+    if given.photos is None:
+        of_the_toybox(drawing)
     encoder, words = blip_keys.load(given.representation, torch.device(device), torch.float32)
     claimed(out, NAME, {**asdict(plan), **told, "base": drawing.digest, "digest": _digest(given.representation)})
     source = sourced(given, plan, drawing.side, out)

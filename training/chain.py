@@ -172,14 +172,14 @@ class Chain:
 
     def base(self) -> bool:
         """With it there is a pack."""
-        recipe = self._base(data.read(self.out / "latents"))
+        recipe = self._base(self._read())
         if done := self._learnt(recipe):
             export.pack(self.pack, self._coder(), {"base": cast(nn.ModuleDict, recipe.net)}, self.out / "tokenizer")
         return done
 
     def instruct_pix2pix(self) -> bool:
         """The editor, made of the base."""
-        pairs = data.read(self.out / "latents")
+        pairs = self._read()
         begun = cast(nn.ModuleDict, self._settled(self._base(pairs)))
         plan = instruct_pix2pix.Plan(self.plan.instruct_pix2pix)
         recipe = instruct_pix2pix.recipe(begun, pairs, vae.SCALE, self.tokenizer, plan)
@@ -192,6 +192,9 @@ class Chain:
 
     def _base(self, pairs: data.Data) -> Recipe:
         return base.recipe(pairs, self.tokenizer, steps=self.plan.base, device=self.device)
+
+    def _read(self) -> data.Data:
+        return data.read(self.out / "latents", self.plan.shards)
 
     def _normalised(self) -> AutoencoderKL:
         """The autoencoder with latents of mean 0 and the deviation that its config says."""

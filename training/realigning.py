@@ -39,7 +39,7 @@ from toybox.words import some_caption
 from training.data import encoded
 from training.export import saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
-from training.packs import STARTING, base, encoder
+from training.packs import STARTING, base, encoder, of_the_toybox
 from training.tokens import ids
 
 log = logging.getLogger("training")
@@ -158,7 +158,7 @@ def made(numbers: range, model: LatentDiffusion, eyes: Encoder) -> dict[str, Ten
     own, crop, altered = (torch.from_numpy(eyes.pictures(pictures)).half() for pictures in seen)
     return {
         "z": encoded(model.vae, [one.picture for one in some]).half(),
-        "captions": ids(model.tokenizer, [one.caption for one in some]).short(),
+        "captions": ids(model.tokenizer, [one.caption for one in some]).int(),
         "own": own,
         "crop": crop,
         "altered": altered,
@@ -203,7 +203,7 @@ def errors(model: LatentDiffusion, z: Tensor, ids: Tensor, noise: torch.Generato
     """`tools.diffusion.learning`'s of latents z (B, 4, h, w) and ids (B, 77). The text encoder does not learn."""
     with torch.no_grad():
         text = model.text_encoder(ids).last_hidden_state
-    return learning.errors(model, z, text, noise)
+    return learning.errors(model.unet, model.schedule, model.prediction, z, text, noise)
 
 
 def recipe(
@@ -252,7 +252,7 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
     True where it is at its end. BadWeights where the folder has another training.
     """
     deadline = time.monotonic() + 60 * minutes
-    model, eyes = base(pack, device), encoder(pack, device)
+    model, eyes = of_the_toybox(base(pack, device)), encoder(pack, device)
     claimed(out, NAME, {**asdict(plan), "encoder": eyes.digest, "base": model.digest})
     pairs = read(make(out, model, eyes, plan.pairs, deadline))
     if len(pairs) < plan.pairs:

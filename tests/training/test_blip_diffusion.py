@@ -66,6 +66,10 @@ def nets(words, prediction="v_prediction"):
     return Networks(model, network(config(words[2])).requires_grad_(False), words[1])
 
 
+def errors(model, z, text, noise):
+    return learning.errors(model.unet, model.schedule, model.prediction, z, text, noise)
+
+
 @pytest.fixture(scope="module")
 def z():
     return torch.randn(12, 4, 8, 8, generator=generator(5)).half()
@@ -137,7 +141,7 @@ def test_with_everything_left_out_the_loss_is_the_bases(words, z, prediction, mo
     b = batch(Scenes(12), 12, 64, PLAN.batch, 2, 3)
     assert not b.given.any()
     text = torch.stack([subjects.context(net.model, said, None, n) for said, n in zip(b.texts, b.repeats, strict=True)])
-    expected = learning.errors(net.model, z[b.numbers].float(), text, generator(3, 2)).mean()
+    expected = errors(net.model, z[b.numbers].float(), text, generator(3, 2)).mean()
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
@@ -248,7 +252,7 @@ def test_before_its_first_step_it_draws_texts_as_the_base_does(shelf):
     mine, base = shelf.diffusion("blip-diffusion"), shelf.diffusion("text-to-image")
     z = torch.randn(2, 4, 16, 16, generator=generator(1))
     texts = [torch.stack([subjects.context(one, "a disc on a teal background")] * 2) for one in (mine, base)]
-    one, other = (learning.errors(net, z, text, generator(2)) for net, text in zip((mine, base), texts, strict=True))
+    one, other = (errors(net, z, text, generator(2)) for net, text in zip((mine, base), texts, strict=True))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 

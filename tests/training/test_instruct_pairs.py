@@ -231,6 +231,10 @@ def test_the_recipe_learns_from_drawn_pairs_from_exact_ones_and_from_both(of_pac
         assert torch.isfinite(instruct_pix2pix.recipe(net, learnt, vae.SCALE, drawer.tokenizer).loss(0))
     with pytest.raises(BadWeights, match="another autoencoder"):
         data.drawn_pairs(tmp_path / "drawn", vae.network(9).eval())
+    empty = replace(maker_of(of_pack), least=Thresholds(1.1, 1.1, 1.1))
+    make(empty, triples[:1], tmp_path / "empty")
+    with pytest.raises(NotFound, match="No pair in .* was kept"):
+        data.drawn_pairs(tmp_path / "empty", drawer.vae)
     with pytest.raises(NotFound, match="no drawn pairs"):
         data.drawn_pairs(tmp_path, drawer.vae)
 
