@@ -37,11 +37,12 @@ from tools.nets.clip_vision import prepared
 from tools.nets.context_clip import ContextTextEncoder, sharing
 from tools.nets.qformer import SubjectEncoder
 from tools.subjects import REPEATS, padded, phrase, tokens
-from tools.weights import tensors, write
-from training import blip_pack
+from tools.weights import tensors
+from training import blip_pack, making
 from training.data import encoded
 from training.export import saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.making import Rows
 from training.packs import STARTING, base, of_the_toybox
 from training.subject_photos import Photos, by_words, clipseg
 from training.subject_scenes import Scenes
@@ -152,19 +153,13 @@ def recipe(net: Networks, source: Subjects, z: Tensor, plan: Plan, seed: int = S
 
 def latents(folder: Path, net: LatentDiffusion, source: Subjects, deadline: float) -> Tensor:
     """(n, 4, h, w), half: of as many targets as the time allows, but some; kept, and gone on from."""
-    path = folder / FILE
-    parts = [tensors(path)["z"]] if path.exists() else []
-    count = before = sum(map(len, parts))
-    while count < len(source) and (not parts or time.monotonic() < deadline):
-        few = range(count, min(count + TOGETHER, len(source)))
-        parts.append(encoded(net.vae, [source.target(number) for number in few]).half())
-        count = few.stop
-    if count > before:
-        beside = path.with_suffix(".new")
-        write(beside, {"z": torch.cat(parts)})
-        beside.replace(path)
-    log.info("%d examples of %d", count, len(source))
-    return torch.cat(parts)
+
+    def some(few: range) -> Rows:
+        return {"z": encoded(net.vae, [source.target(number) for number in few]).half()}
+
+    wanted = len(source)
+    making.made(folder / FILE, wanted, "z", deadline, making.by_number(some, wanted, TOGETHER))
+    return tensors(folder / FILE)["z"]
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,11 @@ from tools.diffusion.model import LatentDiffusion
 from tools.encoders import Encoder
 from tools.nets import ip_adapter
 from tools.nets.ip_adapter import AdapterConfig, IpAdapter
-from tools.weights import tensors, write
+from tools.weights import tensors
 from toybox.drawing import Drawing, Pixels, draw
 from toybox.scenes import SHAPES, SIDE, Scene, Thing, colour_for, pick, random_scene
 from toybox.words import some_caption
+from training import making
 from training.data import encoded
 from training.export import saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
@@ -167,19 +168,9 @@ def made(numbers: range, model: LatentDiffusion, eyes: Encoder) -> dict[str, Ten
 
 def make(folder: Path, model: LatentDiffusion, eyes: Encoder, wanted: int, deadline: float) -> Path:
     """So many pairs, as far as the time goes but some at least; what is there already is gone on from."""
-    path = folder / FILE
-    parts = [tensors(path)] if path.exists() else []
-    count = sum(len(part["z"]) for part in parts)
-    before = count
-    while count < wanted and (not parts or time.monotonic() < deadline):
-        parts.append(made(range(count, min(count + TOGETHER, wanted)), model, eyes))
-        count += len(parts[-1]["z"])
-    log.info("%d pairs of %d", count, wanted)
-    if count > before:
-        beside = path.with_suffix(".new")
-        write(beside, {name: torch.cat([part[name] for part in parts]) for name in parts[0]})
-        beside.replace(path)
-    return path
+    portions = making.by_number(lambda few: made(few, model, eyes), wanted, TOGETHER)
+    making.made(folder / FILE, wanted, "z", deadline, portions)
+    return folder / FILE
 
 
 def read(path: Path) -> Pairs:

@@ -182,12 +182,11 @@ class Plan:
 
 
 def looked(out: Path, eyes: Encoder, plan: Plan, deadline: float) -> bool:
-    """Make the lessons as far as the time goes; whether there are all."""
-    made = [
+    """Make the lessons as far as the time goes, one folder after the other; whether there are all."""
+    return all(
         lessons.make(out / folder, eyes, plan.lessons // share, deadline, source)
         for folder, (source, share) in SOURCES.items()
-    ]
-    return all(made)
+    )
 
 
 def learning(out: Path, eyes: Encoder, plan: Plan, device: str = "cpu") -> tuple[Planner, Trainer]:
