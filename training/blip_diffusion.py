@@ -182,12 +182,17 @@ class Given:
     segmenter: Path | None = None
 
 
-def sourced(given: Given, plan: Plan, side: int, out: Path) -> Subjects:
-    """The toybox, or photos, which are cut out first."""
+def sourced(given: Given, plan: Plan, net: Networks, out: Path, deadline: float) -> Subjects | None:
+    """The toybox, or photos, which are cut out first; None where the time is over before all are."""
     if given.photos is None:
         return Scenes(plan.count)
     segment = by_words if given.segmenter is None else clipseg(given.segmenter)
-    return Photos.cut(given.photos, side, out, segment)
+    room = sharing(net.model.text_encoder).config.positions - net.encoder.config.queries
+
+    def fits(said: str) -> bool:
+        return len(net.model.tokenizer(said).input_ids) <= room
+
+    return Photos.cut(given.photos, net.model.side, out, segment, fits, deadline)
 
 
 def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cpu") -> bool:
@@ -202,11 +207,14 @@ def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cp
         of_the_toybox(drawing)
     encoder, words = blip_keys.load(given.representation, torch.device(device), torch.float32)
     claimed(out, NAME, {**asdict(plan), **told, "base": drawing.digest, "digest": _digest(given.representation)})
-    source = sourced(given, plan, drawing.side, out)
+    net = Networks(drawing, encoder, words)
+    source = sourced(given, plan, net, out, deadline)
+    if source is None:
+        return False
     z = latents(out, drawing, source, deadline)
     if len(z) < len(source):
         return False
-    trainer = Trainer(recipe(Networks(drawing, encoder, words), source, z, plan), out)
+    trainer = Trainer(recipe(net, source, z, plan), out)
     done = trainer.run(deadline)
     log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
