@@ -141,8 +141,7 @@ def recipe(net: Networks, source: Subjects, z: Tensor, plan: Plan, seed: int = S
         b = batch(source, len(z), encoder.config.vision.side, plan.batch, step, seed)
         ids, mask = (part.to(device) for part in net.words(b.categories))
         context = contexts(text, net, b, encoder(b.pixels.to(device), ids, mask))
-        at, model, noise = z[b.numbers].to(device).float(), net.model, generator(seed, step)
-        return learning.errors(model.unet, model.schedule, model.prediction, at, context, noise).mean()
+        return learning.errors(net.model, z[b.numbers].to(device).float(), context, generator(seed, step)).mean()
 
     learners = nn.ModuleDict({"unet": unet, "text_encoder": text, "encoder": encoder})
     return Recipe(NAME, learners, loss, plan.steps, plan.rate)

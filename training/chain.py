@@ -2,7 +2,7 @@
 
 Parts stand in the order of their worth, each behind those that it is made of, and each runs to its own end before the
 next begins; so what is there at a stop is worth most, and on one machine it comes out the same however often it was
-stopped. After every part the pack OUT/pack is whole as far as it goes. OUT/parts.json says which parts are finished, and
+stopped. After every part the pack OUT/pack is whole as far as it goes. OUT/parts.json says which parts are finished and
 how long they took: a finished one is never begun again. Networks and losses are each recipe's own; what is here is only
 which recipe begins with what another has left.
 """

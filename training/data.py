@@ -112,8 +112,10 @@ def read(folder: Path, shards: int | None = None) -> Data:
 
 
 def drawn_pairs(folder: Path, vae: AutoencoderKL) -> Data:
-    """The pairs that a network has drawn; NotFound where there are none, BadWeights where another autoencoder has encoded
-    them."""
+    """The pairs that a network has drawn.
+
+    NotFound where there are none; BadWeights where another autoencoder has encoded them.
+    """
     first = min(folder.glob("*.safetensors"), default=None)
     if first is None or "probe" not in (found := tensors(first, "cpu")):
         raise NotFound(f"{folder} holds no drawn pairs.", "python -m training.instruct_pairs makes them.")

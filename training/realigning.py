@@ -194,7 +194,7 @@ def errors(model: LatentDiffusion, z: Tensor, ids: Tensor, noise: torch.Generato
     """`tools.diffusion.learning`'s of latents z (B, 4, h, w) and ids (B, 77). The text encoder does not learn."""
     with torch.no_grad():
         text = model.text_encoder(ids).last_hidden_state
-    return learning.errors(model.unet, model.schedule, model.prediction, z, text, noise)
+    return learning.errors(model, z, text, noise)
 
 
 def recipe(

@@ -237,7 +237,7 @@ def test_the_recipe_learns_from_drawn_pairs_from_exact_ones_and_from_both(of_pac
         data.drawn_pairs(tmp_path / "drawn", vae.network(9).eval())
     empty = replace(maker_of(of_pack), least=Thresholds(1.1, 1.1, 1.1))
     make(empty, triples[:1], tmp_path / "empty")
-    with pytest.raises(NotFound, match="No pair in .* was kept"):
+    with pytest.raises(NotFound, match=r"No pair in .* was kept"):
         data.drawn_pairs(tmp_path / "empty", drawer.vae)
     with pytest.raises(NotFound, match="no drawn pairs"):
         data.drawn_pairs(tmp_path, drawer.vae)

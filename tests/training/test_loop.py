@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sessions.errors import BadWeights
+from tests.needs import need
 from training.loop import Recipe, Trainer, averages, claimed, ema_decay, generator, in_words
 
 
@@ -156,9 +157,11 @@ def test_what_is_raised_on_purpose_ends_a_command_with_its_sentence():
         raise BadWeights("It is so.")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="fused steps count on the GPU only there")
 def test_on_cuda_continuing_equals_never_having_stopped(tmp_path):
     """Fused AdamW keeps its count where the weights are, and takes no other."""
+    need(
+        torch.cuda.is_available(), "CUDA", "This needs a GPU: only there is the count of steps on the weights' device."
+    )
 
     def trainer(folder):
         torch.manual_seed(0)

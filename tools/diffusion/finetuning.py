@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def learn(
         z = latents[torch.randint(len(latents), (BATCH,), generator=random)]
         with torch.enable_grad():
             text = encoder(caption, begun[None]).float().expand(BATCH, -1, -1)
-            loss = errors(unet, model.schedule, model.prediction, z, text, random).mean()
+            loss = errors(replace(model, unet=unet), z, text, random).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -5,33 +5,40 @@ Of ε (Ho et al., arXiv 2006.11239) or of v (Salimans & Ho, arXiv 2202.00512, ap
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tools.diffusion.schedules import NoiseSchedule
 
 
-def errors(
-    unet: nn.Module,
-    schedule: NoiseSchedule,
-    prediction: str,
-    z: Tensor,
-    text: Tensor,
-    noise: torch.Generator,
-    channels: Tensor | None = None,
-) -> Tensor:
+class Learner(Protocol):
+    """What of a `LatentDiffusion` is asked; a recipe that has less can do as well."""
+
+    @property
+    def unet(self) -> Any: ...
+
+    @property
+    def schedule(self) -> NoiseSchedule: ...
+
+    @property
+    def prediction(self) -> str: ...
+
+
+def errors(model: Learner, z: Tensor, text: Tensor, noise: torch.Generator, channels: Tensor | None = None) -> Tensor:
     """(target − prediction)², (B, 4, h, w), t uniform; v = √ᾱ ε − √(1−ᾱ) z.
 
-    prediction: "epsilon", or "v_prediction". z: (B, 4, h, w) of unit variance; text: (B, tokens, C). `noise` draws t,
-    then ε. channels: (B, n, h, w), what stands behind the latent in the U-Net's input.
+    z: (B, 4, h, w) of unit variance; text: (B, tokens, C). `noise` draws t, then ε. channels: (B, n, h, w), what stands
+    behind the latent in the U-Net's input.
     """
-    t = torch.randint(len(schedule.alphas), (len(z),), generator=noise)
+    t = torch.randint(len(model.schedule.alphas), (len(z),), generator=noise)
     epsilon = torch.randn(z.shape, generator=noise).to(z)
-    alpha = schedule.alphas[t].view(-1, 1, 1, 1).to(z)
+    alpha = model.schedule.alphas[t].view(-1, 1, 1, 1).to(z)
     signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
     noisy = signal * z + spread * epsilon
     seen = noisy if channels is None else torch.cat([noisy, channels], 1)
-    told = unet(seen.contiguous(memory_format=torch.channels_last), t.to(z.device), text).sample
-    target = epsilon if prediction == "epsilon" else signal * epsilon - spread * z
+    told = model.unet(seen.contiguous(memory_format=torch.channels_last), t.to(z.device), text).sample
+    target = epsilon if model.prediction == "epsilon" else signal * epsilon - spread * z
     wrong: Tensor = target - told.float()
     return wrong.square()
