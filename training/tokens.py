@@ -50,7 +50,7 @@ def _merged(word: list[str], pair: tuple[str, str]) -> list[str]:
 
 
 def write(folder: Path) -> None:
-    """vocab.json, merges.txt, tokenizer_config.json. BadWeights where others are there, which something may have learnt."""
+    """vocab.json, merges.txt, tokenizer_config.json. BadWeights where others are there: some net learnt them."""
     files = _files()
     for name, text in files.items():
         if (folder / name).exists() and (folder / name).read_text(encoding="utf-8") != text:

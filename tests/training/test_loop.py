@@ -159,9 +159,7 @@ def test_what_is_raised_on_purpose_ends_a_command_with_its_sentence():
 
 def test_on_cuda_continuing_equals_never_having_stopped(tmp_path):
     """Fused AdamW keeps its count where the weights are, and takes no other."""
-    need(
-        torch.cuda.is_available(), "CUDA", "This needs a GPU: only there is the count of steps on the weights' device."
-    )
+    need(torch.cuda.is_available(), "CUDA", "This needs a GPU: only there steps are counted where the weights are.")
 
     def trainer(folder):
         torch.manual_seed(0)
