@@ -6,15 +6,14 @@ of ε is predicted because it learns faster at this size. No loop, no data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from tools.diffusion import learning
-from tools.diffusion.schedules import NoiseSchedule, scaled_linear
+from tools.diffusion.learning import Learner
+from tools.diffusion.schedules import scaled_linear
 from training.tokens import LENGTH
 
 WIDTH, LAYERS = 96, 3
@@ -77,15 +76,6 @@ def networks(tokenizer: CLIPTokenizer, seed: int, widths: tuple[int, ...] = WIDT
     return nn.ModuleDict({"unet": unet(4, widths), "text_encoder": text_encoder(tokenizer)})
 
 
-@dataclass(frozen=True, eq=False)
-class Small:
-    """What `tools.diffusion.learning` asks of a model."""
-
-    unet: nn.Module
-    prediction: str
-    schedule: NoiseSchedule = SCHEDULE
-
-
 def errors(
     net: nn.ModuleDict,
     z: Tensor,
@@ -99,4 +89,4 @@ def errors(
     z: (B, 4, h, w) of unit variance. ids: (B, 77). channels: what stands behind the latent in the U-Net's input.
     """
     text = net["text_encoder"](ids).last_hidden_state
-    return learning.errors(Small(net["unet"], prediction), z, text, noise, channels)
+    return learning.errors(Learner(net["unet"], prediction, SCHEDULE), z, text, noise, channels)

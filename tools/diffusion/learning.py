@@ -5,28 +5,27 @@ Of ε (Ho et al., arXiv 2006.11239) or of v (Salimans & Ho, arXiv 2202.00512, ap
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.schedules import NoiseSchedule
 
 
-class Learner(Protocol):
-    """What of a `LatentDiffusion` is asked; a recipe that has less can do as well."""
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A U-Net that is no model yet; prediction: "epsilon" or "v_prediction"."""
 
-    @property
-    def unet(self) -> Any: ...
-
-    @property
-    def schedule(self) -> NoiseSchedule: ...
-
-    @property
-    def prediction(self) -> str: ...
+    unet: nn.Module
+    prediction: str
+    schedule: NoiseSchedule
 
 
-def errors(model: Learner, z: Tensor, text: Tensor, noise: torch.Generator, channels: Tensor | None = None) -> Tensor:
+def errors(
+    model: LatentDiffusion | Learner, z: Tensor, text: Tensor, noise: torch.Generator, channels: Tensor | None = None
+) -> Tensor:
     """(target − prediction)², (B, 4, h, w), t uniform; v = √ᾱ ε − √(1−ᾱ) z.
 
     z: (B, 4, h, w) of unit variance; text: (B, tokens, C). `noise` draws t, then ε. channels: (B, n, h, w), what stands
