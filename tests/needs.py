@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 
 
-def need(found: bool, what: Literal["POSTGRES", "BROWSER", "COMPOSE", "LLAMA"], reason: str) -> None:
+def need(found: bool, what: Literal["POSTGRES", "BROWSER", "COMPOSE", "LLAMA", "CUDA"], reason: str) -> None:
     """Go on only where it was found; `reason`: what is missing, and how one gets it."""
     if found:
         return

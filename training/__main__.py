@@ -12,14 +12,14 @@ from pathlib import Path
 
 import torch
 
-from sessions.errors import PentimentoError
 from training.chain import Chain
-from training.loop import logged
+from training.loop import in_words, logged
 
 POLITE = 10
 """What is added to the process's niceness on a CPU."""
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
@@ -29,10 +29,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         os.nice(POLITE)
-    try:
-        Chain(args.out, device).run(args.budget)
-    except PentimentoError as error:
-        raise SystemExit(str(error)) from error
+    Chain(args.out, device).run(args.budget)
 
 
 if __name__ == "__main__":

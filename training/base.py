@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from training.data import Data
-from training.diffusion import networks, v_errors
+from training.diffusion import errors, networks
 from training.loop import Recipe, generator
 from training.tokens import ids
 
@@ -26,6 +26,6 @@ def recipe(data: Data, tokenizer: CLIPTokenizer, seed: int = 1, steps: int = STE
         captions = data.captions[scene, version]
         dropped = torch.rand(BATCH, generator=rng) < DROPPED
         captions = torch.where(dropped[:, None], null, captions)
-        return v_errors(net, data.z[scene, version].to(device), captions.to(device), rng).mean()
+        return errors(net, data.z[scene, version].to(device), captions.to(device), rng).mean()
 
     return Recipe("base", net, loss, steps, rate=5e-4, halved=True)

@@ -37,12 +37,13 @@ from tools.nets.clip_vision import prepared
 from tools.nets.context_clip import ContextTextEncoder, sharing
 from tools.nets.qformer import SubjectEncoder
 from tools.subjects import REPEATS, padded, phrase, tokens
-from tools.weights import tensors, write
-from training import blip_pack
+from tools.weights import tensors
+from training import blip_pack, making
 from training.data import encoded
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, logged
-from training.packs import STARTING, base
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.making import Rows
+from training.packs import STARTING, base, of_the_toybox
 from training.subject_photos import Photos, by_words, clipseg
 from training.subject_scenes import Scenes
 
@@ -151,19 +152,13 @@ def recipe(net: Networks, source: Subjects, z: Tensor, plan: Plan, seed: int = S
 
 def latents(folder: Path, net: LatentDiffusion, source: Subjects, deadline: float) -> Tensor:
     """(n, 4, h, w), half: of as many targets as the time allows, but some; kept, and gone on from."""
-    path = folder / FILE
-    parts = [tensors(path)["z"]] if path.exists() else []
-    count = before = sum(map(len, parts))
-    while count < len(source) and (not parts or time.monotonic() < deadline):
-        few = range(count, min(count + TOGETHER, len(source)))
-        parts.append(encoded(net.vae, [source.target(number) for number in few]).half())
-        count = few.stop
-    if count > before:
-        beside = path.with_suffix(".new")
-        write(beside, {"z": torch.cat(parts)})
-        beside.replace(path)
-    log.info("%d examples of %d", count, len(source))
-    return torch.cat(parts)
+
+    def some(few: range) -> Rows:
+        return {"z": encoded(net.vae, [source.target(number) for number in few]).half()}
+
+    wanted = len(source)
+    making.made(folder / FILE, wanted, "z", deadline, making.by_number(some, wanted, TOGETHER))
+    return tensors(folder / FILE)["z"]
 
 
 @dataclass(frozen=True)
@@ -186,12 +181,17 @@ class Given:
     segmenter: Path | None = None
 
 
-def sourced(given: Given, plan: Plan, side: int, out: Path) -> Subjects:
-    """The toybox, or photos, which are cut out first."""
+def sourced(given: Given, plan: Plan, net: Networks, out: Path, deadline: float) -> Subjects | None:
+    """The toybox, or photos, which are cut out first; None where the time is over before all are."""
     if given.photos is None:
         return Scenes(plan.count)
     segment = by_words if given.segmenter is None else clipseg(given.segmenter)
-    return Photos.cut(given.photos, side, out, segment)
+    room = sharing(net.model.text_encoder).config.positions - net.encoder.config.queries
+
+    def fits(said: str) -> bool:
+        return len(net.model.tokenizer(said).input_ids) <= room
+
+    return Photos.cut(given.photos, net.model.side, out, segment, fits, deadline)
 
 
 def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cpu") -> bool:
@@ -202,13 +202,18 @@ def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cp
     deadline = time.monotonic() + 60 * minutes
     told = {name: str(path or "") for name, path in vars(given).items() if name not in ("pack", "representation")}
     drawing = base(given.pack, device)
+    if given.photos is None:
+        of_the_toybox(drawing)
     encoder, words = blip_keys.load(given.representation, torch.device(device), torch.float32)
     claimed(out, NAME, {**asdict(plan), **told, "base": drawing.digest, "digest": _digest(given.representation)})
-    source = sourced(given, plan, drawing.side, out)
+    net = Networks(drawing, encoder, words)
+    source = sourced(given, plan, net, out, deadline)
+    if source is None:
+        return False
     z = latents(out, drawing, source, deadline)
     if len(z) < len(source):
         return False
-    trainer = Trainer(recipe(Networks(drawing, encoder, words), source, z, plan), out)
+    trainer = Trainer(recipe(net, source, z, plan), out)
     done = trainer.run(deadline)
     log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
@@ -222,6 +227,7 @@ def _digest(folder: Path) -> str:
     return model.digest_of(folder / blip_pack.PART)
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.blip_diffusion", description=__doc__)
     parser.add_argument("--pack", type=Path, default=STARTING)

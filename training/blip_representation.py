@@ -32,7 +32,7 @@ from tools.nets.clip_vision import VisionConfig, prepared
 from tools.nets.qformer import SubjectConfig, SubjectEncoder
 from training import blip_begun, blip_pack
 from training.diffusion import WIDTH
-from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.subject_photos import Photos
 from training.subject_scenes import Scenes
 
@@ -160,6 +160,7 @@ def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cp
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.blip_representation", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

@@ -1,9 +1,10 @@
 """Everything that is in the starter pack, from nothing, one part after the other: `make train`.
 
 Parts stand in the order of their worth, each behind those that it is made of, and each runs to its own end before the
-next begins; so what is there at a stop is worth most, and comes out the same however often it was stopped. After every
-part the pack OUT/pack is whole as far as it goes. OUT/parts.json says which parts are finished, and how long they took:
-a finished one is never begun again. Knows no network; each part is its own recipe's.
+next begins; so what is there at a stop is worth most, and on one machine it comes out the same however often it was
+stopped. After every part the pack OUT/pack is whole as far as it goes. OUT/parts.json says which parts are finished and
+how long they took: a finished one is never begun again. Networks and losses are each recipe's own; what is here is only
+which recipe begins with what another has left.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPTokenizer
 
-from tools.weights import write_whole
+from tools.weights import sha256, write_whole
 from training import (
     base,
     blip_diffusion,
@@ -45,13 +46,15 @@ from training.blip_diffusion import Plan as SubjectsPlan
 from training.blip_representation import Plan as RepresentationPlan
 from training.encoder import Plan as EncoderPlan
 from training.inpainting import Plan as InpaintingPlan
-from training.loop import Recipe, Trainer
+from training.loop import Recipe, Trainer, claimed
 from training.prior import Plan as PriorPlan
 from training.realigning import Plan as RealigningPlan
 from training.starter_planner import Plan as PlannerPlan
 
 log = logging.getLogger("training")
 SCENES_FOR_STATISTICS = 256
+OWN = ("vae", "decoder", "base", "instruct_pix2pix")
+"""Parts whose checkpoints lie in the folder itself; all others have one of their own, with a recipe.json."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,16 @@ class Record:
 
 
 class Chain:
-    """The parts of a folder. Each part trains until it is done, True, or the deadline has passed."""
+    """The parts of a folder. Each part trains until it is done, True, or the deadline has passed.
+
+    BadWeights where the folder was begun with another plan or other words.
+    """
 
     def __init__(self, out: Path, device: str = "cpu", plan: Plan | None = None) -> None:
         self.out, self.pack, self.device, self.plan = out, out / "pack", device, plan or Plan()
         self.deadline = 0.0
         tokens.write(out / "tokenizer")
+        claimed(out, "chain", {**self._own(), "tokenizer": sha256(out / "tokenizer/vocab.json")}, OWN)
         self.tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
         self.parts: Mapping[str, Callable[[], bool]] = {
             "vae": self.vae,
@@ -111,7 +118,9 @@ class Chain:
         """Go on for so many minutes; whether everything is finished."""
         self.deadline = time.monotonic() + 60 * minutes
         for name, part in self.parts.items():
-            if not self.records().get(name, Record()).finished and not self._gone_on(name, part):
+            if self.records().get(name, Record()).finished:
+                continue
+            if time.monotonic() >= self.deadline or not self._gone_on(name, part):
                 log.info("the time is over in %s; the same command goes on from there", name)
                 return False
         log.info("everything is finished: %s", self.pack)
@@ -127,7 +136,7 @@ class Chain:
         """A part as far as the time goes, noted however it ends; its losses drawn."""
         begun, done = time.monotonic(), False
         try:
-            done = begun < self.deadline and part()
+            done = part()
         finally:
             known = self.records()
             old = known.get(name, Record())
@@ -143,12 +152,18 @@ class Chain:
         """Minutes."""
         return (self.deadline - time.monotonic()) / 60
 
+    def _own(self) -> dict[str, int]:
+        """The plan of the parts that have no folder of their own."""
+        return {name: getattr(self.plan, name) for name in (*OWN, "shards")}
+
     # What draws
 
     def vae(self) -> bool:
+        """The autoencoder."""
         return self._learnt(self._vae())
 
     def decoder(self) -> bool:
+        """Its decoder, which goes on alone."""
         return self._learnt(decoder.recipe(self._normalised(), steps=self.plan.decoder))
 
     def latents(self) -> bool:
@@ -157,13 +172,14 @@ class Chain:
 
     def base(self) -> bool:
         """With it there is a pack."""
-        recipe = self._base(data.read(self.out / "latents"))
+        recipe = self._base(self._read())
         if done := self._learnt(recipe):
             export.pack(self.pack, self._coder(), {"base": cast(nn.ModuleDict, recipe.net)}, self.out / "tokenizer")
         return done
 
     def instruct_pix2pix(self) -> bool:
-        pairs = data.read(self.out / "latents")
+        """The editor, made of the base."""
+        pairs = self._read()
         begun = cast(nn.ModuleDict, self._settled(self._base(pairs)))
         plan = instruct_pix2pix.Plan(self.plan.instruct_pix2pix)
         recipe = instruct_pix2pix.recipe(begun, pairs, vae.SCALE, self.tokenizer, plan)
@@ -176,6 +192,9 @@ class Chain:
 
     def _base(self, pairs: data.Data) -> Recipe:
         return base.recipe(pairs, self.tokenizer, steps=self.plan.base, device=self.device)
+
+    def _read(self) -> data.Data:
+        return data.read(self.out / "latents", self.plan.shards)
 
     def _normalised(self) -> AutoencoderKL:
         """The autoencoder with latents of mean 0 and the deviation that its config says."""
@@ -205,11 +224,13 @@ class Chain:
     # What sees, hears and plans
 
     def encoder(self) -> bool:
+        """What sees and hears."""
         if done := encoder.train(self.out / "encoder", self.left, self.plan.encoder, self.device):
             encoder_pack.install(self.out / "encoder/encoder", self.pack)
         return done
 
     def planner(self) -> bool:
+        """What plans, by what the encoder sees."""
         out = self.out / "planner"
         done = starter_planner.train(out, self.left, self.plan.planner, self.pack, self.device, early=False)
         if done:
@@ -223,12 +244,14 @@ class Chain:
         return prior.train(self.out / "prior", self.left, self.plan.prior, self.pack, self.device)
 
     def realigning(self) -> bool:
+        """The adapter; with the prior it becomes a role of the pack."""
         out = self.out / "realigning"
         if done := realigning.train(out, self.left, self.plan.realigning, self.pack, self.device):
-            export.decoder(self.pack, out / "ip_adapter", self.out / "prior/prior")
+            export.any2pix(self.pack, out / "ip_adapter", self.out / "prior/prior")
         return done
 
     def inpainting(self) -> bool:
+        """What `analogist` asks, made of the base."""
         out = self.out / "inpainting"
         if done := inpainting.train(out, self.left, self.plan.inpainting, self.pack, self.device):
             export.inpainting(self.pack, out / inpainting.NAME)
@@ -240,6 +263,7 @@ class Chain:
         return stage.train(self.out / stage.NAME, self.left, self.plan.blip_representation, given, self.device)
 
     def blip_diffusion(self) -> bool:
+        """Stage 2: a base that draws subjects."""
         out, given = self.out / "blip_diffusion", blip_diffusion.Given(self.pack, self.out / blip_representation.NAME)
         if done := blip_diffusion.train(out, self.left, self.plan.blip_diffusion, given, self.device):
             export.subjects(self.pack, out)

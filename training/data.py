@@ -77,8 +77,8 @@ def shard(number: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer, size: int =
         instructions += [instruction(rng, edit) for edit in edits]
     return {
         "z": encoded(vae, pictures).unflatten(0, (size, EDITS + 1)).half(),
-        "captions": ids(tokenizer, captions).view(size, EDITS + 1, -1).short(),
-        "instructions": ids(tokenizer, instructions).view(size, EDITS, -1).short(),
+        "captions": ids(tokenizer, captions).view(size, EDITS + 1, -1).int(),
+        "instructions": ids(tokenizer, instructions).view(size, EDITS, -1).int(),
     }
 
 
@@ -104,22 +104,27 @@ def written(folder: Path, made: Callable[[int], dict[str, Tensor]], deadline: fl
     return len(list(folder.glob("*.safetensors"))) >= shards
 
 
-def read(folder: Path) -> Data:
-    """What `make` wrote."""
-    shards = [tensors(path, "cpu") for path in sorted(folder.glob("*.safetensors"))]
-    joined = {name: torch.cat([part[name] for part in shards]) for name in ("z", "captions", "instructions")}
+def read(folder: Path, shards: int | None = None) -> Data:
+    """The first of what `make` wrote, or all."""
+    parts = [tensors(path, "cpu") for path in sorted(folder.glob("*.safetensors"))[:shards]]
+    joined = {name: torch.cat([part[name] for part in parts]) for name in ("z", "captions", "instructions")}
     return Data(joined["z"].float(), joined["captions"].long(), joined["instructions"].long())
 
 
 def drawn_pairs(folder: Path, vae: AutoencoderKL) -> Data:
-    """The pairs that a network has drawn; BadWeights where another autoencoder has encoded them."""
+    """The pairs that a network has drawn.
+
+    NotFound where there are none; BadWeights where another autoencoder has encoded them.
+    """
     first = min(folder.glob("*.safetensors"), default=None)
     if first is None or "probe" not in (found := tensors(first, "cpu")):
         raise NotFound(f"{folder} holds no drawn pairs.", "python -m training.instruct_pairs makes them.")
     mine = encoded(vae, [probe()])[0]
     if mine.shape != found["probe"].shape or float((mine - found["probe"]).abs().mean()) > FOREIGN:
         raise BadWeights(f"The pairs in {folder} are latents of another autoencoder.", "Make them with this pack.")
-    return read(folder)
+    if not len(kept := read(folder)):
+        raise NotFound(f"No pair in {folder} was kept.", "Draw more attempts, or say lower thresholds.")
+    return kept
 
 
 def joined(*parts: Data) -> Data:

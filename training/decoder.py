@@ -21,8 +21,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, logged
-from training.packs import STARTING, base
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.packs import STARTING, base, of_the_toybox
 from training.tilings import grid_example
 from training.vae import BATCH, distance, pictures
 
@@ -66,7 +66,7 @@ def drawn(step: int) -> tuple[Tensor, Tensor]:
 def train(out: Path, minutes: float, steps: int = STEPS, pack: Path = STARTING, device: str = "cpu") -> bool:
     """The decoder of a pack's autoencoder as far as the time goes, then the folder `out/vae`; True at its end."""
     deadline = time.monotonic() + 60 * minutes
-    model = base(pack, device)
+    model = of_the_toybox(base(pack, device))
     claimed(out, NAME, {"steps": steps, "base": model.digest})
     trainer = Trainer(recipe(model.vae, steps=steps), out)
     done = trainer.run(deadline)
@@ -76,6 +76,7 @@ def train(out: Path, minutes: float, steps: int = STEPS, pack: Path = STARTING, 
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.decoder", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

@@ -1,4 +1,4 @@
-"""The small latent diffusion model: its networks, its noise, the error in v that both recipes learn from.
+"""The small latent diffusion model: its networks, its noise, the error that its recipes learn from.
 
 Stable Diffusion 1's schedule (scaled-linear, 1000 steps) and layout, so that the same code runs the result; v instead
 of ε is predicted because it learns faster at this size. No loop, no data.
@@ -11,6 +11,8 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from tools.diffusion import learning
+from tools.diffusion.learning import Learner
 from tools.diffusion.schedules import scaled_linear
 from training.tokens import LENGTH
 
@@ -30,7 +32,7 @@ SCHEDULER = {
     "steps_offset": 1,
 }
 """scheduler_config.json."""
-ALPHAS = scaled_linear().alphas.float()
+SCHEDULE = scaled_linear()
 
 
 def unet(channels: int = 4, widths: tuple[int, ...] = WIDTHS) -> UNet2DConditionModel:
@@ -74,7 +76,7 @@ def networks(tokenizer: CLIPTokenizer, seed: int, widths: tuple[int, ...] = WIDT
     return nn.ModuleDict({"unet": unet(4, widths), "text_encoder": text_encoder(tokenizer)})
 
 
-def v_errors(
+def errors(
     net: nn.ModuleDict,
     z: Tensor,
     ids: Tensor,
@@ -82,18 +84,9 @@ def v_errors(
     channels: Tensor | None = None,
     prediction: str = "v_prediction",
 ) -> Tensor:
-    """(v − v̂)², (B, 4, h, w), v = √ᾱ ε − √(1−ᾱ) z (Salimans & Ho 2022, arXiv 2202.00512, appendix D), t uniform.
+    """`tools.diffusion.learning`'s, (B, 4, h, w), where the text encoder learns beside the U-Net.
 
     z: (B, 4, h, w) of unit variance. ids: (B, 77). channels: what stands behind the latent in the U-Net's input.
-    prediction: "epsilon" where the U-Net says ε instead, as Stable Diffusion 1's does.
     """
-    t = torch.randint(len(ALPHAS), (len(z),), generator=noise)
-    epsilon = torch.randn(z.shape, generator=noise).to(z)
-    alpha = ALPHAS[t].view(-1, 1, 1, 1).to(z)
-    signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
-    seen = signal * z + spread * epsilon
-    seen = seen if channels is None else torch.cat([seen, channels], 1)
     text = net["text_encoder"](ids).last_hidden_state
-    told = net["unet"](seen.contiguous(memory_format=torch.channels_last), t.to(z.device), text).sample
-    target = epsilon if prediction == "epsilon" else signal * epsilon - spread * z
-    return (told.float() - target).square()
+    return learning.errors(Learner(net["unet"], prediction, SCHEDULE), z, text, noise, channels)

@@ -16,7 +16,7 @@ import argparse
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from toybox.sounds import NAMES, sound
 from toybox.words import caption
 from training import encoder_pack, tokens
 from training.encoder_scenes import families, scene_for, true_of
-from training.loop import Recipe, Trainer, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 
 log = logging.getLogger("training")
 BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 5000, 1500, 1.5e-3
@@ -49,6 +49,8 @@ CONTEXT = 32
 """As long as the longest caption without places: three things of which all is said, and every state."""
 UNSAID = 0.1
 """How often a caption leaves the background out."""
+TEXT, SOUND = "encoder_text", "encoder_sound"
+"""The two recipes."""
 TAKES = 40
 """How often each sound is played to learn from."""
 
@@ -209,7 +211,7 @@ def text_recipe(net: ImageBind, tokenizer: CLIPTokenizer, seed: int = 3, steps: 
         kept = [one.gather(1, keep[..., None].expand(-1, -1, one.shape[2])) for one in (kinds, cells)]
         return contrast(v @ t.T, fits) + patch_loss(told, *(one.to(device) for one in kept))
 
-    return Recipe("encoder_text", learning, loss, steps, rate=RATE_OF_LEARNING)
+    return Recipe(TEXT, learning, loss, steps, rate=RATE_OF_LEARNING)
 
 
 def sound_recipe(net: ImageBind, seed: int = 4, steps: int = SOUND_STEPS) -> Recipe:
@@ -230,7 +232,7 @@ def sound_recipe(net: ImageBind, seed: int = 4, steps: int = SOUND_STEPS) -> Rec
         a = net.audio(heard(played, [int(take) for take in rng.integers(TAKES, size=BATCH)]).to(device))
         return contrast(v @ a.T, fits)
 
-    return Recipe("encoder_sound", net, loss, steps, rate=RATE_OF_LEARNING)
+    return Recipe(SOUND, net, loss, steps, rate=RATE_OF_LEARNING)
 
 
 def _parts(net: ImageBind, modality: str) -> list[nn.Module]:
@@ -262,9 +264,11 @@ class Plan:
 def train(out: Path, minutes: float, plan: Plan = Plan(), device: str = "cpu") -> bool:
     """The first recipe, the second when that is done, as far as the time goes; then the folder `out/encoder`.
 
-    True where both are at their ends. Called again, it goes on where it was.
+    True where both are at their ends. Called again, it goes on where it was; BadWeights where the folder has another
+    training.
     """
     deadline = time.monotonic() + 60 * minutes
+    claimed(out, "encoder", asdict(plan), own=(TEXT, SOUND))
     tokens.write(out / "tokenizer")
     tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
     net = network(config(len(tokenizer))).to(device)
@@ -282,6 +286,7 @@ def _learnt(recipe: Recipe, folder: Path, deadline: float) -> bool:
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.encoder", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

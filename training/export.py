@@ -104,8 +104,8 @@ def _copied(pack: Path, name: str, trained: Path) -> None:
     _put(pack, entry(pack, name))
 
 
-def decoder(pack: Path, *trained: Path) -> None:
-    """any2pix: the base of a pack, and folders that were trained for it, an adapter's and a prior's, copied in."""
+def any2pix(pack: Path, *trained: Path) -> None:
+    """The base of a pack, and folders that were trained for it, an adapter's and a prior's, copied in."""
     _beside_base(pack, ANY2PIX, trained)
 
 

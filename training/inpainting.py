@@ -28,11 +28,11 @@ from transformers import CLIPTokenizer
 from tools.diffusion.model import LatentDiffusion
 from tools.edits.analogist import NEGATIVE
 from training import tilings
-from training.diffusion import v_errors
+from training.diffusion import errors
 from training.export import saved
 from training.instruct_pix2pix import widened
-from training.loop import Recipe, Trainer, claimed, generator, logged
-from training.packs import STARTING, base
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.packs import STARTING, base, of_the_toybox
 from training.tilings import HIDINGS, SHARD, Shards
 from training.tokens import ids
 
@@ -95,8 +95,15 @@ def weights(mask: Tensor) -> Tensor:
     return weight / weight.mean((1, 2, 3), keepdim=True)
 
 
-def recipe(base: nn.ModuleDict, data: Data, tokenizer: CLIPTokenizer, seed: int = SEED, steps: int = STEPS) -> Recipe:
-    """Fine-tune a trained base: a step of scenes, then one of grids."""
+def recipe(
+    base: nn.ModuleDict,
+    data: Data,
+    tokenizer: CLIPTokenizer,
+    seed: int = SEED,
+    steps: int = STEPS,
+    prediction: str = "v_prediction",
+) -> Recipe:
+    """Fine-tune a trained base: a step of scenes, then one of grids. `prediction`: what the base predicts."""
     net = network(base, data.grids.z.shape[-1])
     device = next(net.parameters()).device
     nulls = ids(tokenizer, ["", NEGATIVE])
@@ -106,8 +113,8 @@ def recipe(base: nn.ModuleDict, data: Data, tokenizer: CLIPTokenizer, seed: int 
         some, size = (data.grids, GRIDS) if step % 2 else (data.scenes, SCENES)
         batch = drawn(some, nulls, rng, size)
         channels = torch.cat([batch.mask, batch.known], 1).to(device)
-        errors = v_errors(net, batch.z.to(device), batch.ids.to(device), rng, channels)
-        return (weights(batch.mask).to(device) * errors).mean()
+        wrong = errors(net, batch.z.to(device), batch.ids.to(device), rng, channels, prediction)
+        return (weights(batch.mask).to(device) * wrong).mean()
 
     return Recipe(NAME, net, loss, steps)
 
@@ -135,16 +142,17 @@ def pictures(out: Path, model: LatentDiffusion, plan: Plan, deadline: float) -> 
 def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: str = "cpu") -> bool:
     """All pictures, then the network until it is done or the time is over, then its folder OUT/inpainting, in float16.
 
-    True where it is at its end. BadWeights where the folder has another training.
+    True where it is at its end. BadWeights where the folder has another training, or the base draws other pictures.
     """
     deadline = time.monotonic() + 60 * minutes
-    model = base(pack, device)
+    model = of_the_toybox(base(pack, device))
     claimed(out, NAME, {**asdict(plan), "base": model.digest})
     if not pictures(out, model, plan, deadline):
         return False
-    data = Data(tilings.read(out / "scenes"), tilings.read(out / "grids"))
+    data = Data(*(tilings.read(out / kind, plan.shards) for kind in ("scenes", "grids")))
     begun = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder})
-    trainer = Trainer(recipe(begun, data, model.tokenizer, steps=plan.steps), out)
+    made = recipe(begun, data, model.tokenizer, steps=plan.steps, prediction=model.prediction)
+    trainer = Trainer(made, out)
     done = trainer.run(deadline)
     log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
@@ -153,6 +161,7 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.inpainting", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

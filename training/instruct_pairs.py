@@ -15,7 +15,7 @@ import argparse
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sessions.errors import BadArguments, BadWeights, PentimentoError
+from sessions.errors import BadArguments, BadWeights
 from sessions.values import Pixels
 from tools import chat_models, devices, weights
 from tools.diffusion import latents, model
@@ -34,7 +34,7 @@ from tools.encoders.imagebind import ImageBindEncoder
 from training import caption_triples, packs, pair_filter, tokens
 from training.caption_triples import Triple, same
 from training.data import probe
-from training.loop import claimed, generator, logged
+from training.loop import begun_with, claimed, generator, in_words, logged
 from training.pair_drawing import Attempt, drawn
 from training.pair_filter import Eyes, Thresholds
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 log = logging.getLogger("training")
-TOYBOX, TRIPLES = "toybox", "triples.json"
+PART, TOYBOX, TRIPLES = "pairs", "toybox", "triples.json"
 PORTION = 20
 """Triples of a shard, and captions that a chat model completes between two looks at what is there."""
 AT_ONCE = 8
@@ -154,7 +154,7 @@ def triples_of(source: str, count: int, seed: int, chat: BaseChatModel | None, o
         return [caption_triples.toybox(item, seed) for item in range(count)]
     told = caption_triples.read(Path(source))[:count]
     if all(one.whole for one in told):
-        return [one for one in told if not same(one.caption, one.edited)]
+        return _changing(told)
     if chat is None:
         raise BadArguments(
             f"{source} has captions without an instruction.", "--chat names a model that completes them."
@@ -174,7 +174,12 @@ def _completed(chat: BaseChatModel, told: Sequence[Triple], path: Path) -> list[
             "%d captions: %d triples; refused: %s", kept["captions"], len(kept["triples"]), dict(refused) or "none"
         )
         weights.write_whole(path, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-    return [Triple.model_validate(one) for one in kept["triples"]]
+    return _changing(Triple.model_validate(one) for one in kept["triples"])
+
+
+def _changing(triples: Iterable[Triple]) -> list[Triple]:
+    """Those whose captions are not the same."""
+    return [one for one in triples if not same(one.caption, one.edited)]
 
 
 def readable(drawer: LatentDiffusion, triples: Sequence[Triple]) -> list[Triple]:
@@ -207,26 +212,41 @@ def of_folder(folder: Path, clip: Path | None, device: torch.device) -> tuple[La
 
 
 def maker_of(args: argparse.Namespace) -> Maker:
-    """As the command line says: a pack's thresholds are calibrated, a model's are the paper's, each may be said."""
+    """As the command line says."""
     device = devices.best()
     small = args.pack is not None
     drawer, eyes = of_pack(args.pack, device) if small else of_folder(args.model, args.clip, device)
+    least = thresholds(args, eyes)
+    chosen = {name: getattr(args, name) for name in ("attempts", "steps") if getattr(args, name) is not None}
+    return Maker(drawer, eyes, replace(SMALL if small else Settings(), seed=args.seed, **chosen), least)
+
+
+def thresholds(args: argparse.Namespace, eyes: Eyes) -> Thresholds:
+    """Those that the folder was begun with; else a pack's are calibrated, a model's are the paper's. Each may be said.
+
+    BadWeights where those of a pack mean nothing.
+    """
     said = {name: getattr(args, name) for name in ("alike", "said", "direction") if getattr(args, name) is not None}
-    least = replace(pair_filter.calibrated(eyes) if small else Thresholds(), **said)
+    if before := begun_with(args.out).get(PART):
+        kept = {name: float(before[name]) for name in ("alike", "said", "direction")}
+        return replace(Thresholds(most=int(before["most"]), **kept), **said)
+    least = replace(pair_filter.calibrated(eyes) if args.pack is not None else Thresholds(), **said)
     for name in {"said", "direction"} - said.keys():
         if (found := getattr(least, name)) <= 0:
             raise BadWeights(
                 f"This encoder knows too little to judge pairs: of exact ones it gives some a {name} of {found}.",
                 f"python -m training.encoder teaches it; or say --{name} yourself.",
             )
-    chosen = {name: getattr(args, name) for name in ("attempts", "steps") if getattr(args, name) is not None}
-    return Maker(drawer, eyes, replace(SMALL if small else Settings(), seed=args.seed, **chosen), least)
+    return least
 
 
-def told(maker: Maker, source: str) -> Mapping[str, str | int | float]:
-    """What a folder of pairs is begun with."""
+def told(maker: Maker, args: argparse.Namespace) -> Mapping[str, str | int | float]:
+    """What a folder of pairs is begun with: what draws, what judges, what is drawn, and how."""
     settings = {name: str(value) for name, value in (asdict(maker.settings) | asdict(maker.least)).items()}
-    return {"weights": maker.drawer.digest, "triples": source, **settings}
+    judge = maker.eyes.digest if isinstance(maker.eyes, ImageBindEncoder) else model.digest_of(args.clip)
+    source = Path(args.triples)
+    text = weights.sha256(source) if args.triples != TOYBOX and source.is_file() else ""
+    return {"weights": maker.drawer.digest, "judge": judge, "triples": args.triples, "text": text, **settings}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -256,19 +276,17 @@ def run(args: argparse.Namespace) -> int:
     """What the command does; how many pairs there are then."""
     maker = maker_of(args)
     log.info("thresholds: %s", asdict(maker.least))
-    claimed(args.out, "pairs", told(maker, args.triples))
+    claimed(args.out, PART, told(maker, args))
     chat = chat_models.opened(args.chat) if args.chat else None
     triples = triples_of(args.triples, args.count, args.seed, chat, args.out)
     return make(maker, readable(maker.drawer, triples), args.out)
 
 
+@in_words()
 def main() -> None:
     args = parser().parse_args()
     logged(args.out)
-    try:
-        run(args)
-    except PentimentoError as error:
-        raise SystemExit(str(error)) from error
+    run(args)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
 
 The U-Net's first convolution takes four more channels, whose weights start at zero, and keeps its bias: before training
 it computes what the base computes, whatever the picture. The picture enters as the VAE's mode, not scaled; the target
-latent is scaled. One uniform number per item decides what is dropped (`kept`). The text encoder goes on learning:
-instructions have words that captions lack. Cells that an edit changes count more than those it leaves (`weights`).
+latent is scaled. One uniform number per item decides what is dropped (`kept`). On exact pairs of the toybox the text
+encoder goes on learning, for instructions have words that captions lack, and cells that an edit changes count more than
+those it leaves (`weights`). On drawn pairs alone it stands still, and all cells count alike, as in the paper.
 """
 
 from __future__ import annotations
@@ -22,13 +23,12 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from sessions.errors import PentimentoError
 from training import data
 from training.data import SHARDS, Data
-from training.diffusion import v_errors
+from training.diffusion import errors
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, logged
-from training.packs import STARTING, base
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.packs import STARTING, base, of_the_toybox
 from training.tokens import ids
 
 log = logging.getLogger("training")
@@ -82,12 +82,16 @@ def recipe(
     plan: Plan | None = None,
     prediction: str = "v_prediction",
 ) -> Recipe:
-    """Fine-tune a trained base. `scale`: the autoencoder's scaling factor; `prediction`: what the base predicts."""
+    """Fine-tune a trained base. `scale`: the autoencoder's scaling factor; `prediction`: what the base predicts.
+
+    Without exact pairs (`plan.shards` 0) the text encoder is frozen, and no cell counts more than another.
+    """
     plan = plan or Plan()
     size = plan.size or BATCH
     device = next(begun.parameters()).device
     unet = widened(begun["unet"]).to(device, memory_format=torch.channels_last)
     net = nn.ModuleDict({"unet": unet, "text_encoder": copy.deepcopy(begun["text_encoder"])})
+    net["text_encoder"].requires_grad_(bool(plan.shards))
     null = ids(tokenizer, [""])
 
     def loss(step: int) -> Tensor:
@@ -98,8 +102,10 @@ def recipe(
         said = torch.where(text[:, None], pairs.instructions[scene, edit], null)
         source, target, given = pairs.z[scene, 0], pairs.z[scene, edit + 1], picture[:, None, None, None]
         c_I = (source / scale * given).to(device)
-        errors = v_errors(net, target.to(device), said.to(device), rng, c_I, prediction)
-        return (torch.where(given, weights(source, target), 1.0).to(device) * errors).mean()
+        wrong = errors(net, target.to(device), said.to(device), rng, c_I, prediction)
+        if not plan.shards:
+            return wrong.mean()
+        return (torch.where(given, weights(source, target), 1.0).to(device) * wrong).mean()
 
     return Recipe(NAME, net, loss, plan.steps, rate=plan.rate, halved=True)
 
@@ -110,14 +116,16 @@ def train(
     """Exact pairs, then the network until it is done or the time is over, then its folder OUT/instruct_pix2pix.
 
     `pack`: of the base, or a model in diffusers' layout. True at the end. BadWeights where the folder has another
-    training, or the drawn pairs are of another autoencoder.
+    training, the drawn pairs are of another autoencoder, or the base does not draw the toybox's pictures.
     """
     deadline = time.monotonic() + 60 * minutes
     model = base(pack, device)
+    if plan.shards:
+        of_the_toybox(model)
     claimed(out, NAME, {**asdict(plan), "base": model.digest, "pairs": str(drawn or "")})
     if plan.shards and not data.make(out / "latents", model.vae, model.tokenizer, deadline, plan.shards):
         return False
-    parts = [data.read(out / "latents")] if plan.shards else []
+    parts = [data.read(out / "latents", plan.shards)] if plan.shards else []
     learnt = data.joined(*parts, *([data.drawn_pairs(drawn, model.vae)] if drawn else []))
     nets = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder}).requires_grad_(True)
     scale = float(model.vae.config.scaling_factor)
@@ -131,6 +139,7 @@ def train(
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.instruct_pix2pix", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
@@ -146,10 +155,7 @@ def main() -> None:
     logged(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plan = Plan(args.steps, args.rate, args.size, 0 if args.only_pairs else args.shards)
-    try:
-        train(args.out, args.budget, plan, args.pack, args.pairs, device)
-    except PentimentoError as error:
-        raise SystemExit(str(error)) from error
+    train(args.out, args.budget, plan, args.pack, args.pairs, device)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ One safetensors file beside the dialogues' numbers; the dialogues themselves com
 
 from __future__ import annotations
 
-import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,18 +17,18 @@ import torch
 from torch import Tensor
 
 from tools.sounds import Sound
-from tools.weights import tensors, write
+from tools.weights import tensors
 from toybox import dialogues
 from toybox import photographed as photos
 from toybox.dialogues import Dialogue, Item, dialogue, pair, pixels, samples, shaping
 from toybox.drawing import draw
 from toybox.sounds import RATE
-from training.loop import SAVE_EVERY
+from training import making
+from training.making import Rows
 
 if TYPE_CHECKING:
     from tools.encoders import Encoder
 
-log = logging.getLogger("training")
 FILE = "lessons.safetensors"
 Source = Callable[[], Iterator[Dialogue]]
 """Dialogues without end, the same ones each time."""
@@ -92,31 +90,20 @@ def make(where: Path, encoder: Encoder, wanted: int, deadline: float, source: So
 
     What is there already is gone on from; it is kept from time to time.
     """
-    path = where / FILE
-    seen, results = _read(path) if path.exists() else ([], [])
-    before, kept = len(seen), time.monotonic()
-    ahead = islice(source(), before, wanted)
-    while len(seen) < wanted and (not seen or time.monotonic() < deadline):
-        for one, of_steps in _looked(encoder, list(islice(ahead, TOGETHER))):
-            seen.append(one)
-            results.append(of_steps)
-        if time.monotonic() - kept > SAVE_EVERY:
-            _write(path, seen, results)
-            kept = time.monotonic()
-    if len(seen) > before:
-        _write(path, seen, results)
-        log.info("%d lessons of %d in %s", len(seen), wanted, where)
-    return len(seen) >= wanted
+
+    def portions(first: int) -> Iterator[Rows]:
+        ahead = islice(source(), first, wanted)
+        while some := list(islice(ahead, TOGETHER)):
+            yield _flat(*zip(*_looked(encoder, some), strict=True))
+
+    return making.made(where / FILE, wanted, "items", deadline, portions) >= wanted
 
 
-def _write(path: Path, seen: list[Tensor], results: list[Tensor]) -> None:
-    """Everything, beside, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    flat = {"seen": torch.cat(seen).half(), "results": torch.cat(results).half()}
+def _flat(seen: Sequence[Tensor], results: Sequence[Tensor]) -> Rows:
+    """Lessons one behind the other, and how long each is."""
+    flat = {"seen": torch.cat([*seen]).half(), "results": torch.cat([*results]).half()}
     lengths = {"items": torch.tensor([len(x) for x in seen]), "steps": torch.tensor([len(x) for x in results])}
-    beside = path.with_suffix(".new")
-    write(beside, flat | lengths)
-    beside.replace(path)
+    return flat | lengths
 
 
 def _looked(encoder: Encoder, dialogues: list[Dialogue]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from sessions.errors import BadWeights
+from sessions.errors import BadWeights, PentimentoError
 from tools.weights import tensors
 
 log = logging.getLogger("training")
@@ -133,8 +133,9 @@ class Trainer:
             for key in MOMENTS:
                 if f"{key}/{name}" in state:
                     value = state[f"{key}/{name}"]
-                    # laid in memory as the weight is: fused steps walk through both in the order of memory
-                    self._moments(p)[key] = value if key == "step" else torch.empty_like(p.detach()).copy_(value)
+                    # where the weight is, and laid in memory as it is: fused steps walk through both in that order
+                    there = value.to(p.device) if key == "step" else torch.empty_like(p.detach()).copy_(value)
+                    self._moments(p)[key] = there
 
     def _moments(self, p: Tensor) -> dict[str, Tensor]:
         """What the optimizer that steps a weight keeps of it."""
@@ -169,14 +170,30 @@ def logged(folder: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
 
 
-def claimed(folder: Path, part: str, told: Mapping[str, str | int | float]) -> None:
-    """What a part of a folder's training is begun with, kept in its recipe.json.
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Around a command: what we raise on purpose ends it with its sentence, not with a traceback."""
+    try:
+        yield
+    except PentimentoError as error:
+        raise SystemExit(str(error)) from error
 
-    BadWeights, naming it, where it was begun with something else, or the folder holds weights of another recipe.
-    """
+
+def begun_with(folder: Path) -> dict[str, dict[str, str | int | float]]:
+    """What a folder's recipe.json says of the parts that were begun in it."""
     path = folder / "recipe.json"
-    known = json.loads(path.read_bytes()) if path.exists() else {}
-    strangers = sorted(there.stem for there in folder.glob("*.safetensors"))
+    known: dict[str, dict[str, str | int | float]] = json.loads(path.read_bytes()) if path.exists() else {}
+    return known
+
+
+def claimed(folder: Path, part: str, told: Mapping[str, str | int | float], own: Sequence[str] = ()) -> None:
+    """What a part of a folder's training is begun with, kept in its recipe.json. own: names of files of the part.
+
+    BadWeights, naming it, where it was begun with something else, or the folder holds weights of another recipe; a
+    folder with nothing but the part's own is one of before claims were kept, and is taken up.
+    """
+    path, known = folder / "recipe.json", begun_with(folder)
+    strangers = sorted({there.stem for there in folder.glob("*.safetensors")} - set(own))
     if strangers and not known:
         raise BadWeights(f"{folder} holds another recipe: {strangers[0]}.", ELSEWHERE)
     for name, value in told.items():

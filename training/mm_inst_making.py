@@ -21,12 +21,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from agent.settings import Settings
 from sessions import intake
-from sessions.errors import BadWeights, Damaged, NotFound, PentimentoError
+from sessions.errors import BadWeights, Damaged, NotFound
 from tools import chat_models, shelf
 from tools.encoders.imagebind import ImageBindEncoder
 from tools.sounds import read as heard
 from training import mm_inst
-from training.loop import logged
+from training.loop import in_words, logged
 from training.mm_inst import INDEXES, WIDTH, Vector, bare, key
 from training.mm_inst_writing import Kind, write
 
@@ -115,6 +115,7 @@ def _eyes() -> ImageBindEncoder:
     return found
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.mm_inst_making", description=__doc__)
     parser.add_argument("--media", type=Path, required=True, help=f"a folder with {CAPTIONS}")
@@ -123,10 +124,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     logged(args.out)
-    try:
-        made(args.media, args.out, chat_models.opened(args.chat), _eyes(), args.count)
-    except PentimentoError as error:
-        raise SystemExit(str(error)) from error
+    made(args.media, args.out, chat_models.opened(args.chat), _eyes(), args.count)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from tools.encoders import Encoder
 from tools.encoders.imagebind import ImageBindEncoder
 from tools.shelf import STARTER
 from tools.weights import Entry, Seen, laid_out, read_register
+from toybox.scenes import SIDE
 
 STARTING = STARTER.parent
 """The repository's own."""
@@ -48,6 +49,16 @@ def base(pack: Path = STARTING, device: torch.device | str = "cpu") -> LatentDif
         return load_model(pack, device, torch.float32)
     with opened(pack, BASE) as there:
         return load_model(there.folder, device, torch.float32, there.digest, there.name)
+
+
+def of_the_toybox(model: LatentDiffusion) -> LatentDiffusion:
+    """The same; BadWeights where it draws pictures of another size than the toybox's, from which it would learn."""
+    if model.side != SIDE:
+        raise BadWeights(
+            f"{model.name} draws pictures of {model.side} × {model.side} pixels; the toybox's are {SIDE} × {SIDE}.",
+            "What is learnt from the toybox takes a base of its size.",
+        )
+    return model
 
 
 def encoder(pack: Path = STARTING, device: torch.device | str = "cpu") -> Encoder:

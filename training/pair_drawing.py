@@ -71,11 +71,14 @@ def _guided(
 
 
 def sharing(shares: Sequence[float], steps: int) -> Callable[[int], Sharing | None]:
-    """Of a step's number: which rows after look where which rows before do, in both halves; None where none does."""
+    """Of a step's number i: which rows after look where which rows before do, in both halves; None where none does.
+
+    Those whose share is above i/(steps − 1), as the authors' code decides.
+    """
     n = len(shares)
 
     def at(step: int) -> Sharing | None:
-        led = [b for b, share in enumerate(shares) if step < share * steps]
+        led = [b for b, share in enumerate(shares) if share > step / max(steps - 1, 1)]
         pairs = tuple((half + b, half + n + b) for half in (0, 2 * n) for b in led)
         return Sharing(pairs) if pairs else None
 

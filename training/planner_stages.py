@@ -30,13 +30,13 @@ from agent.llm.torch_llama import TorchLlama
 from agent.planners.checkpoint import HEADS, TEMPLATES, Card
 from agent.settings import Settings
 from agent.tokens import Vocabulary, vocabulary
-from sessions.errors import BadWeights, NotFound, PentimentoError
+from sessions.errors import BadWeights, NotFound
 from tools import encoders, registry, shelf
 from tools.weights import Entry, sha256
 from training import courses, full_size, lessons, planner_tokens
 from training.courses import Course
 from training.examining import Candidate, calibrated
-from training.loop import Trainer, averages, claimed, logged
+from training.loop import Trainer, averages, claimed, in_words, logged
 from training.mm_inst import WIDTH
 from training.mm_inst_turns import Writing
 from training.planner import Planner, recipe
@@ -238,13 +238,11 @@ def parsed() -> tuple[Task, float]:
     return Task(**said), minutes
 
 
+@in_words()
 def main() -> None:
     task, minutes = parsed()
     logged(task.out)
-    try:
-        made = run(task, time.monotonic() + 60 * minutes)
-    except PentimentoError as error:
-        raise SystemExit(str(error)) from error
+    made = run(task, time.monotonic() + 60 * minutes)
     if made:
         print(f"pentimento models add {made} --as planner")
 

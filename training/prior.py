@@ -14,6 +14,7 @@ picture on 600 unseen scenes after 800 steps, with them and without: degraded pi
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,14 +31,15 @@ from sessions.values import Pixels
 from tools.encoders.imagebind import ImageBindEncoder
 from tools.nets.prior import IMAGE, SCORE, Prior, PriorConfig, save
 from tools.sounds import Sound
-from tools.weights import tensors, write
+from tools.weights import tensors
 from toybox.drawing import draw
 from toybox.scenes import pick
 from toybox.sounds import NAMES, RATE, sound
 from toybox.words import some_caption
+from training import making
 from training.encoder import TAKES
 from training.encoder_scenes import scene_for
-from training.loop import Recipe, Trainer, claimed, generator, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, reader
 
 PAIRS, STEPS, BATCH, RATE_OF_LEARNING = 6000, 3000, 128, 1e-3
@@ -55,7 +57,8 @@ WORSE = 0.25
 """How often a bad picture is asked for, by its score."""
 LOST, BLURRED, NOISY = 4.5, 4.0, 64.0
 """What the worst pictures lose of their score; the radius of their blur in pixels, or the deviation of their noise."""
-FILE = "pairs.safetensors"
+FILE, TOGETHER = "pairs.safetensors", 500
+"""Where pairs are kept; so many are made between two looks at the clock."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,14 +106,14 @@ def seen(eyes: ImageBindEncoder, numbers: Sequence[int], takes: Sequence[int]) -
     )
 
 
-def pairs(where: Path, eyes: ImageBindEncoder, count: int) -> Pairs:
-    """The first pairs, made once and kept in `where`; BadWeights where it was begun with others."""
+def pairs(where: Path, eyes: ImageBindEncoder, count: int, deadline: float = math.inf) -> Pairs:
+    """The first pairs, as many as the time allows but some, made once and kept in `where`.
+
+    BadWeights where it was begun with others.
+    """
     claimed(where, "prior", {"pairs": count, "encoder": eyes.digest})
-    if not (where / FILE).exists():
-        made = seen(eyes, range(count), range(TAKES))
-        beside = where / f"{FILE}.new"
-        write(beside, vars(made))
-        beside.replace(where / FILE)
+    portions = making.by_number(lambda few: vars(seen(eyes, few, range(TAKES))), count, TOGETHER)
+    making.made(where / FILE, count, "score", deadline, portions)
     return Pairs(**tensors(where / FILE))
 
 
@@ -190,13 +193,17 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
     eyes = reader(pack, device)
     torch.manual_seed(SEED)
     net = Prior(PriorConfig(space=eyes.width, width=WIDTH, encoder=eyes.digest))
-    trainer = Trainer(recipe(net, pairs(out, eyes, plan.pairs), SEED, plan.steps), out)
+    some = pairs(out, eyes, plan.pairs, deadline)
+    if len(some.score) < plan.pairs:
+        return False
+    trainer = Trainer(recipe(net, some, SEED, plan.steps), out)
     done = trainer.run(deadline)
     trainer.settle()
     save(net.half(), out / "prior")
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.prior", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

@@ -51,7 +51,7 @@ from toybox.scenes import (
     random_scene,
 )
 from training import packs
-from training.loop import Recipe, Trainer, claimed, logged
+from training.loop import Recipe, Trainer, claimed, in_words, logged
 
 log = logging.getLogger("training")
 STEPS, BATCH, RATE, SEED = 3200, 64, 2e-3, 23
@@ -120,9 +120,15 @@ def softened(rng: Generator, rgb: Pixels) -> Pixels:
     x = x + rng.uniform(0, 7) * rng.standard_normal(x.shape)
     soft: Pixels = np.clip(np.rint(x), 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
-        _, squeezed = cv2.imencode(".jpg", soft, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))])
-        soft = np.asarray(cv2.imdecode(squeezed, cv2.IMREAD_COLOR), np.uint8)
+        soft = squeezed(soft, int(rng.integers(40, 95)))
     return soft
+
+
+def squeezed(rgb: Pixels, quality: int) -> Pixels:
+    """What JPEG leaves of a picture; OpenCV has blue first."""
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    bgr = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(bgr[..., ::-1])
 
 
 def targets(scenes: Sequence[Scene]) -> Targets:
@@ -202,6 +208,7 @@ def train(out: Path, minutes: float, steps: int = STEPS, pack: Path | None = Non
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.reading", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

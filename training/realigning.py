@@ -32,14 +32,15 @@ from tools.diffusion.model import LatentDiffusion
 from tools.encoders import Encoder
 from tools.nets import ip_adapter
 from tools.nets.ip_adapter import AdapterConfig, IpAdapter
-from tools.weights import tensors, write
+from tools.weights import tensors
 from toybox.drawing import Drawing, Pixels, draw
 from toybox.scenes import SHAPES, SIDE, Scene, Thing, colour_for, pick, random_scene
 from toybox.words import some_caption
+from training import making
 from training.data import encoded
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, logged
-from training.packs import STARTING, base, encoder
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.packs import STARTING, base, encoder, of_the_toybox
 from training.tokens import ids
 
 log = logging.getLogger("training")
@@ -158,7 +159,7 @@ def made(numbers: range, model: LatentDiffusion, eyes: Encoder) -> dict[str, Ten
     own, crop, altered = (torch.from_numpy(eyes.pictures(pictures)).half() for pictures in seen)
     return {
         "z": encoded(model.vae, [one.picture for one in some]).half(),
-        "captions": ids(model.tokenizer, [one.caption for one in some]).short(),
+        "captions": ids(model.tokenizer, [one.caption for one in some]).int(),
         "own": own,
         "crop": crop,
         "altered": altered,
@@ -167,19 +168,9 @@ def made(numbers: range, model: LatentDiffusion, eyes: Encoder) -> dict[str, Ten
 
 def make(folder: Path, model: LatentDiffusion, eyes: Encoder, wanted: int, deadline: float) -> Path:
     """So many pairs, as far as the time goes but some at least; what is there already is gone on from."""
-    path = folder / FILE
-    parts = [tensors(path)] if path.exists() else []
-    count = sum(len(part["z"]) for part in parts)
-    before = count
-    while count < wanted and (not parts or time.monotonic() < deadline):
-        parts.append(made(range(count, min(count + TOGETHER, wanted)), model, eyes))
-        count += len(parts[-1]["z"])
-    log.info("%d pairs of %d", count, wanted)
-    if count > before:
-        beside = path.with_suffix(".new")
-        write(beside, {name: torch.cat([part[name] for part in parts]) for name in parts[0]})
-        beside.replace(path)
-    return path
+    portions = making.by_number(lambda few: made(few, model, eyes), wanted, TOGETHER)
+    making.made(folder / FILE, wanted, "z", deadline, portions)
+    return folder / FILE
 
 
 def read(path: Path) -> Pairs:
@@ -252,7 +243,7 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
     True where it is at its end. BadWeights where the folder has another training.
     """
     deadline = time.monotonic() + 60 * minutes
-    model, eyes = base(pack, device), encoder(pack, device)
+    model, eyes = of_the_toybox(base(pack, device)), encoder(pack, device)
     claimed(out, NAME, {**asdict(plan), "encoder": eyes.digest, "base": model.digest})
     pairs = read(make(out, model, eyes, plan.pairs, deadline))
     if len(pairs) < plan.pairs:
@@ -262,12 +253,14 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
     done = trainer.run(deadline)
     log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
+    install(model.unet, Attention())  # what has learnt hangs on the last step's tensors, which cannot be copied
     ip_adapter.save(adapter, out / "ip_adapter")
     if plan.whole:
         saved(model.unet, out / "unet")
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.realigning", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

@@ -13,7 +13,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -37,7 +37,7 @@ from training.dialogue_turns import items, taught
 from training.examining import Candidate, calibrated
 from training.export import register
 from training.lessons import Lesson
-from training.loop import Trainer, generator, logged
+from training.loop import Trainer, claimed, generator, in_words, logged
 from training.mm_inst_turns import Writing
 from training.packs import STARTING, encoder
 from training.planner import Planner, recipe, small
@@ -70,6 +70,8 @@ SOURCES = {
     PHOTOGRAPHED: (lessons.photographed, 5),
 }
 """All folders of lessons, with where their dialogues come from and what share of `LESSONS` they have."""
+FLOOR = 60.0
+"""Seconds that every call learns for at least: to read the lessons takes longer than many a budget."""
 LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
 """Dialogues that are learnt; that δ is found on; and the number from which on none is learnt."""
 
@@ -180,12 +182,11 @@ class Plan:
 
 
 def looked(out: Path, eyes: Encoder, plan: Plan, deadline: float) -> bool:
-    """Make the lessons as far as the time goes; whether there are all."""
-    made = [
+    """Make the lessons as far as the time goes, one folder after the other; whether there are all."""
+    return all(
         lessons.make(out / folder, eyes, plan.lessons // share, deadline, source)
         for folder, (source, share) in SOURCES.items()
-    ]
-    return all(made)
+    )
 
 
 def learning(out: Path, eyes: Encoder, plan: Plan, device: str = "cpu") -> tuple[Planner, Trainer]:
@@ -212,14 +213,16 @@ def train(
 ) -> bool:
     """All lessons, then the planner as far as the time goes, then its folder; True where it is at its end.
 
-    `early`: whether a planner that is not at its end leaves its folder too, which takes a minute or two.
+    `early`: whether a planner that is not at its end leaves its folder too, which takes a minute or two. Once there are
+    all lessons it learns for `FLOOR` seconds, however short the time. BadWeights where the folder has another training.
     """
     deadline = time.monotonic() + 60 * minutes
     eyes = encoder(pack, device)
+    claimed(out, PLANNER, {**asdict(plan), "encoder": eyes.digest}, own=(PLANNER, Path(lessons.FILE).stem))
     if not looked(out, eyes, plan, deadline):
         return False
     net, trainer = learning(out, eyes, plan, device)
-    done = trainer.run(deadline)
+    done = trainer.run(max(deadline, time.monotonic() + FLOOR))
     log.info("planner stands at step %d of %d", trainer.step, plan.steps)
     if done or early:
         trainer.settle()
@@ -227,6 +230,7 @@ def train(
     return done
 
 
+@in_words()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.starter_planner", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")

@@ -3,6 +3,9 @@
     DIR/subjects.json   {"rex.jpg": {"category": "dog", "caption": "lying on a sofa"}, …}
     DIR/backgrounds/    any pictures; without them, the other photos
 
+What cannot be read, is not found, or has more to say than fits is left out before anything is learnt, and the log says
+so.
+
 As in BLIP-Diffusion's second stage (arXiv 2305.14720, section 4.1): a text-driven segmenter finds the category, two
 thresholds make a trimap of its heat, closed-form matting makes it exact. The heat is CLIPSeg's (`--segmenter`), or what
 `tools.regions` finds by words. Mattes are made once and kept. Learns nothing.
@@ -10,7 +13,10 @@ thresholds make a trimap of its heat, closed-form matting makes it exact. The he
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +25,21 @@ import cv2
 import numpy as np
 import torch
 from numpy.random import Generator
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from sessions.errors import Damaged, NotFound, NotGrounded
+from sessions.errors import Damaged, NotFound, NotGrounded, PentimentoError
 from sessions.values import Picture, Pixels, Region
 from tools import regions
 from tools.matte import foreground, reach_of
 from tools.nets.clip_vision import square
 from tools.pixels import Floats
 from tools.subjects import phrase
-from tools.weights import tensors, write
+from tools.weights import tensors, write, write_whole
 from training.matting import composite, matte, trimap
 
 log = logging.getLogger("training")
-INDEX, BACKGROUNDS, MATTES = "subjects.json", "backgrounds", "mattes"
+INDEX, BACKGROUNDS, MATTES, MISSED = "subjects.json", "backgrounds", "mattes", "missed.json"
 SIDE = 512
 LARGEST, SMALLEST = 1.0, 0.7
 """How large a subject is where it is shown, as a share of what it is in its photo."""
@@ -66,29 +72,57 @@ class Photos:
 
     def __init__(self, folder: Path, told: dict[str, Told], side: int, mattes: Path = Path(MATTES)) -> None:
         self._folder, self._told, self._names, self._side, self._mattes = folder, told, [*told], side, mattes
-        behind = sorted((folder / BACKGROUNDS).glob("*"))
-        self._behind = behind or [folder / name for name in told]
+        self._behind = [path for path in sorted((folder / BACKGROUNDS).glob("*")) if readable(path, side)]
 
     @classmethod
     def at(cls, folder: Path, side: int = SIDE) -> Photos:
-        """All photos, not cut out."""
-        return cls(folder, index(folder), side)
+        """All photos that can be read, not cut out."""
+        told = {name: one for name, one in index(folder).items() if readable(folder / name, side)}
+        if not told:
+            raise NotFound(f"No photo of {folder} can be read.")
+        return cls(folder, told, side)
 
     @classmethod
-    def cut(cls, folder: Path, side: int, where: Path, segment: Segmenter) -> Photos:
-        """Those whose subject is found, cut out; mattes are kept in `where`."""
-        mattes, found = where / MATTES, {}
+    def cut(
+        cls,
+        folder: Path,
+        side: int,
+        where: Path,
+        segment: Segmenter,
+        fits: Callable[[str], bool] = lambda said: True,
+        deadline: float = math.inf,
+    ) -> Photos | None:
+        """Those whose subject is found, and whose words `fits`, cut out; None where the time is over before all are.
+
+        Mattes are kept in `where`, at least one more at each call. NotFound where there is no subject, or nothing to
+        show the only one on.
+        """
+        mattes, found, made = where / MATTES, {}, 0
+        missed = _missed(mattes)
         for name, told in index(folder).items():
-            if not _matte_of(mattes, name).exists():
+            if not fits(phrase(told.category, told.caption)):
+                log.info("%s: %r is too long, so it is left out", name, phrase(told.category, told.caption))
+            elif _matte_of(mattes, name).exists():
+                found[name] = told
+            elif missed.get(name) != told.category and readable(folder / name, side):
+                if made and time.monotonic() > deadline:
+                    return None
+                made += 1
                 try:
                     _keep(_matte_of(mattes, name), cut(opened(folder / name, side), told.category, segment))
+                    found[name] = told
                 except NotGrounded:
                     log.info("%s: no %s is found, so it is left out", name, told.category)
-                    continue
-            found[name] = told
+                    missed[name] = told.category
+                    write_whole(mattes / MISSED, json.dumps(missed, indent=1, ensure_ascii=False) + "\n")
         if not found:
             raise NotFound(f"In no photo of {folder} its subject is found.")
-        return cls(folder, found, side, mattes)
+        photos = cls(folder, found, side, mattes)
+        if not photos._behind and len(found) < 2:
+            raise NotFound(
+                f"There is nothing to show the subject of {folder} on.", f"Put pictures into its {BACKGROUNDS}/."
+            )
+        return photos
 
     def __len__(self) -> int:
         return len(self._names)
@@ -106,9 +140,15 @@ class Photos:
         """The subject on another background, moved and smaller."""
         kept = tensors(_matte_of(self._mattes, self._names[number]))
         mine = Cut(kept["fore"].numpy().astype(np.float32), kept["alpha"].float().numpy())
-        behind = opened(self._behind[int(rng.integers(len(self._behind)))], self._side)
+        behind = opened(self._other(number, rng), self._side)
         moved = placed(mine, rng)
         return composite(moved.fore, moved.alpha, behind)
+
+    def _other(self, number: int, rng: Generator) -> Path:
+        """A background, or where there is none a photo that is not its own."""
+        names = [name for at, name in enumerate(self._names) if at != number]
+        paths = self._behind or [self._folder / name for name in names]
+        return paths[int(rng.integers(len(paths)))]
 
     def pair(self, rng: Generator) -> tuple[Pixels, str]:
         """A photo and what it shows."""
@@ -127,9 +167,19 @@ def index(folder: Path) -> dict[str, Told]:
 
 
 def opened(path: Path, side: int) -> Pixels:
-    """The middle square of a photo."""
+    """The middle square of a photo, as its EXIF says it is held."""
     with Image.open(path) as image:
-        return square(Picture(np.asarray(image.convert("RGB"))), side)
+        return square(Picture(np.asarray(ImageOps.exif_transpose(image).convert("RGB"))), side)
+
+
+def readable(path: Path, side: int) -> bool:
+    """Whether a file is a picture; where it is none, the log says why."""
+    try:
+        opened(path, side)
+    except (OSError, ValueError, SyntaxError, PentimentoError, Image.DecompressionBombError) as error:
+        log.info("%s cannot be read, so it is left out: %s", path, error)
+        return False
+    return True
 
 
 def cut(rgb: Pixels, category: str, segment: Segmenter) -> Cut:
@@ -179,6 +229,13 @@ def clipseg(folder: Path) -> Segmenter:
 
 def _matte_of(folder: Path, name: str) -> Path:
     return folder / f"{name.replace('/', '_')}.safetensors"
+
+
+def _missed(mattes: Path) -> dict[str, str]:
+    """Photos with the category that is not found in each."""
+    path = mattes / MISSED
+    found: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
+    return found
 
 
 def _keep(path: Path, one: Cut) -> None:

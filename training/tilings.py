@@ -194,7 +194,7 @@ def shard(
         "z": encoded(vae, [one.rgb for one in some]).half(),
         "known": encoded(vae, [without(rgb, hiding.cells) for rgb, hiding in hidings]).half().unflatten(0, shape),
         "mask": torch.from_numpy(np.stack([hiding.cells for _, hiding in hidings])).unflatten(0, shape),
-        "captions": ids(tokenizer, [hiding.caption for _, hiding in hidings]).short().unflatten(0, shape),
+        "captions": ids(tokenizer, [hiding.caption for _, hiding in hidings]).int().unflatten(0, shape),
     }
 
 
@@ -210,7 +210,7 @@ def make(
     return written(folder, lambda number: shard(number, example, vae, tokenizer), deadline, shards)
 
 
-def read(folder: Path) -> Shards:
-    """What `make` wrote."""
-    parts = [tensors(path, "cpu") for path in sorted(folder.glob("*.safetensors"))]
+def read(folder: Path, shards: int) -> Shards:
+    """The first of what `make` wrote."""
+    parts = [tensors(path, "cpu") for path in sorted(folder.glob("*.safetensors"))[:shards]]
     return Shards(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})

@@ -13,6 +13,7 @@ from pathlib import Path
 from torch import Tensor, tensor
 from transformers import CLIPTokenizer
 
+from sessions.errors import BadWeights
 from toybox.words import vocabulary
 
 LENGTH = 77
@@ -49,18 +50,30 @@ def _merged(word: list[str], pair: tuple[str, str]) -> list[str]:
 
 
 def write(folder: Path) -> None:
-    """vocab.json, merges.txt and tokenizer_config.json."""
+    """vocab.json, merges.txt, tokenizer_config.json. BadWeights where others are there: some net learnt them."""
+    files = _files()
+    for name, text in files.items():
+        if (folder / name).exists() and (folder / name).read_text(encoding="utf-8") != text:
+            raise BadWeights(f"{folder} has other words than the toybox has now.", "Choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _files() -> dict[str, str]:
+    """What is in each file."""
     merges = merges_for(vocabulary())
     letters = byte_letters()
     names = [*letters, *(letter + SUFFIX for letter in letters), *(a + b for a, b in merges), START, END]
-    folder.mkdir(parents=True, exist_ok=True)
     vocab = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
     lines = ["#version: 0.2", *(f"{a} {b}" for a, b in merges)]
-    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
     config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": LENGTH, **special}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    return {
+        "vocab.json": json.dumps(vocab, ensure_ascii=False),
+        "merges.txt": "\n".join(lines) + "\n",
+        "tokenizer_config.json": json.dumps(config, indent=2),
+    }
 
 
 def ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:

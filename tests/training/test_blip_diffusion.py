@@ -44,7 +44,7 @@ from training.blip_diffusion import (
     recipe,
 )
 from training.blip_representation import network
-from training.diffusion import networks
+from training.diffusion import WIDTH, networks
 from training.loop import Trainer, generator
 from training.subject_scenes import Scenes
 
@@ -103,7 +103,7 @@ def some_batch(texts, given, repeats=1):
 def test_texts_without_vectors_are_exactly_what_the_base_reads(words):
     net = nets(words)
     texts = ["a disc on a teal background", "", "a star", AGAINST]
-    vectors = torch.randn(4, K, 64)
+    vectors = torch.randn(4, K, WIDTH)
     found = contexts(sharing(net.model.text_encoder), net, some_batch(texts, [False, False, True, False]), vectors)
     ids = tokens.ids(words[0], texts)
     expected = net.model.text_encoder(ids).last_hidden_state
@@ -115,7 +115,7 @@ def test_texts_without_vectors_are_exactly_what_the_base_reads(words):
 @pytest.mark.parametrize("repeats", [1, subjects.REPEATS])
 def test_texts_with_vectors_are_what_the_tool_reads(words, repeats):
     net = nets(words)
-    vectors = torch.randn(1, K, 64)
+    vectors = torch.randn(1, K, WIDTH)
     text = "a disc on a striped teal background"
     found = contexts(sharing(net.model.text_encoder), net, some_batch([text], [True], repeats), vectors)
     expected = subjects.context(net.model, text, vectors[0], repeats)
@@ -180,7 +180,7 @@ class Reader(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.read = torch.nn.Linear(64, 4)
+        self.read = torch.nn.Linear(WIDTH, 4)
 
     def forward(self, x, t, text):
         return SimpleNamespace(sample=self.read(text[:, -1])[:, :, None, None].expand_as(x))
@@ -288,7 +288,7 @@ def test_finetuning_learns_what_its_model_predicts(words, prediction):
 
     perfect = replace(model, unet=Perfect.from_config(model.unet.config))
     losses = []
-    working = finetuning.learn(perfect, z, torch.randn(K, 64), ids, Schooling(2, 0.0))
+    working = finetuning.learn(perfect, z, torch.randn(K, WIDTH), ids, Schooling(2, 0.0))
     with pytest.raises(StopIteration):
         while True:
             losses.append(next(working).loss)

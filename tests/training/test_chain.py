@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sessions.errors import BadWeights
 from tools import weights
 from tools.diffusion import model
 from tools.nets.imagebind import Trunk
@@ -143,5 +144,17 @@ def test_no_part_begins_before_the_one_before_it_is_at_its_end(tmp_path):
     """Without time there is nothing but what was noted; nothing of it is in the way later."""
     some = Chain(tmp_path, plan=replace(TINY, vae=0, decoder=0))
     assert not some.run(0.0)
-    assert set(some.records()) == {"vae"} and not some.records()["vae"].finished
-    assert not (tmp_path / "pack").exists()
+    assert not some.records() and not (tmp_path / "parts.json").exists() and not (tmp_path / "pack").exists()
+
+
+def test_a_folder_keeps_its_plan_and_its_words(tmp_path):
+    """What is there from before claims were kept is taken up; another plan, or other words, are refused."""
+    Trainer(vae.recipe(steps=2), tmp_path).save()
+    Chain(tmp_path, plan=TINY)
+    with pytest.raises(BadWeights, match="chain was begun with base 2, not 3"):
+        Chain(tmp_path, plan=replace(TINY, base=3))
+    before = (tmp_path / "tokenizer/merges.txt").read_text()
+    (tmp_path / "tokenizer/merges.txt").write_text(before.replace("\n", "\nx y\n", 1))
+    with pytest.raises(BadWeights, match="has other words"):
+        Chain(tmp_path, plan=TINY)
+    assert "x y" in (tmp_path / "tokenizer/merges.txt").read_text()

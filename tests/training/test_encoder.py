@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from sessions.errors import BadWeights
 from tools import weights
 from tools.diffusion import model
 from tools.encoders import imagebind
@@ -256,3 +257,12 @@ def test_figures_of_an_untrained_encoder_are_chance(words, monkeypatch):
     found = encoder_figures.figures(tiny(words).eval(), words)
     assert found["text to picture"] < 0.15 and found["colour"] < 0.6 and found["sound to meaning, by pictures"] < 0.6
     assert all(0 <= share <= 1 for share in found.values())
+
+
+def test_a_folder_keeps_its_plan(tmp_path):
+    encoder.train(tmp_path, 0.0, encoder.Plan(2, 1))
+    with pytest.raises(BadWeights, match="encoder was begun with text 2, not 3"):
+        encoder.train(tmp_path, 0.0, encoder.Plan(3, 1))
+    (tmp_path / "recipe.json").unlink()
+    assert [path.stem for path in tmp_path.glob("*.safetensors")] == [encoder.TEXT]
+    encoder.train(tmp_path, 0.0, encoder.Plan(2, 1))

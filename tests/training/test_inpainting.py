@@ -11,6 +11,7 @@ from agent.plan import PlanStep
 from agent.stepping import Job, work
 from sessions.errors import BadWeights
 from sessions.values import Picture
+from tests import tiny
 from tools import grids
 from tools.base import drain
 from tools.diffusion import model as models
@@ -20,7 +21,7 @@ from tools.diffusion.schedules import scaled_linear
 from tools.edits import analogist
 from tools.edits.analogist import GREY, NEGATIVE, POSITIVE
 from tools.shelf import Shelf
-from tools.weights import read_register
+from tools.weights import read_register, write
 from toybox.drawing import draw
 from toybox.scenes import HELD_OUT, SIDE, random_scene, seeded
 from toybox.words import caption
@@ -89,6 +90,47 @@ def test_what_is_hidden_never_leaks(number, example, coder, words):
         shown = without(one.rgb, hiding.cells)
         assert gone.any() and np.array_equal(shown, without(other.astype(np.uint8), hiding.cells))
         assert (shown[gone] == GREY).all() and np.array_equal(shown[~gone], one.rgb[~gone])
+
+
+@pytest.mark.parametrize("example", [scene_example, grid_example])
+def test_a_shard_knows_nothing_of_what_is_hidden(example, coder, words):
+    """Of a picture with something else in the hidden part, what is known is the same."""
+
+    def altered(number, factor):
+        one = example(number, factor)
+        first = replace(one, hidings=(one.hidings[0],) * tilings.HIDINGS)
+        gone = np.kron(one.hidings[0].cells, np.ones((F, F), bool))[..., None]
+        return first, replace(first, rgb=np.where(gone, 255 - one.rgb, one.rgb))
+
+    made, other = (
+        tilings.shard(0, lambda number, factor, i=i: altered(number, factor)[i], coder, words, 3) for i in (0, 1)
+    )
+    assert torch.equal(made["known"], other["known"]) and not torch.equal(made["z"], other["z"])
+
+
+def test_the_last_of_clips_words_survives_a_shard(coder, words, monkeypatch):
+    monkeypatch.setattr(tilings, "ids", lambda tokenizer, texts: torch.full((len(texts), 77), 49407))
+    assert tilings.shard(0, scene_example, coder, words, 1)["captions"].eq(49407).all()
+
+
+def test_only_the_first_shards_are_read(tmp_path):
+    for number in range(3):
+        names = ("z", "known", "mask", "captions")
+        write(tmp_path / f"{number:03d}.safetensors", {name: torch.full((2, 1), number) for name in names})
+    assert tilings.read(tmp_path, 2).z[:, 0].tolist() == [0, 0, 1, 1]
+
+
+def test_what_the_base_predicts_is_learnt(base, data, words, monkeypatch):
+    said = []
+    monkeypatch.setattr(inpainting, "errors", lambda net, z, *more: said.append(more[-1]) or z)
+    recipe(base, data, words, prediction="epsilon").loss(0)
+    assert said == ["epsilon"]
+
+
+def test_a_base_of_another_size_is_refused(tmp_path):
+    base = tiny.stable_diffusion(tmp_path / "sd", side=128)
+    with pytest.raises(BadWeights, match="draws pictures of 128 × 128 pixels; the toybox's are 64 × 64"):
+        inpainting.train(tmp_path / "out", 0.0, Plan(2, 4), base)
 
 
 def test_shards_have_what_the_tool_shows(data, coder, words):
@@ -186,7 +228,7 @@ def test_hidden_cells_count_four_times_and_items_alike():
 
 def test_scenes_and_grids_take_turns(base, data, words, monkeypatch):
     seen = []
-    monkeypatch.setattr(inpainting, "v_errors", lambda net, z, ids, rng, channels: seen.append((z, channels)) or z)
+    monkeypatch.setattr(inpainting, "errors", lambda net, z, ids, rng, channels, said: seen.append((z, channels)) or z)
     made = recipe(base, data, words)
     for step in range(2):
         made.loss(step)

@@ -87,7 +87,8 @@ def test_no_share_is_each_caption_drawn_by_itself(drawer):
 def test_the_second_looks_where_the_first_looks_in_both_halves():
     at = sharing([0.5, 0.0, 1.0], steps=4)
     assert at(0).pairs == at(1).pairs == ((0, 3), (2, 5), (6, 9), (8, 11))
-    assert at(2).pairs == at(3).pairs == ((2, 5), (8, 11))
+    assert at(2).pairs == ((2, 5), (8, 11)) and at(3) is None  # p = 1 is not above 3/3
+    assert sharing([0.26], 4)(1) is None and sharing([0.26], 4)(0) and sharing([0.5], 1)(0)
     assert at(0).alignment is None and sharing([0.0], 4)(0) is None
 
 
@@ -182,6 +183,9 @@ def test_a_chat_model_completes_captions_once(tmp_path):
     chat = FakeListChatModel(responses=replies)
     found = triples_of(str(tmp_path / "a.txt"), 3, 0, chat, tmp_path)
     assert [one.edited for one in found] == ["a dog", "a house in winter"]
+    written = json.loads((tmp_path / "triples.json").read_text())
+    written["triples"].append({"caption": "a cat", "instruction": "as it is", "edited": "A cat."})
+    (tmp_path / "triples.json").write_text(json.dumps(written))
     deaf = FakeListChatModel(responses=[])
     assert triples_of(str(tmp_path / "a.txt"), 3, 0, deaf, tmp_path) == found
     refused = Counter()
@@ -231,6 +235,10 @@ def test_the_recipe_learns_from_drawn_pairs_from_exact_ones_and_from_both(of_pac
         assert torch.isfinite(instruct_pix2pix.recipe(net, learnt, vae.SCALE, drawer.tokenizer).loss(0))
     with pytest.raises(BadWeights, match="another autoencoder"):
         data.drawn_pairs(tmp_path / "drawn", vae.network(9).eval())
+    empty = replace(maker_of(of_pack), least=Thresholds(1.1, 1.1, 1.1))
+    make(empty, triples[:1], tmp_path / "empty")
+    with pytest.raises(NotFound, match=r"No pair in .* was kept"):
+        data.drawn_pairs(tmp_path / "empty", drawer.vae)
     with pytest.raises(NotFound, match="no drawn pairs"):
         data.drawn_pairs(tmp_path, drawer.vae)
 
@@ -254,7 +262,7 @@ def test_shares_and_scales_are_drawn_evenly_from_their_ranges(of_pack):
 def test_the_command_makes_a_folder_and_refuses_another_beginning(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(pair_filter.calibrated, "__defaults__", (4, 0.02))
 
-    def run(*words):
+    def run(*words, out="out"):
         said = [
             "--triples",
             "toybox",
@@ -265,7 +273,7 @@ def test_the_command_makes_a_folder_and_refuses_another_beginning(pack, tmp_path
             "--steps",
             "2",
             "--out",
-            str(tmp_path / "out"),
+            str(tmp_path / out),
         ]
         return instruct_pairs.run(instruct_pairs.parser().parse_args([*said, *words]))
 
@@ -278,9 +286,28 @@ def test_the_command_makes_a_folder_and_refuses_another_beginning(pack, tmp_path
         run("--model", "sd")
     monkeypatch.setattr(pair_filter, "calibrated", lambda eyes: Thresholds(0.5, -0.3, 0.2))
     with pytest.raises(BadWeights, match="knows too little to judge"):
-        run("--pack", str(pack))
+        run("--pack", str(pack), out="new")
     with pytest.raises(BadWeights, match=r"begun with alike -2\.0, not 0\.5"):
-        run("--pack", str(pack), "--said", "-2")
+        run("--pack", str(pack), "--alike", "0.5")
+    assert run("--pack", str(pack)) == 4, "thresholds are measured once"
+    begun = json.loads((tmp_path / "out/recipe.json").read_text())
+    assert begun["pairs"]["judge"] == instruct_pairs.of_pack(pack, torch.device("cpu"))[1].digest
+    begun["pairs"]["judge"] = "another"
+    (tmp_path / "out/recipe.json").write_text(json.dumps(begun))
+    with pytest.raises(BadWeights, match="begun with judge another"):
+        run("--pack", str(pack))
+
+
+def test_a_source_that_has_changed_is_another(tmp_path, of_pack):
+    source = tmp_path / "a.json"
+    args = instruct_pairs.parser().parse_args(
+        ["--pack", "x", "--triples", str(source), "--count", "1", "--out", str(tmp_path)]
+    )
+    found = []
+    for caption in ("a dog", "a cow"):
+        source.write_text(json.dumps([{"caption": "a cat", "instruction": "change it", "edited": caption}]))
+        found.append(instruct_pairs.told(maker_of(of_pack), args))
+    assert {name for name in found[0] if found[0][name] != found[1][name]} == {"text"}
 
 
 def test_a_model_of_full_size_layout_is_judged_by_clip(tmp_path):

@@ -2,13 +2,15 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from sessions.errors import BadWeights
-from training.loop import Recipe, Trainer, averages, claimed, ema_decay, generator
+from tests.needs import need
+from training.loop import Recipe, Trainer, averages, claimed, ema_decay, generator, in_words
 
 
 def matrices(name, weight):
@@ -137,6 +139,44 @@ def test_a_folder_of_a_recipe_that_told_nothing_is_not_taken(tmp_path):
     with pytest.raises(BadWeights, match="holds another recipe: line"):
         claimed(tmp_path, "whole", {})
     assert [path.name for path in tmp_path.iterdir()] == ["line.safetensors"]
+
+
+def test_a_folder_of_the_parts_own_files_is_taken_up(tmp_path):
+    Trainer(tiny(), tmp_path).run(-1.0)
+    claimed(tmp_path, "whole", {"steps": 8}, own=("line",))
+    with pytest.raises(BadWeights, match="begun with steps 8, not 9"):
+        claimed(tmp_path, "whole", {"steps": 9}, own=("line",))
+    Trainer(tiny(), tmp_path / "other").run(-1.0)
+    Trainer(replace(tiny(), name="strange"), tmp_path / "other").run(-1.0)
+    with pytest.raises(BadWeights, match="holds another recipe: strange"):
+        claimed(tmp_path / "other", "whole", {}, own=("line",))
+
+
+def test_what_is_raised_on_purpose_ends_a_command_with_its_sentence():
+    with pytest.raises(SystemExit, match="It is so"), in_words():
+        raise BadWeights("It is so.")
+
+
+def test_on_cuda_continuing_equals_never_having_stopped(tmp_path):
+    """Fused AdamW keeps its count where the weights are, and takes no other."""
+    need(torch.cuda.is_available(), "CUDA", "This needs a GPU: only there steps are counted where the weights are.")
+
+    def trainer(folder):
+        torch.manual_seed(0)
+        net = nn.Linear(3, 1).cuda()
+        at = [torch.randn(16, 3, generator=generator(1, step)) for step in range(6)]
+        return Trainer(Recipe("line", net, lambda step: net(at[step].cuda()).square().mean(), 6), tmp_path / folder)
+
+    whole = trainer("whole")
+    whole.run(math.inf)
+    first = trainer("parts")
+    for _ in range(3):
+        first.once()
+    first.save()
+    rest = trainer("parts")
+    assert all(value.is_cuda for p in rest.weights.values() for value in rest._moments(p).values())
+    rest.run(math.inf)
+    assert rest.step == 6 and all(torch.equal(p, rest.weights[name]) for name, p in whole.weights.items())
 
 
 def test_continuing_is_exact_where_weights_lie_with_their_channels_last(tmp_path):

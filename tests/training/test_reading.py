@@ -1,8 +1,11 @@
 """The grader's recipe: what it learns from, what is not asked of it, and that it learns."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sessions.values import Pixels
 from toybox.drawing import draw
@@ -66,6 +69,14 @@ def test_soft_pictures_are_near_the_drawn_ones_and_the_same_again():
     assert min(apart) > 0.5 and max(apart) < 20
     assert np.array_equal(soft[3], recipes.softened(np.random.default_rng(3), rgb))
     assert all(one.shape == rgb.shape and one.dtype == np.uint8 for one in soft)
+
+
+def test_jpeg_squeezes_colours_as_it_does_elsewhere():
+    rgb = draw(seeded(3)).rgb
+    stream = io.BytesIO()
+    Image.fromarray(rgb).save(stream, "jpeg", quality=50)
+    other = np.asarray(Image.open(stream)).astype(float)
+    assert abs(recipes.squeezed(rgb, 50) - other).mean() < 0.5
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import torch
 
 from sessions.errors import BadWeights
 from tests.tools.diffusion.worlds import finished
+from tests.training.packs import small_pack
 from tools.diffusion import model as models
 from tools.diffusion.denoiser import Condition, Network
 from tools.diffusion.guidance import classifier_free
@@ -19,7 +20,7 @@ from tools.diffusion.sampling import ddim
 from tools.diffusion.schedules import ddim_sigmas, scaled_linear
 from tools.nets import ip_adapter
 from tools.shelf import STARTER
-from tools.weights import read_register
+from tools.weights import read_register, tensors
 from toybox.drawing import draw
 from toybox.scenes import HELD_OUT, random_scene
 from training import export, packs, realigning, tokens
@@ -210,13 +211,23 @@ def test_a_training_in_no_time_leaves_a_folder_that_loads_and_steers(tmp_path):
         realigning.train(tmp_path, 0.0, Plan(pairs=3, steps=4))
 
 
+def test_a_unet_that_has_learnt_too_is_saved(tmp_path):
+    pack = small_pack(tmp_path)
+    assert realigning.train(tmp_path / "out", 60.0, Plan(pairs=2, steps=1, whole=True), pack)
+    base = packs.base(pack)
+    before = base.unet.state_dict()
+    learnt = tensors(tmp_path / "out/unet/diffusion_pytorch_model.safetensors")
+    assert learnt.keys() == before.keys()
+    assert any(not torch.equal(p, before[name].half()) for name, p in learnt.items())
+
+
 def test_an_adapter_and_a_prior_become_an_entry_beside_the_base(tmp_path):
     """As it is shipped, to the hash, from the folders that the recipes leave; others of its role go."""
     pack = shutil.copytree(STARTER.parent, tmp_path / "pack")
     shipped = read_register(pack / "register.json")
     made = [pack / export.ANY2PIX / name for name in ("ip_adapter", "prior")]
     trained = [shutil.move(folder, tmp_path / folder.name) for folder in made]
-    export.decoder(pack, *trained)
+    export.any2pix(pack, *trained)
     assert sorted(read_register(pack / "register.json"), key=str) == sorted(shipped, key=str)
     (entry,) = (one for one in shipped if one.role == "any2pix")
     (base,) = (one for one in shipped if one.role == "text-to-image")

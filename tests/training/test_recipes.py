@@ -13,7 +13,7 @@ from toybox.drawing import draw
 from toybox.scenes import seeded
 from toybox.words import vocabulary
 from training import base, data, export, instruct_pix2pix, tokens, vae
-from training.diffusion import ALPHAS, SCHEDULER, WIDTH, networks, unet, v_errors
+from training.diffusion import SCHEDULE, SCHEDULER, WIDTH, errors, networks, unet
 from training.instruct_pix2pix import kept, widened
 from training.loop import Recipe, Trainer, generator
 
@@ -117,17 +117,16 @@ def test_a_perfect_v_has_no_loss(words):
 
     class Oracle(torch.nn.Module):
         def forward(self, x, t, states):
-            alpha = ALPHAS[t].view(-1, 1, 1, 1)
+            alpha = SCHEDULE.alphas[t].view(-1, 1, 1, 1).float()
             epsilon = (x[:, :4] - alpha.sqrt() * z) / (1 - alpha).sqrt()
             seen.append(x)
             return SimpleNamespace(sample=alpha.sqrt() * epsilon - (1 - alpha).sqrt() * z)
 
     net = torch.nn.ModuleDict({"unet": Oracle(), "text_encoder": networks(words, 0, WIDTHS)["text_encoder"]})
-    assert float(v_errors(net, z, ids, generator(3)).max()) < 1e-6
+    assert float(errors(net, z, ids, generator(3)).max()) < 1e-6
     c_I = torch.randn(4, 4, 16, 16)
-    v_errors(net, z, ids, generator(3), c_I)
+    errors(net, z, ids, generator(3), c_I)
     assert torch.equal(seen[1][:, 4:], c_I)
-    torch.testing.assert_close(ALPHAS.double(), scaled_linear().alphas, rtol=1e-6, atol=0)
     torch.testing.assert_close(from_config(SCHEDULER).alphas, scaled_linear().alphas)
 
 
@@ -153,11 +152,40 @@ def test_shards_are_written_until_time_is_up_and_never_twice(tmp_path, words, co
 KEYS = ("z", "captions", "instructions")
 
 
+def test_a_shorter_plan_reads_only_its_shards(tmp_path, words, coder, monkeypatch):
+    monkeypatch.setattr(data, "shard", lambda number, *_: {k: torch.full((2, 1), float(number)) for k in KEYS})
+    data.make(tmp_path, coder, words, deadline=math.inf, shards=3)
+    assert data.read(tmp_path, 2).z[:, 0].tolist() == [0, 0, 1, 1]
+
+
+def test_the_last_of_clips_words_survives_a_shard_and_older_shards_are_read(tmp_path, words, coder, monkeypatch):
+    last = 49407
+    monkeypatch.setattr(data, "ids", lambda tokenizer, texts: torch.full((len(texts), 77), last))
+    made = data.shard(0, coder, words, size=1)
+    assert made["captions"].eq(last).all() and made["instructions"].eq(last).all()
+    older = {name: value.short() if name != "z" else value for name, value in made.items()}
+    weights.write(tmp_path / "000.safetensors", {**older, "captions": torch.full_like(older["captions"], 7)})
+    weights.write(tmp_path / "001.safetensors", made)
+    captions = data.read(tmp_path).captions
+    assert captions[0].eq(7).all() and captions[1].eq(last).all() and captions.dtype == torch.long
+
+
+def test_on_drawn_pairs_alone_the_text_encoder_stands_still_and_cells_count_alike(words, pairs, monkeypatch):
+    monkeypatch.setattr(instruct_pix2pix, "errors", lambda net, z, *_: torch.arange(z.numel()).view(z.shape).float())
+    for shards, learns in ((1, True), (0, False)):
+        plan = instruct_pix2pix.Plan(shards=shards, size=8)
+        made = instruct_pix2pix.recipe(networks(words, 0, WIDTHS), pairs, 0.5, words, plan)
+        assert all(p.requires_grad is learns for p in made.net["text_encoder"].parameters())
+        assert all(p.requires_grad for p in made.net["unet"].parameters())
+        plain = torch.arange(8 * 4 * 16 * 16).float().mean()
+        assert (float(made.loss(0)) == float(plain)) is not learns
+
+
 def test_the_picture_enters_unscaled_and_is_dropped_by_the_law(words, pairs, monkeypatch):
     """Seen at the border to the loss: c_I = z / scale or zero, the target scaled, text null or the instruction."""
     said, net = [], networks(words, 0, WIDTHS)
     monkeypatch.setattr(instruct_pix2pix, "BATCH", 400)
-    monkeypatch.setattr(instruct_pix2pix, "v_errors", lambda *given: said.append(given[1:3] + given[4:5]) or given[1])
+    monkeypatch.setattr(instruct_pix2pix, "errors", lambda *given: said.append(given[1:3] + given[4:5]) or given[1])
     instruct_pix2pix.recipe(net, pairs, 0.5, words).loss(0)
     z, ids, c_I = said[0]
     unseen = (c_I == 0).all((1, 2, 3))
@@ -184,7 +212,7 @@ def test_captions_are_dropped_one_time_in_ten(words, pairs, monkeypatch):
     said = []
     monkeypatch.setattr(base, "BATCH", 2000)
     monkeypatch.setattr(base, "networks", lambda tokenizer, seed: networks(tokenizer, seed, WIDTHS))
-    monkeypatch.setattr(base, "v_errors", lambda net, z, ids, rng: said.append(ids) or z)
+    monkeypatch.setattr(base, "errors", lambda net, z, ids, rng: said.append(ids) or z)
     base.recipe(pairs, words).loss(0)
     null = (said[0] == tokens.ids(words, [""])).all(1)
     assert float(null.float().mean()) == pytest.approx(0.1, abs=0.025)
@@ -194,7 +222,7 @@ def test_training_the_networks_continues_exactly(tmp_path, words, pairs):
     def recipe():
         net = networks(words, 4, WIDTHS)
         return Recipe(
-            "small", net, lambda step: v_errors(net, pairs.z[:, 0], pairs.captions[:, 0], generator(6, step)).mean(), 4
+            "small", net, lambda step: errors(net, pairs.z[:, 0], pairs.captions[:, 0], generator(6, step)).mean(), 4
         )
 
     whole = Trainer(recipe(), tmp_path / "whole")

@@ -12,7 +12,7 @@ from sessions.errors import Damaged, NotFound, NotGrounded
 from tests import tiny
 from toybox.drawing import draw
 from toybox.scenes import Scene, Thing
-from training.subject_photos import Photos, by_words, clipseg, cut, placed
+from training.subject_photos import Photos, by_words, clipseg, cut, opened, placed
 
 
 def drawing(seed=0):
@@ -103,6 +103,59 @@ def test_a_local_clipseg_says_how_much_each_pixel_is_of_a_category(tmp_path):
     heat = find(drawing().rgb, "circle")
     assert heat.shape == (64, 64) and 0 <= heat.min() < heat.max() <= 1
     assert not np.array_equal(heat, find(drawing().rgb, "dog"))
+
+
+def test_what_would_end_a_training_is_left_out_before_it(folder, tmp_path, caplog):
+    """A file that is no picture, a folder among the backgrounds, a photo that is gone, words that do not fit."""
+    told = json.loads((folder / "subjects.json").read_text())
+    told |= {name: {"category": "disc"} for name in ("gone.png", "broken.png")}
+    told["0.png"] = {"category": "disc", "caption": "long " * 99}
+    (folder / "subjects.json").write_text(json.dumps(told))
+    (folder / "broken.png").write_bytes((folder / "1.png").read_bytes()[:200])
+    (folder / "backgrounds/notes.txt").write_text("none")
+    (folder / "backgrounds/deeper").mkdir()
+    with caplog.at_level("INFO", "training"):
+        photos = Photos.cut(folder, 64, tmp_path / "out", segment, fits=lambda said: len(said) < 80)
+    assert len(photos) == 2
+    for name in ("gone.png", "broken.png", "0.png", "notes.txt", "deeper"):
+        assert name in caplog.text
+    for seed in range(8):
+        assert photos.shown(seed % 2, np.random.default_rng(seed)).shape == (64, 64, 3)
+    assert len(Photos.at(folder, 64)) == 3
+
+
+def test_without_backgrounds_a_subject_stands_on_another_photo(folder, tmp_path):
+    (folder / "backgrounds/yellow.png").unlink()
+    for seed, level in ((1, 40), (2, 220)):
+        rgb = drawing(seed).rgb.copy()
+        rgb[:4] = (0, level, 200)
+        Image.fromarray(rgb).save(folder / f"{seed}.png")
+    photos = Photos.cut(folder, 64, tmp_path / "out", segment)
+    tops = [photos.shown(0, np.random.default_rng(seed))[0, 0, 1] for seed in range(12)]
+    assert all(abs(int(top) - 220) < 12 for top in tops)
+    (folder / "subjects.json").write_text(json.dumps({"1.png": {"category": "disc"}}))
+    with pytest.raises(NotFound, match="nothing to show the subject"):
+        Photos.cut(folder, 64, tmp_path / "out", segment)
+
+
+def test_cutting_out_stops_at_the_deadline_and_goes_on(folder, tmp_path):
+    asked = []
+
+    def counted(rgb, category):
+        asked.append(category)
+        return segment(rgb, category)
+
+    found = [Photos.cut(folder, 64, tmp_path / "out", counted, deadline=0.0) for _ in range(3)]
+    assert found[:2] == [None, None] and len(found[2]) == 2 and asked == ["cube", "disc", "disc"]
+
+
+def test_a_photo_is_held_as_its_exif_says(tmp_path):
+    rgb = np.zeros((64, 64, 3), np.uint8)
+    rgb[:32] = 255
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    Image.fromarray(rgb).save(tmp_path / "a.png", exif=turned)
+    assert opened(tmp_path / "a.png", 64)[60:].min() == 255
 
 
 def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):

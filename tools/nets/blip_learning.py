@@ -18,7 +18,8 @@ from tools.nets.qformer import EPS, SubjectConfig, SubjectEncoder
 
 SPACE = 256
 """Of the vectors that are compared."""
-TEMPERATURE = 0.07
+TEMPERATURE, TEMPERATURES = 0.07, (0.001, 0.5)
+"""At first, and between which it learns, as the authors hold it."""
 SMOOTHED = 0.1
 """Label smoothing of contrast and generation."""
 UNLIKELY = 1e-4
@@ -92,6 +93,8 @@ def losses(
 ) -> Losses:
     """All three of pictures and the texts that go with them, row by row; `random` draws the hard negatives."""
     same = alike(ids)
+    with torch.no_grad():
+        heads.temp.clamp_(*TEMPERATURES)
     likeness = similarities(encoder, heads, image, ids, words)
     other_image, other_text = hard_negatives(likeness.detach(), same, random)
     pictures = torch.cat([image, image[other_image], image])

@@ -170,6 +170,15 @@ def test_words_are_said_from_dec_on_and_padding_does_not_count():
     )
 
 
+def test_the_temperature_stays_where_it_means_something():
+    encoder, (ids, mask), heads = blip.subject_encoder(), blip.words(4, 4, 4), reading()
+    image = encoder.visual_encoder(blip.pixels(3))
+    for value, held in ((-0.2, 0.001), (3.0, 0.5), (0.07, 0.07)):
+        heads.temp.data.fill_(value)
+        assert sum(losses(encoder, heads, image, ids, mask, torch.Generator().manual_seed(0))).isfinite()
+        assert float(heads.temp) == pytest.approx(held)
+
+
 @pytest.fixture(scope="module")
 def taught():
     """A small network after some steps on eight pictures and their texts: its losses, and what it learnt them on."""
