@@ -20,7 +20,7 @@ ROLES = {"base": "text-to-image", "instruct_pix2pix": "instruct-pix2pix", "inpai
 """What each recipe's network is good for."""
 SAMPLING: dict[str, dict[str, int | float | str | tuple[int, ...]]] = {
     "base": {"clamp": "quantile"},
-    "instruct_pix2pix": {"text_guidance": 2.0, "image_guidance": 2.0, "steps": 20},
+    "instruct_pix2pix": {"text_guidance": 3.0, "image_guidance": 2.0, "steps": 20},
     "any2pix": {"guidance": 4.0, "alpha": 0.9},
     "inpainting": {"guidance": 4.0, "steps": 20, "layers": (0, 7)},
     "blip-diffusion": {"guidance": 3.0, "steps": 20, "rate": 1e-3},
