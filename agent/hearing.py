@@ -99,8 +99,10 @@ def _captions(there: Shelf, encoder: ImageBindEncoder, said: tuple[tuple[str, ..
     import torch
 
     def read() -> dict[str, torch.Tensor]:
-        means = [encoder.texts(group).mean(0) for group in said]
-        return {"h": torch.from_numpy(np.stack([mean / np.linalg.norm(mean) for mean in means]))}
+        all_of_them = encoder.texts([caption for group in said for caption in group])
+        ends = np.cumsum([len(group) for group in said])[:-1]
+        means = np.stack([rows.mean(0) for rows in np.split(all_of_them, ends)])
+        return {"h": torch.from_numpy(means / np.linalg.norm(means, axis=1, keepdims=True))}
 
     key = {"kind": "captions", "encoder": encoder.digest, "said": [list(group) for group in said]}
     kept: Embedding = there.cache.tensors(key, read)["h"].numpy()

@@ -62,10 +62,8 @@ def _of_scenes(store: Store, context: Context) -> bool:
     entry = _small(store.home)
     if entry is None:
         return False
-    sight, sent = Sight(store), [asset.sha256 for asset in context.attachments if asset.kind == "image"]
-    return shelved.plans_photos(entry) or (
-        sight.drawn(context.session, context.revisions) and all(sight.scene(context.session, one) for one in sent)
-    )
+    sent = [asset.sha256 for asset in context.attachments if asset.kind == "image"]
+    return shelved.plans_photos(entry) or Sight(store).drawn(context.session, context.revisions, sent)
 
 
 def _small(home: Path) -> Entry | None:

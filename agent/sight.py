@@ -34,8 +34,9 @@ class Sight:
         """A picture by the hash of its pixels: uint8 (h, w, 3), longer side ≤ SIDE, what is transparent shows white."""
         return shrink(on_white(self._store.picture(session, content)).rgb, SIDE)
 
-    def drawn(self, session: str, revisions: Iterable[Revision]) -> bool:
-        """Whether a session, of which these are the revisions, began with drawn scenes of the toybox alone.
+    def drawn(self, session: str, revisions: Iterable[Revision], sent: Iterable[str] = ()) -> bool:
+        """Whether a session, of which these are the revisions, began with drawn scenes of the toybox alone, and what is
+        `sent` now, hashes of pictures, is such too.
 
         A picture that is lost began as nobody knows what.
         """
@@ -43,7 +44,7 @@ class Sight:
         if not began or any((revision.width, revision.height) != (world.SIDE, world.SIDE) for revision in began):
             return False
         try:
-            return all(self.scene(session, revision.image) for revision in began)
+            return all(self.scene(session, image) for image in [*(revision.image for revision in began), *sent])
         except StorageError:
             return False
 

@@ -6,6 +6,7 @@ A planner with random weights in sessions of a real store; which pictures stand 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -162,3 +163,19 @@ def test_behind_the_rules_it_stands_in_sessions_of_photos_where_its_card_says_so
     assert usual.its(context(store, session(store, scenes[0])))
     assert usual.its(context(store, session(store, cat))) is photos
     assert drawn_only("token_heads", store.home) is not photos
+
+
+def files(store) -> set[Path]:
+    """All blobs."""
+    return {path for path in (store.home / "blobs").rglob("*") if path.is_file()}
+
+
+def test_a_scene_that_is_sent_and_then_lost_is_none_and_raises_nothing(store, scenes):
+    name = session(store, scenes[0])
+    before = files(store)
+    asset = uploads.receive(store, name, intake.admit(scenes[1], "sent.png"), "sent.png")
+    there = context(store, name)
+    assert Sight(store).drawn(name, there.revisions, [asset.sha256]) and files(store) > before
+    for path in files(store) - before:
+        path.unlink()
+    assert not Sight(store).drawn(name, there.revisions, [asset.sha256])
