@@ -27,7 +27,7 @@ OUT = Path("demo-out/toybox")
 @dataclass(frozen=True)
 class Message:
     """What is said, what comes with it, what is to be read in the picture then, of slots and of the whole (""), and
-    whether a network is to have painted it."""
+    whether networks are to have painted all of its steps."""
 
     said: str
     wanted: Mapping[Key, str]
@@ -80,7 +80,8 @@ def held(message: Message) -> bool:
     for (slot, name), value in message.wanted.items():
         print(f"grader {_of(slot, name)}: {seen.value(slot, name)}, {seen.probability(slot, name, value):.0%} {value}")
     found = all(seen.value(slot, name) == value for (slot, name), value in message.wanted.items())
-    return found and message.neural == any(one["made_with"].get("weights") for one in made)
+    painted = bool(made) and all(one["made_with"].get("weights") for one in made)
+    return found and message.neural == painted
 
 
 def by_whom(one: Mapping[str, Any]) -> str:

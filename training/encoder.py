@@ -255,10 +255,11 @@ def _clip(name: str, take: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of a training: the steps of its two recipes."""
+    """What is asked of a training: the steps of its two recipes, and what weights and batches are drawn from."""
 
     text: int = TEXT_STEPS
     sound: int = SOUND_STEPS
+    seed: int = 0
 
 
 def train(out: Path, minutes: float, plan: Plan = Plan(), device: str = "cpu") -> bool:
@@ -271,9 +272,9 @@ def train(out: Path, minutes: float, plan: Plan = Plan(), device: str = "cpu") -
     claimed(out, "encoder", asdict(plan), own=(TEXT, SOUND))
     tokens.write(out / "tokenizer")
     tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
-    net = network(config(len(tokenizer))).to(device)
-    done = _learnt(text_recipe(net, tokenizer, steps=plan.text), out, deadline)
-    done = done and _learnt(sound_recipe(net, steps=plan.sound), out, deadline)
+    net = network(config(len(tokenizer)), plan.seed).to(device)
+    done = _learnt(text_recipe(net, tokenizer, plan.seed + 3, plan.text), out, deadline)
+    done = done and _learnt(sound_recipe(net, plan.seed + 4, plan.sound), out, deadline)
     encoder_pack.write(net, out / "encoder")
     return done
 
@@ -291,9 +292,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.encoder", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
     parser.add_argument("--out", type=Path, default=Path("build/training/encoder"))
+    for name, usual in asdict(Plan()).items():
+        parser.add_argument(f"--{name}", type=int, default=usual)
     args = parser.parse_args()
     logged(args.out)
-    train(args.out, args.budget, device="cuda" if torch.cuda.is_available() else "cpu")
+    plan = Plan(args.text, args.sound, args.seed)
+    train(args.out, args.budget, plan, "cuda" if torch.cuda.is_available() else "cpu")
 
 
 if __name__ == "__main__":

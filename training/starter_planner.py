@@ -22,8 +22,9 @@ from torch import Tensor
 
 from agent.grammar import Grammar
 from agent.heads import Heads
+from agent.llm import gguf
 from agent.llm.torch_llama import HEAD, TorchLlama
-from agent.planners.checkpoint import HEADS, Card
+from agent.planners.checkpoint import GGUF, HEADS, Card
 from agent.planners.shelved import CARD
 from agent.tokens import SLOTS, Vocabulary, vocabulary
 from tools.encoders import Encoder
@@ -74,6 +75,7 @@ FLOOR = 60.0
 """Seconds that every call learns for at least: to read the lessons takes longer than many a budget."""
 LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
 """Dialogues that are learnt; that δ is found on; and the number from which on none is learnt."""
+SEED = 3
 
 
 def words(one: Dialogue) -> Iterator[str]:
@@ -130,7 +132,7 @@ class School:
         return batch([self.turn(first + place, step) for place in chosen])
 
 
-def mixed(school: School, learnt: Sequence[Lesson], writing: Writing, seed: int = 6) -> Callable[[int], Batch]:
+def mixed(school: School, learnt: Sequence[Lesson], writing: Writing, seed: int) -> Callable[[int], Batch]:
     """The batch of a step: of eight, six are of dialogues, one describes what is seen and heard, one says what is to be
     drawn (stages 1 and 2). There words and embeddings find each other, so that pictures are looked at."""
     describing, drawing = (courses.toybox(stage, learnt[:DESCRIBED], writing, seed) for stage in (1, 2))
@@ -142,7 +144,7 @@ def mixed(school: School, learnt: Sequence[Lesson], writing: Writing, seed: int 
     return drawn
 
 
-def network(vocabulary: Vocabulary, space: int, seed: int = 3) -> Planner:
+def network(vocabulary: Vocabulary, space: int, seed: int) -> Planner:
     """A Llama with new weights, and its heads for embeddings of `space` numbers."""
     torch.manual_seed(seed)
     return Planner(small(vocabulary.size, WIDTH, LAYERS, tied=True), Heads(WIDTH, space, INNER))
@@ -168,17 +170,20 @@ def export(net: Planner, tokenizer: Path, where: Path, card: Card) -> None:
 
 
 def install(folder: Path, pack: Path) -> None:
-    """Copy a planner's folder into a pack, and name it in the pack's register."""
+    """Copy a planner's folder into a pack, with the same LLM as a GGUF file beside it, and name it in the register."""
     shutil.copytree(folder, pack / PLANNER, dirs_exist_ok=True)
+    gguf.export(pack / PLANNER, pack / PLANNER / GGUF, "F16")
     register(pack, PLANNER, "toybox-planner", {f"{PLANNER}/{path.name}": path for path in (pack / PLANNER).iterdir()})
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of a training: dialogues to learn from (and some more, by `SOURCES`), and steps to take."""
+    """What is asked of a training: dialogues to learn from (and some more, by `SOURCES`), steps to take, and what the
+    weights, the order of the lessons and their noise are drawn from. The lessons are the same for every seed."""
 
     lessons: int = LESSONS
     steps: int = STEPS
+    seed: int = SEED
 
 
 def looked(out: Path, eyes: Encoder, plan: Plan, deadline: float) -> bool:
@@ -193,9 +198,9 @@ def learning(out: Path, eyes: Encoder, plan: Plan, device: str = "cpu") -> tuple
     """Of the lessons that were made: the planner, and where its training stands."""
     learnt = [one for folder, (source, _) in SOURCES.items() for one in lessons.read(out / folder, source)]
     words_of = tokenizer(out)
-    school = School(learnt, words_of, seed=5, steps=plan.steps)
-    net = network(words_of, eyes.width).to(device)
-    taught_by = recipe(net, mixed(school, learnt, Writing(words_of)), plan.steps, rate=RATE)
+    school = School(learnt, words_of, plan.seed + 2, plan.steps)
+    net = network(words_of, eyes.width, plan.seed).to(device)
+    taught_by = recipe(net, mixed(school, learnt, Writing(words_of), plan.seed + 3), plan.steps, rate=RATE)
     return net, Trainer(replace(taught_by, turned=in_a_layer, halved=True), out)
 
 
@@ -238,10 +243,11 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, default=STARTING, help="whose encoder it sees and hears with")
     parser.add_argument("--lessons", type=int, default=LESSONS)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
     logged(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    train(args.out, args.budget, Plan(args.lessons, args.steps), args.pack, device)
+    train(args.out, args.budget, Plan(args.lessons, args.steps, args.seed), args.pack, device)
 
 
 if __name__ == "__main__":

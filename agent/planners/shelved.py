@@ -73,11 +73,14 @@ class Shelved:
 
 
 def suited(there: Shelf, backend: Backend) -> Entry:
-    """The best planner that a back end can run; MissingWeights, with what helps, where there is none."""
+    """The best planner that a back end can run; MissingWeights, with what helps, where there is none.
+
+    The starter's, which both can, does not stand in for one's own that the other back end runs.
+    """
     found = [entry for entry in there.entries() if entry.role == PLANNER]
     if not found:
         raise shelf.missing(PLANNER)
-    for entry in found:
+    for entry in [entry for entry in found if entry.pack != shelf.LAST] or found:
         if _runs(entry, backend):
             return entry
     if backend == "llama.cpp":
@@ -106,8 +109,10 @@ def _card(entry: Entry) -> Json:
 
 def _runs(entry: Entry, backend: Backend) -> bool:
     """Whether a back end has what it loads. A GGUF file alone is llama.cpp's, whichever was asked for."""
-    gguf = any(place.endswith(GGUF) for place in entry.files)
-    return gguf if backend == "llama.cpp" else not gguf or f"{PLANNER}/{CARD}" not in entry.files
+    gguf, ours = any(place.endswith(GGUF) for place in entry.files), f"{PLANNER}/{CARD}" in entry.files
+    if backend == "llama.cpp":
+        return gguf
+    return not gguf or not ours or f"{PLANNER}/config.json" in entry.files
 
 
 def _has_projectors(folder: Path) -> bool:

@@ -6,6 +6,7 @@ Its weights are random: what it plans means nothing, and is legal all the same.
 import gc
 import io
 import json
+import shutil
 import weakref
 from dataclasses import replace
 
@@ -17,12 +18,13 @@ from typer.testing import CliRunner
 
 from agent.assistant import Assistant
 from agent.items import Item, items
+from agent.llm import gguf
 from agent.plan import Context, Plan
 from agent.planners import exporting
 from agent.planners.cascade import Cascade
-from agent.planners.checkpoint import Card
+from agent.planners.checkpoint import GGUF, Card
 from agent.planners.rules import RulesPlanner, replies
-from agent.planners.shelved import Shelved
+from agent.planners.shelved import Shelved, suited
 from agent.planning import seen
 from agent.runtime import lacks, planner_of
 from agent.settings import Settings
@@ -173,6 +175,18 @@ def test_each_back_end_has_the_planner_it_can_run(store, session, there, made, t
     adding.add(there, folder, PLANNER, "exported")
     assert lacks("token_heads", store.home) == lacks("token_heads:llama.cpp", store.home) == ""
     assert planned(store, session, "torch") and planned(store, session, "llama.cpp")
+
+
+def test_a_planner_in_both_forms_is_what_both_back_ends_have(there, made, tmp_path):
+    folder = shutil.copytree(made[1], tmp_path / "both")
+    gguf.export(folder, folder / GGUF, "F32")
+    adding.add(there, folder, PLANNER)
+    assert [suited(there, backend).name for backend in ("torch", "llama.cpp")] == ["both", "both"]
+
+
+def test_the_starter_s_own_is_in_both_forms(store):
+    empty = shelf.at(store.home)
+    assert {suited(empty, backend).pack for backend in ("torch", "llama.cpp")} == {"starter"}
 
 
 def test_what_the_shelf_lets_go_of_is_gone(store, there):

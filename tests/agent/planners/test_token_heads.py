@@ -16,7 +16,6 @@ import pytest
 from agent.assistant import Assistant
 from agent.events import Committed, Planned
 from agent.plan import Plan, PlanStep
-from agent.planners import exporting
 from agent.planners.given import Given
 from agent.planners.shelved import Shelved
 from agent.sight import Sight
@@ -27,8 +26,6 @@ from tests.agent.conftest import end
 from tests.agent.llm.conftest import need_llama_cpp
 from tests.agent.neural import serving
 from tests.agent.planners.played import Played, file, play, playable, stand
-from tools import adding, shelf
-from tools.shelf import PLANNER, STARTER
 from toybox.dialogues import Dialogue, Item, WrittenStep, dialogue, pair, shaping
 from toybox.scenes import Scene, Thing
 
@@ -79,11 +76,9 @@ def world(new_database, tmp_path_factory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module", params=["torch", "llama.cpp"])
-def planner(request, world, tmp_path_factory) -> Shelved:
+def planner(request, world) -> Shelved:
     if request.param == "llama.cpp":
         need_llama_cpp()
-        folder = exporting.export(STARTER.parent / PLANNER, tmp_path_factory.mktemp("gguf"), "F32")
-        adding.add(shelf.at(world.store.home), folder, PLANNER, "exported")
     return Shelved(world.store.home, Sight(world.store), request.param)
 
 
