@@ -1,5 +1,6 @@
 """The toybox draws the same scene the same way, knows where things are, and its edits do what they say and no more."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +32,14 @@ def test_a_seed_is_a_scene_and_a_scene_is_a_picture():
     assert [seeded(seed) for seed in range(60)] == SCENES
     assert all(np.array_equal(draw(scene).rgb, draw(scene).rgb) for scene in SCENES[:10])
     assert len({draw(scene).rgb.tobytes() for scene in SCENES}) == len(SCENES)
+
+
+def test_they_are_drawn_faster_than_any_step_needs_them():
+    """The largest batch is 96 pictures and no step takes less than a quarter of a second."""
+    began = time.process_time()
+    for scene, edit in edits_of(Recolour, 100):
+        draw(scene), draw(edit.apply(scene))
+    assert 200 / (time.process_time() - began) >= 400
 
 
 def test_the_world_is_as_large_as_it_says():
