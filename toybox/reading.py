@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tools.weights import tensors
-from toybox.drawing import Pixels, draw
+from toybox.drawing import Drawing, Pixels, draw
 from toybox.scenes import (
     COLOURS,
     GROUNDS,
@@ -55,7 +55,8 @@ OF_WHOLE: Mapping[str, tuple[str, ...]] = {
 }
 """What is read of the whole picture, and what it can be."""
 FAINT = 8.0
-"""A thing that differs from the ground by fewer levels cannot be seen; under sepia and grey some do."""
+"""A thing that differs from the ground by fewer levels cannot be seen; under sepia and grey some do. Nor can a texture
+from which another would differ by fewer: dots on something small, or in a comic."""
 QUARTERS = ((0, 0), (0, 8), (8, 0), (8, 8))
 AROUND = tuple((y, x) for y in (2, 4, 6) for x in (2, 4, 6))
 """Where glimpses of eight by eight cells begin, of sixteen: of the corners in the order of `SLOTS`, of the middle."""
@@ -115,8 +116,8 @@ class Reading:
 def shown(scene: Scene) -> dict[Key, str]:
     """The truth of everything that can be seen in a scene's picture.
 
-    Not asked: colours and ground under sepia and grey; things there that are as bright as the ground; tone, fog and a
-    comic's lines where nothing stands that would show them.
+    Not asked: colours and ground under sepia and grey; things there that are as bright as the ground; textures that
+    hardly look like themselves; tone, fog and a comic's lines where nothing stands that would show them.
     """
     coloured, empty = scene.tone == "colour", not scene.things
     truth: dict[Key, str] = {(slot, "there"): "no" for slot in SLOTS}
@@ -127,6 +128,7 @@ def shown(scene: Scene) -> dict[Key, str]:
             truth = {key: value for key, value in truth.items() if key[0] != thing.slot}
     truth |= {("", name): getattr(scene, name) for name in OF_WHOLE}
     unseen = [(slot, "colour") for slot in SLOTS] + [("", "ground")] if not coloured else []
+    unseen += [(thing.slot, "texture") for thing in scene.things if alike(scene, thing)]
     unseen += [("", "tone")] if empty else []
     unseen += [("", "weather")] if empty and not coloured and scene.weather in ("clear", "foggy") else []
     unseen += [("", "style")] if empty and scene.style == "comic" else []
@@ -137,8 +139,20 @@ def faint(scene: Scene, thing: Thing) -> bool:
     """Whether a thing of its colour, filled, would hardly differ from the ground behind it."""
     alone = draw(replace(scene, things=(replace(thing, texture="plain"),), style="plain"))
     bare = draw(replace(scene, things=(), style="plain"))
-    differs = abs(alone.rgb.astype(np.float32) - bare.rgb).max(-1)[alone.mask(0)]
-    return bool(differs.mean() < FAINT)
+    return _differ(bare.rgb, alone) < FAINT
+
+
+def alike(scene: Scene, thing: Thing) -> bool:
+    """Whether a thing of another texture would look nearly the same."""
+    alone = draw(replace(scene, things=(thing,)))
+    others = (replace(thing, texture=texture) for texture in TEXTURES if texture != thing.texture)
+    pictures = (draw(replace(scene, things=(other,))).rgb for other in others)
+    return min(_differ(rgb, alone) for rgb in pictures) < FAINT
+
+
+def _differ(rgb: Pixels, alone: Drawing) -> float:
+    """By how many levels a picture differs from a drawing of one thing, in the mean over the thing's pixels."""
+    return float(abs(alone.rgb.astype(np.float32) - rgb).max(-1)[alone.mask(0)].mean())
 
 
 class Reader(nn.Module):

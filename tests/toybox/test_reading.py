@@ -9,7 +9,7 @@ import torch
 from benchmarks.reading import accuracies, edits, of_held_out, read, scenes
 from benchmarks.world import items
 from toybox.drawing import draw
-from toybox.reading import KEYS, WEIGHTS, Reader, faint, options, reading, readings, shown
+from toybox.reading import KEYS, WEIGHTS, Reader, alike, faint, options, reading, readings, shown
 from toybox.scenes import COLOURS, HELD_OUT, SLOTS, Scene, Thing, seeded
 
 DISC = Thing("disc", "red", "dotted", "top left", 17.0, 17.0, 10.25, 0.0)
@@ -30,6 +30,15 @@ def test_everything_of_a_scene_in_colours_is_asked():
         **{"style": "plain", "tone": "colour"},
     }
     assert len(truth) == 5 + 4 + 6 and set(truth) <= set(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("radius", "style", "hidden"), [(7.0, "comic", True), (13.0, "comic", False), (7.0, "plain", False)]
+)
+def test_dots_that_a_comic_s_lines_hide_are_not_asked(radius, style, hidden):
+    cross = replace(DISC, shape="cross", radius=radius)
+    scene = Scene("plain", "teal", (cross,), style=style)
+    assert alike(scene, cross) == hidden == (("top left", "texture") not in shown(scene))
 
 
 def test_grey_shows_no_colours():
@@ -116,7 +125,7 @@ def test_it_reads_scenes_that_it_has_not_learnt_from():
     some = scenes(300)
     seen = read([draw(scene).rgb for scene in some])
     found = accuracies(some, seen)
-    assert min(value for name, value in found.items() if name[:8] == "accuracy" and name[-3:] != "_ci") >= 0.98
+    assert min(value for name, value in found.items() if name[:8] == "accuracy" and name[-3:] != "_ci") >= 0.985
     apart = accuracies(some, seen, "_held_out", of_held_out)
     assert min(apart[f"accuracy_{name}_held_out"] for name in ("there", "shape", "colour", "texture")) >= 0.95
 
