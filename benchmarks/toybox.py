@@ -192,7 +192,8 @@ def text(found: Figures) -> str:
         if not name.endswith("_ci") and name != SKIPPED:
             between = found.get(f"{name}_ci")
             said = "not measured" if value is None else value
-            lines.append(f"{name:<36} {said}" + (f"  [{between[0]}, {between[1]}]" if between else ""))
+            ends = f"  [{between[0]}, {between[1]}]" if between and not name.endswith("_curve") else ""
+            lines.append(f"{name:<36} {said}{ends}")
     return "\n".join([*lines, *(f"{name} was left out: {why}" for name, why in found.get(SKIPPED, {}).items())])
 
 

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from benchmarks.analogy import psnr
 from benchmarks.measure import middle
 from benchmarks.toybox_report import Row
-from benchmarks.world import Figures, Item, by_kind, figure, held_out, items
+from benchmarks.world import Figures, Item, by_kind, curve, figure, held_out, items, point
 from sessions.values import Picture, Pixels
 from tools.base import EditContext, drain
 from tools.diffusion import latents
@@ -134,16 +134,15 @@ def trade_off(some: Sequence[Item], make: Callable[..., Editor]) -> Figures:
         ("text", TEXT_SCALES, "text_guidance"),
         ("image", IMAGE_SCALES, "image_guidance"),
     ):
-        changes, curve = [], []
+        changes, rows = [], []
         for scale in scales:
             edit = make(**{arg: scale})
             pictures = [edit(one, i).rgb for i, one in enumerate(some)]
             marks = graded(some, pictures)
             changes.append([change(one, rgb) for one, rgb in zip(some, pictures, strict=True)])
-            success = float(np.mean([mark.done for mark in marks]))
-            kept = float(np.mean([mark.kept for mark in marks]))
-            curve.append([scale, *(round(v, 4) for v in (success, kept, float(np.mean(changes[-1]))))])
-        found[f"ip2p_{name}_curve"] = curve
+            done, kept = [mark.done for mark in marks], [mark.kept for mark in marks]
+            rows.append(point((scale,), done, kept, changes[-1]))
+        found |= curve(f"ip2p_{name}_curve", rows)
         found |= figure(f"ip2p_{name}_spearman", [correlation(scales, row) for row in zip(*changes, strict=True)])
     return found
 

@@ -86,6 +86,8 @@ def test_scales_are_set_against_what_changes():
     found = toybox_instructions.trade_off(SOME[:6], blended)
     assert found["ip2p_text_spearman"] == pytest.approx(1) and found["ip2p_image_spearman"] == pytest.approx(-1)
     assert [row[0] for row in found["ip2p_text_curve"]] == [*toybox_instructions.TEXT_SCALES]
+    for row, ends in zip(found["ip2p_text_curve"], found["ip2p_text_curve_ci"], strict=True):
+        assert len(ends) == 3 and all(low <= mean <= high for mean, (low, high) in zip(row[1:], ends, strict=True))
     still = toybox_instructions.trade_off(SOME[:2], lambda **scales: blended())
     assert still["ip2p_text_spearman"] == 0
 
@@ -136,6 +138,19 @@ def test_masks_are_measured_against_what_knows_nothing(swap):
     share = float(truth.float().mean())
     assert found["diffedit_iou_whole"] == pytest.approx(share, abs=1e-3)
     assert found["diffedit_iou_random"] < 0.5 and found["diffedit_iou_block"] < 1
+    assert found["diffedit_iou_median"] == 1 == found["diffedit_iou_median_ci"][0]
+    assert found["diffedit_iou_gain_whole"] == pytest.approx(1 - share, abs=1e-3)
+    assert found["diffedit_iou_gain_at_0.25"] == 0 == found["diffedit_iou_gain_one_map"]
+    ways = {name.removeprefix("diffedit_iou_gain_") for name in found if "_gain_" in name and not name.endswith("_ci")}
+    assert ways == {"random", "block", "whole", "one_map", "at_0.25", "at_0.75"}
+
+
+def test_a_gain_is_of_the_same_items_and_a_median_not_a_mean():
+    """What differs much from item to item, but by the same, is known as well as if it did not."""
+    values = [0.1, 0.2, 0.9, 0.9, 0.9]
+    found = world.gain("gain", values, [value - 0.1 for value in values])
+    assert found == {"gain": 0.1, "gain_ci": [0.1, 0.1]}
+    assert world.median("iou", values) == {"iou_median": 0.9, "iou_median_ci": [0.1, 0.9]}
 
 
 def test_only_the_mask_is_edited(swap):
@@ -248,6 +263,12 @@ def test_curves_are_where_their_figures_are():
     ys = [float(y) for y in re.findall(r'cy="([0-9.]+)"', drawn)]
     assert ys[0] == ys[1] > ys[2] == ys[3], "more success is further up"
     assert toybox_curves.drawn({"a": 1}) == ""
+    bare = toybox_curves.drawn({"diffedit_curve": rows})
+    ends = [[[row[2] - 0.25, row[2] + 0.25], [0.9, 0.9], [30.0, 31.0]] for row in rows]
+    between = toybox_curves.drawn({"diffedit_curve": rows, "diffedit_curve_ci": ends})
+    assert between.count("<line") == bare.count("<line") + 4
+    (low, high), *_ = re.findall(r'y1="([0-9.]+)" y2="([0-9.]+)" stroke="#', between)
+    assert float(low) > ys[0] > float(high), "an interval is about its point"
 
 
 def test_the_command_says_the_same_as_the_module(monkeypatch, tmp_path):
