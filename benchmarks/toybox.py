@@ -7,7 +7,9 @@ stands its 95 % interval (`…_ci`), beside a mean over several planners each of
 parts are measured; `--count` is for a quick look. A part whose weights a pack lacks is left out: its figures of `KEYS`
 are null, and `skipped` says why. Damaged weights end everything. The parts:
 
-* `planner`: `benchmarks.toybox_planner`; `seconds`, which one of its plans and one edit take;
+* `planner`: `benchmarks.toybox_planner`; `seconds`, which one of its plans and one edit take
+  (`benchmarks.toybox_seconds`);
+* `perception`: `benchmarks.toybox_perception`, what the encoder finds;
 * `instruct_pix2pix`: `benchmarks.toybox_instructions`; `diffedit`: `benchmarks.toybox_masks`;
 * `analogist`: `benchmarks.toybox_analogies`; `blip_diffusion`: `benchmarks.blip_diffusion`;
 * `any2pix`: `benchmarks.any2pix`; `drift`: `benchmarks.drift`, ten turns on one picture.
@@ -19,6 +21,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,8 +33,10 @@ from benchmarks import (
     toybox_analogies,
     toybox_instructions,
     toybox_masks,
+    toybox_perception,
     toybox_planner,
     toybox_report,
+    toybox_seconds,
     world,
 )
 from benchmarks.toybox_report import Row
@@ -68,6 +73,10 @@ def _planner(subject: Subject, count: int) -> Found:
     return toybox_planner.figures(subject.planners, subject.weights, count), ()
 
 
+def _perception(subject: Subject, count: int) -> Found:
+    return toybox_perception.figures(subject.weights, count), ()
+
+
 def _instructions(subject: Subject, count: int) -> Found:
     return toybox_instructions.figures(subject.weights, count)
 
@@ -101,6 +110,7 @@ def _seconds(subject: Subject, count: int) -> Found:
     for cost in (
         lambda: toybox_planner.cost(subject.planners[0], subject.weights, count),
         lambda: toybox_instructions.cost(subject.weights, count),
+        *(partial(toybox_seconds.cost, tool, subject.weights, count) for tool in toybox_seconds.JOBS),
     ):
         try:
             found |= cost()
@@ -132,13 +142,16 @@ PARTS: Mapping[str, Part] = {
             *("state_single", "state_2_3", "state_4", "ask_auroc", "sound_blind_drop"),
         ),
     ),
+    "perception": Part(
+        _perception, 256, tuple(f"perception_{way}" for way in ("image_to_text", "text_to_image", "sound_to_image"))
+    ),
     "instruct_pix2pix": Part(_instructions, 500, ("ip2p_success", "ip2p_psnr")),
     "diffedit": Part(_masks, 500, ("diffedit_iou", "diffedit_success")),
     "analogist": Part(_analogies, 504, ("analogist_success", "analogist_iou")),
     "blip_diffusion": Part(_subjects, 500, ("blip_subject", "blip_background")),
     "any2pix": Part(_any2pix, 500, ("any2pix_sound",)),
     "drift": Part(_drift, drift.ITEMS, ("drift_outside", "drift_outside_chained")),
-    "seconds": Part(_seconds, 20, ("plan_s", "edit_s")),
+    "seconds": Part(_seconds, 20, ("plan_s", "edit_s", *(f"edit_s_{tool}" for tool in toybox_seconds.JOBS))),
 }
 """The parts in their order."""
 KEYS = tuple(key for part in PARTS.values() for key in part.keys)

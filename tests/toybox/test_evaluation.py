@@ -2,7 +2,9 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +13,21 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmarks import commands, toybox, toybox_curves, toybox_instructions, toybox_masks, toybox_report, world
+from agent.stepping import work
+from benchmarks import (
+    commands,
+    toybox,
+    toybox_curves,
+    toybox_instructions,
+    toybox_masks,
+    toybox_report,
+    toybox_seconds,
+    world,
+)
 from benchmarks.toybox_command import toybox_command
 from benchmarks.toybox_instructions import Result
-from sessions.errors import BadArguments, BadWeights
+from sessions.errors import BadArguments, BadWeights, MissingWeights
+from tools.base import drain
 from toybox import grader
 from toybox.edits import KINDS, Recolour
 from toybox.scenes import HELD_OUT
@@ -213,13 +226,48 @@ def test_damaged_weights_are_not_left_out(starter, monkeypatch, capsys):
 
 def test_without_a_planner_there_are_still_the_seconds_of_an_edit(starter, tmp_path, monkeypatch):
     monkeypatch.setattr(toybox_instructions, "cost", lambda weights, count: {"edit_s": 0.5})
+    monkeypatch.setattr(toybox_seconds, "cost", lambda tool, weights, count: {f"edit_s_{tool}": 2.0})
     found, _ = toybox.measured(toybox.Subject(starter, (tmp_path,)), ["seconds"], 1)
     assert (found["plan_s"], found["edit_s"]) == (None, 0.5) and "no planner" in found["skipped"]["seconds"]
+    assert all(found[f"edit_s_{tool}"] == 2.0 for tool in ("diffedit", "analogist", "blip_diffusion", "any2pix"))
+
+
+def test_edits_are_timed_after_the_first_of_them(starter, monkeypatch):
+    """A step is the product's own, with the weights' own arguments; of those that are missing it says so."""
+    clock = iter([100.0, 1.0, 3.0, 2.0])
+    monkeypatch.setattr(toybox_seconds, "seconds", lambda call: next(clock))
+    assert toybox_seconds.cost("diffedit", starter, 3) == {"edit_s_diffedit": 2.0, "edit_s_diffedit_ci": [1.0, 3.0]}
+    monkeypatch.undo()
+    worked = []
+
+    def work(index, job):
+        worked.append(job)
+        yield from ()
+
+    monkeypatch.setattr(toybox_seconds, "work", work)
+    toybox_seconds.cost("any2pix", starter, 40)
+    assert len(worked) == toybox_seconds.FEW + 1 and {job.step.tool for job in worked} == {"any2pix"}
+    assert all(job.shelf is starter and len(job.sounds) == 1 and job.familiar for job in worked)
+    assert len({job.picture.rgb.tobytes() for job in worked}) == len(worked)
+    with pytest.raises(MissingWeights, match="no nowhere"):
+        monkeypatch.setattr(toybox_seconds, "get", lambda tool: SimpleNamespace(weights=("nowhere",)))
+        toybox_seconds.cost("analogist", starter, 1)
+
+
+def test_an_edit_that_is_timed_is_a_whole_one(starter):
+    (job,) = toybox_seconds.diffedits(1)
+    brief = job.step.model_copy(update={"args": job.step.args | {"steps": 2, "maps": 1}})
+    (done,) = [drain(work(0, replace(job, step=brief, shelf=starter, familiar=True)))]
+    assert done.edit.image.rgb.shape == job.picture.rgb.shape
+    for tool, jobs in toybox_seconds.JOBS.items():
+        assert [(one.step.tool, one.step.confirmed) for one in jobs(1)] == [(tool, True)]
 
 
 ASKED_FOR = """parse_rate tool_accuracy base_at_1 base_at_1_of_8 base_at_1_history sub_at_1 state_single state_2_3
 state_4 ask_auroc sound_blind_drop ip2p_success ip2p_psnr diffedit_iou diffedit_success
-analogist_success analogist_iou blip_subject blip_background any2pix_sound plan_s edit_s"""
+analogist_success analogist_iou blip_subject blip_background any2pix_sound plan_s edit_s
+edit_s_diffedit edit_s_analogist edit_s_blip_diffusion edit_s_any2pix
+perception_image_to_text perception_text_to_image perception_sound_to_image"""
 
 
 def test_all_that_is_asked_for_has_a_place():
