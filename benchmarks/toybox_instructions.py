@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks import toybox_second
 from benchmarks.analogy import psnr
 from benchmarks.measure import middle
 from benchmarks.toybox_report import Row
@@ -21,6 +22,7 @@ from sessions.values import Picture, Pixels
 from tools.base import EditContext, drain
 from tools.diffusion import latents
 from tools.edits.instruct_pix2pix import ROLE, Args, edited
+from tools.encoders.imagebind import ImageBindEncoder
 from tools.shelf import Shelf
 from toybox import grader
 from toybox.marking import Mark, mark
@@ -58,12 +60,14 @@ def editor(weights: Shelf, **args: float) -> Editor:
     return edit
 
 
-def figures(weights: Shelf, count: int) -> tuple[Figures, list[Row]]:
-    """All figures of so many items, and the rows of the report."""
+def figures(weights: Shelf, count: int, second: ImageBindEncoder | None = None) -> tuple[Figures, list[Row]]:
+    """All figures of so many items, with those of a second grader where there is one, and the rows of the report."""
     some = items(count, SEED)
     results = [editor(weights)(one, i) for i, one in enumerate(some)]
     found, rows = marked(some, results)
     found |= bounds(weights, some)
+    if second:
+        found |= toybox_second.edits(second, some, [one.rgb for one in results])
     swept = some[: max(12, count // SWEPT)]
     return found | trade_off(swept, lambda **args: editor(weights, **args)) | nothing_said(swept, editor(weights)), rows
 

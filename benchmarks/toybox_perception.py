@@ -1,7 +1,7 @@
 """What the pack's encoder finds again: captions by pictures, pictures by captions and by sounds, attributes.
 
-Part of `python -m benchmarks.toybox`, by the functions of `training.encoder_figures`, on scenes and takes of sounds that
-nothing has learnt from. A scene's caption is found where it is the first of all captions, and the other way round; of
+Part of `python -m benchmarks.toybox`, by the functions of `training.encoder_figures`, on scenes and sounds that nothing
+has learnt from. A scene's caption is found where it is the first of all captions, and the other way round; of
 two scenes with equal captions either will do. A sound is right where the first of as many pictures shows what it stands
 for (of each sound's meaning there is one picture at least), so that chance is the share of pictures that do. An
 attribute is right where the true caption comes before all that name another value of it, all else equal.

@@ -23,7 +23,7 @@ def scenes():
 
 
 def told_apart(monkeypatch, turned=0):
-    """An encoder to which each caption is a direction of its own; `turned`: pictures look like that many captions on."""
+    """An encoder to which each caption is a direction of its own; `turned`: pictures look like another."""
     known = {}
 
     def place(said):

@@ -267,7 +267,8 @@ ASKED_FOR = """parse_rate tool_accuracy base_at_1 base_at_1_of_8 base_at_1_histo
 state_4 ask_auroc sound_blind_drop ip2p_success ip2p_psnr diffedit_iou diffedit_success
 analogist_success analogist_iou blip_subject blip_background any2pix_sound plan_s edit_s
 edit_s_diffedit edit_s_analogist edit_s_blip_diffusion edit_s_any2pix
-perception_image_to_text perception_text_to_image perception_sound_to_image"""
+perception_image_to_text perception_text_to_image perception_sound_to_image
+ip2p_directional ip2p_agrees any2pix_directional any2pix_agrees"""
 
 
 def test_all_that_is_asked_for_has_a_place():
@@ -325,10 +326,11 @@ def test_the_command_says_the_same_as_the_module(monkeypatch, tmp_path):
     app = typer.Typer()
     app.command("toybox")(toybox_command)
     words = ["--tool", "diffedit", "--tool", "seconds", "--count", "3", "--report", str(tmp_path), "--json"]
-    words += ["--planner", "a", "--planner", "b"]
+    words += ["--planner", "a", "--planner", "b", "--grader", "c"]
     found = CliRunner().invoke(app, words)
     assert json.loads(found.stdout) == {"a": 1}
-    assert told == [((["diffedit", "seconds"],), {"count": 3, "report": tmp_path, "planners": [Path("a"), Path("b")]})]
+    given = {"count": 3, "report": tmp_path, "planners": [Path("a"), Path("b")], "grader": Path("c")}
+    assert told == [((["diffedit", "seconds"],), given)]
     monkeypatch.undo()
     assert "toybox" in CliRunner().invoke(commands.app, ["--help"]).output
     refused = CliRunner().invoke(app, ["--tool", "nonsense"])
