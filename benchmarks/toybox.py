@@ -39,6 +39,7 @@ from benchmarks import (
     toybox_report,
     toybox_second,
     toybox_seconds,
+    toybox_talks,
     world,
 )
 from benchmarks.toybox_report import Row
@@ -75,7 +76,8 @@ class Part:
 
 
 def _planner(subject: Subject, count: int) -> Found:
-    return toybox_planner.figures(subject.planners, subject.weights, count), ()
+    found = toybox_planner.figures(subject.planners, subject.weights, count)
+    return found, toybox_talks.rows(subject.planners[0], subject.weights, count)
 
 
 def _perception(subject: Subject, count: int) -> Found:
@@ -118,8 +120,8 @@ def _second(subject: Subject) -> tuple[ImageBindEncoder | None, Figures]:
 
 
 def _drift(subject: Subject, count: int) -> Found:
-    found = drift.measured(subject.weights, count)
-    return flat({f"drift_{name}": value for name, value in found.items()}), ()
+    found, strips = drift.measured(subject.weights, count)
+    return flat({f"drift_{name}": value for name, value in found.items()}), strips
 
 
 def _seconds(subject: Subject, count: int) -> Found:

@@ -45,6 +45,16 @@ def test_what_is_known_is_found_in_both_directions(monkeypatch, scenes):
     assert wrong["perception_image_to_text"] < 0.2 and wrong["perception_image_to_text_ci"][0] == 0
 
 
+def test_directions_are_told_apart(monkeypatch, scenes):
+    """Every picture looks like the first caption most of all, and like its own a little."""
+    places = {caption(scene): i for i, scene in enumerate(scenes)}
+    axes = torch.eye(len(scenes))
+    monkeypatch.setattr(bench, "seen", lambda net, some: axes + 2 * axes[0])
+    monkeypatch.setattr(bench, "read", lambda net, words, texts: axes[[places[text] for text in texts]])
+    found = bench.by_words(SimpleNamespace(network=None, words=None), scenes)
+    assert found["perception_text_to_image"] == 1 > 0.1 > found["perception_image_to_text"] > 0
+
+
 def hearing(monkeypatch, meant):
     """An encoder that hears a sound, and sees in a picture all that `meant` says of it."""
 
