@@ -27,6 +27,7 @@ from benchmarks import (
 from benchmarks.toybox_command import toybox_command
 from benchmarks.toybox_instructions import Result
 from sessions.errors import BadArguments, BadWeights, MissingWeights
+from tools import registry
 from tools.base import drain
 from toybox import grader
 from toybox.edits import KINDS, Recolour
@@ -260,7 +261,9 @@ def test_an_edit_that_is_timed_is_a_whole_one(starter):
     (done,) = [drain(work(0, replace(job, step=brief, shelf=starter, familiar=True)))]
     assert done.edit.image.rgb.shape == job.picture.rgb.shape
     for tool, jobs in toybox_seconds.JOBS.items():
-        assert [(one.step.tool, one.step.confirmed) for one in jobs(1)] == [(tool, True)]
+        (one,), known = jobs(1), registry.get(tool)
+        assert (one.step.tool, one.step.confirmed) == (tool, True) and known.args.model_validate(one.step.args)
+        assert known.subjects[0] <= len(one.subjects) <= known.subjects[1]
 
 
 ASKED_FOR = """parse_rate tool_accuracy base_at_1 base_at_1_of_8 base_at_1_history sub_at_1 state_single state_2_3
