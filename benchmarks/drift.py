@@ -35,6 +35,7 @@ from agent.plan import PlanStep
 from agent.restating import superseded
 from agent.stepping import Job, work
 from benchmarks.measure import interval, report
+from benchmarks.toybox_report import Row
 from sessions.values import Picture, Pixels
 from tools import shelf
 from tools.base import EditResult, drain
@@ -47,6 +48,8 @@ from toybox.words import instruction
 
 ITEMS, TURNS = 30, 10
 WAYS = ("chain", "latent", "policy")
+STRIPS, EARLIER = 4, (1, 5)
+"""Of each conversation, so many for the report; after which turns it shows pictures before the last."""
 ARGS = {"steps": 12}
 """What is not as the weights want it."""
 
@@ -152,9 +155,19 @@ def outside(talk: Talk, made: list[EditResult]) -> float:
     return float(apart[talk.region == 0].mean())
 
 
-def compared(weights: Shelf, talks: list[Talk]) -> dict[str, Any]:
-    """The error of each way at the first and at the last turn, what they gain over the chain; and outside regions."""
+Made = dict[str, list[list[EditResult]]]
+"""The results of conversations by way; `naive` is the chain without regions."""
+
+
+def made_of(weights: Shelf, talks: list[Talk]) -> Made:
+    """All that comes of conversations, in every way."""
     made = {way: [held(weights, talk, way) for talk in talks] for way in WAYS}
+    local = talks[0].region is not None
+    return made | {"naive": [held(weights, unmasked(talk), "chain") for talk in talks] if local else made["chain"]}
+
+
+def compared(talks: list[Talk], made: Made) -> dict[str, Any]:
+    """The error of each way at the first and at the last turn, what they gain over the chain; and outside regions."""
     last = {way: [error(t, m) for t, m in zip(talks, made[way], strict=True)] for way in WAYS}
     first = [error(t, m, 0) for t, m in zip(talks, made["chain"], strict=True)]
     gains = {way: interval((np.array(last["chain"]) - last[way]).tolist()) for way in WAYS[1:]}
@@ -165,27 +178,47 @@ def compared(weights: Shelf, talks: list[Talk]) -> dict[str, Any]:
     }
     if talks[0].region is None:
         return found
-    chained = [held(weights, unmasked(talk), "chain") for talk in talks]
-    ways = {"": made["policy"], "_ten_turns": made["latent"], "_ten_turns_pixels": made["chain"], "_chained": chained}
-    lost = {way: [outside(t, m) for t, m in zip(talks, them, strict=True)] for way, them in ways.items()}
+    ways = {"": "policy", "_ten_turns": "latent", "_ten_turns_pixels": "chain", "_chained": "naive"}
+    lost = {way: [outside(t, m) for t, m in zip(talks, made[name], strict=True)] for way, name in ways.items()}
     return found | {f"outside{way}": interval(values) for way, values in lost.items()}
 
 
-def measured(weights: Shelf, count: int) -> dict[str, Any]:
-    """So many of each conversation."""
+def strips(weights: Shelf, name: str, talks: list[Talk], made: Made) -> list[Row]:
+    """The first conversations for the report, each by the product and chained naively: the photo, after the last turn,
+    and what is exact then; beside the words after some turns before. Right is what is nearer to it than the photo."""
+    rows = []
+    for talk, ours, naive in list(zip(talks, made["policy"], made["naive"], strict=True))[:STRIPS]:
+        before = error(talk, [EditResult(Picture(talk.photo))])
+        till = [replace(talk, said=talk.said[:turns]) for turns in EARLIER]
+        earlier = [held(weights, some, "policy")[-1] for some in till], [naive[turns - 1] for turns in EARLIER]
+        for way, results, ago in zip(("the product", "naive chaining"), (ours, naive), earlier, strict=True):
+            apart = error(talk, results)
+            pictures = (talk.photo, results[-1].image.rgb, talk.exact[-1])
+            verdict = f"{apart:.1f} of 255 off after {len(talk.said)} turns"
+            shown = tuple(edit.image.rgb for edit in ago)
+            rows.append(Row(f"{name}, {way}: … {talk.said[-1]}", pictures, apart < before, verdict, shown))
+    return rows
+
+
+def measured(weights: Shelf, count: int) -> tuple[dict[str, Any], list[Row]]:
+    """So many of each conversation, and some for the report."""
     rng = np.random.default_rng((2026, 11))
     found: dict[str, Any] = {}
+    rows: list[Row] = []
     with patch.object(world, "require"):
         for name, talk in CONVERSATIONS.items():
-            of_it = compared(weights, [talk(rng) for _ in range(count)])
+            talks = [talk(rng) for _ in range(count)]
+            made = made_of(weights, talks)
+            of_it = compared(talks, made)
             found |= {key if key.startswith("outside") else f"{name}_{key}": value for key, value in of_it.items()}
-    return found
+            rows += strips(weights, name, talks, made)
+    return found, rows
 
 
 def figures() -> dict[str, Any]:
     """All conversations, with the starter's weights."""
     with tempfile.TemporaryDirectory() as home:
-        return measured(shelf.at(Path(home)), ITEMS)
+        return measured(shelf.at(Path(home)), ITEMS)[0]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """What all tools and the planner can do in the toybox, as one flat table: `pentimento eval toybox`.
 
-    python -m benchmarks.toybox [--tool NAME …] [--planner DIR …] [--count N] [--pack DIR] [--report DIR] [--json]
+    python -m benchmarks.toybox [--tool NAME …] [--planner DIR …] [--grader DIR] [--pack DIR] [--count N]
+        [--report DIR] [--json]
 
 Each part measures fresh items with exact truth and names its figures itself, baselines among them; beside every mean
 stands its 95 % interval (`…_ci`), beside a mean over several planners each of theirs (`…_seeds`). Without `--tool` all
 parts are measured; `--count` is for a quick look. A part whose weights a pack lacks is left out: its figures of `KEYS`
-are null, and `skipped` says why. Damaged weights end everything. The parts:
+are null, and `skipped` says why. Damaged weights end everything. With `--grader` an encoder of another seed judges
+edits too (`benchmarks.toybox_second`). The parts:
 
-* `planner`: `benchmarks.toybox_planner`; `seconds`, which one of its plans and one edit take;
+* `planner`: `benchmarks.toybox_planner`; `seconds`, which one of its plans and an edit of each tool take;
+* `perception`: `benchmarks.toybox_perception`, what the encoder finds;
 * `instruct_pix2pix`: `benchmarks.toybox_instructions`; `diffedit`: `benchmarks.toybox_masks`;
 * `analogist`: `benchmarks.toybox_analogies`; `blip_diffusion`: `benchmarks.blip_diffusion`;
 * `any2pix`: `benchmarks.any2pix`; `drift`: `benchmarks.drift`, ten turns on one picture.
@@ -19,6 +22,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,13 +34,18 @@ from benchmarks import (
     toybox_analogies,
     toybox_instructions,
     toybox_masks,
+    toybox_perception,
     toybox_planner,
     toybox_report,
+    toybox_second,
+    toybox_seconds,
+    toybox_talks,
     world,
 )
 from benchmarks.toybox_report import Row
 from benchmarks.world import Figures
 from sessions.errors import BadArguments, MissingWeights, PentimentoError
+from tools.encoders.imagebind import ImageBindEncoder
 from tools.shelf import PLANNER, STARTER, Shelf
 
 SKIPPED = "skipped"
@@ -45,10 +54,12 @@ SKIPPED = "skipped"
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is measured: the weights of a shelf, and the folders of planners that differ in their seed."""
+    """What is measured: the weights of a shelf, and the folders of planners that differ in their seed. `grader`: of an
+    encoder that judges besides."""
 
     weights: Shelf
     planners: tuple[Path, ...] = (STARTER.parent / PLANNER,)
+    grader: Path | None = None
 
 
 Found = tuple[Figures, Sequence[Row]]
@@ -65,11 +76,18 @@ class Part:
 
 
 def _planner(subject: Subject, count: int) -> Found:
-    return toybox_planner.figures(subject.planners, subject.weights, count), ()
+    found = toybox_planner.figures(subject.planners, subject.weights, count)
+    return found, toybox_talks.rows(subject.planners[0], subject.weights, count)
+
+
+def _perception(subject: Subject, count: int) -> Found:
+    return toybox_perception.figures(subject.weights, count), ()
 
 
 def _instructions(subject: Subject, count: int) -> Found:
-    return toybox_instructions.figures(subject.weights, count)
+    second, lack = _second(subject)
+    found, shown = toybox_instructions.figures(subject.weights, count, second)
+    return found | lack, shown
 
 
 def _masks(subject: Subject, count: int) -> Found:
@@ -88,12 +106,22 @@ def _any2pix(subject: Subject, count: int) -> Found:
     some = any2pix.items(max(2, count))
     results = any2pix.results(subject.weights, some)
     found = any2pix.gains(some, results) | any2pix.judged(subject.weights)
-    return flat({f"any2pix_{name}": value for name, value in found.items()}), any2pix.rows(some, results)
+    second, lack = _second(subject)
+    by_it = toybox_second.sounds(second, some, results) if second else lack
+    return flat({f"any2pix_{name}": value for name, value in found.items()}) | by_it, any2pix.rows(some, results)
+
+
+def _second(subject: Subject) -> tuple[ImageBindEncoder | None, Figures]:
+    """The second grader; where there is none, why."""
+    try:
+        return toybox_second.opened(subject.grader), {}
+    except MissingWeights as lack:
+        return None, {SKIPPED: str(lack)}
 
 
 def _drift(subject: Subject, count: int) -> Found:
-    found = drift.measured(subject.weights, count)
-    return flat({f"drift_{name}": value for name, value in found.items()}), ()
+    found, strips = drift.measured(subject.weights, count)
+    return flat({f"drift_{name}": value for name, value in found.items()}), strips
 
 
 def _seconds(subject: Subject, count: int) -> Found:
@@ -101,6 +129,7 @@ def _seconds(subject: Subject, count: int) -> Found:
     for cost in (
         lambda: toybox_planner.cost(subject.planners[0], subject.weights, count),
         lambda: toybox_instructions.cost(subject.weights, count),
+        *(partial(toybox_seconds.cost, tool, subject.weights, count) for tool in toybox_seconds.JOBS),
     ):
         try:
             found |= cost()
@@ -132,13 +161,16 @@ PARTS: Mapping[str, Part] = {
             *("state_single", "state_2_3", "state_4", "ask_auroc", "sound_blind_drop"),
         ),
     ),
-    "instruct_pix2pix": Part(_instructions, 500, ("ip2p_success", "ip2p_psnr")),
+    "perception": Part(
+        _perception, 256, tuple(f"perception_{way}" for way in ("image_to_text", "text_to_image", "sound_to_image"))
+    ),
+    "instruct_pix2pix": Part(_instructions, 500, ("ip2p_success", "ip2p_psnr", "ip2p_directional", "ip2p_agrees")),
     "diffedit": Part(_masks, 500, ("diffedit_iou", "diffedit_success")),
     "analogist": Part(_analogies, 504, ("analogist_success", "analogist_iou")),
     "blip_diffusion": Part(_subjects, 500, ("blip_subject", "blip_background")),
-    "any2pix": Part(_any2pix, 500, ("any2pix_sound",)),
+    "any2pix": Part(_any2pix, 500, ("any2pix_sound", "any2pix_directional", "any2pix_agrees")),
     "drift": Part(_drift, drift.ITEMS, ("drift_outside", "drift_outside_chained")),
-    "seconds": Part(_seconds, 20, ("plan_s", "edit_s")),
+    "seconds": Part(_seconds, 20, ("plan_s", "edit_s", *(f"edit_s_{tool}" for tool in toybox_seconds.JOBS))),
 }
 """The parts in their order."""
 KEYS = tuple(key for part in PARTS.values() for key in part.keys)
@@ -173,11 +205,12 @@ def run(
     count: int | None = None,
     pack: Path = STARTER.parent,
     report: Path | None = None,
+    grader: Path | None = None,
 ) -> Figures:
     """The figures of a pack and of planners, by default the pack's; with `report` also a page of their pictures in that
-    folder."""
+    folder, with `grader` also what the encoder there says."""
     with TemporaryDirectory() as home:
-        subject = Subject(world.shelf(Path(home), pack), tuple(planners) or (pack / PLANNER,))
+        subject = Subject(world.shelf(Path(home), pack), tuple(planners) or (pack / PLANNER,), grader)
         found, rows = measured(subject, parts, count)
         subject.weights.clear()
     if report:
@@ -192,7 +225,8 @@ def text(found: Figures) -> str:
         if not name.endswith("_ci") and name != SKIPPED:
             between = found.get(f"{name}_ci")
             said = "not measured" if value is None else value
-            lines.append(f"{name:<36} {said}" + (f"  [{between[0]}, {between[1]}]" if between else ""))
+            ends = f"  [{between[0]}, {between[1]}]" if between and not name.endswith("_curve") else ""
+            lines.append(f"{name:<36} {said}{ends}")
     return "\n".join([*lines, *(f"{name} was left out: {why}" for name, why in found.get(SKIPPED, {}).items())])
 
 
@@ -202,11 +236,12 @@ def main() -> None:
     parser.add_argument("--planner", type=Path, action="append", default=[], help="a folder; again for other seeds")
     parser.add_argument("--count", type=int, help="so many items of each part, for a quick look")
     parser.add_argument("--pack", type=Path, default=STARTER.parent)
+    parser.add_argument("--grader", type=Path, metavar="FOLDER", help="an encoder from another seed, which judges too")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with the pictures")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
-        found = run(args.tool, args.planner, args.count, args.pack, args.report)
+        found = run(args.tool, args.planner, args.count, args.pack, args.report, args.grader)
     except PentimentoError as failure:
         raise SystemExit(str(failure)) from None
     print(json.dumps(found, indent=1) if args.json else text(found))

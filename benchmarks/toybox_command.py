@@ -13,11 +13,12 @@ import typer
 from sessions.errors import PentimentoError
 
 
-def toybox_command(
+def toybox_command(  # noqa: PLR0913  (the options of a command line)
     tool: Annotated[list[str] | None, typer.Option(help="Only this part; may be said again.")] = None,
     planner: Annotated[list[Path] | None, typer.Option(help="A planner's folder; again for other seeds.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="So many items of each part, for a quick look.")] = None,
     pack: Annotated[Path | None, typer.Option(help="A pack's folder; by default the starter's.")] = None,
+    grader: Annotated[Path | None, typer.Option(help="An encoder's folder, of another seed, which judges too.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with the pictures into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
@@ -27,7 +28,7 @@ def toybox_command(
     from tools import devices
     from ui import terminal
 
-    given = {"planners": planner or None, "pack": pack, "report": report, "count": count}
+    given = {"planners": planner or None, "pack": pack, "grader": grader, "report": report, "count": count}
     try:
         devices.require_torch()
         from benchmarks import toybox

@@ -19,11 +19,12 @@ TICKS = 5
 
 @dataclass(frozen=True)
 class Point:
-    """Of a curve: where it is, and what is said of it."""
+    """Of a curve: where it is, what is said of it, and the interval of y where there is one."""
 
     x: float
     y: float
     said: str
+    between: Sequence[float] = ()
 
 
 Curves = Mapping[str, Sequence[Point]]
@@ -34,29 +35,33 @@ def drawn(figures: Figures) -> str:
     """All the curves that there are figures of."""
     parts = []
     if rows := figures.get("diffedit_curve"):
-        parts += [_masks(rows)]
+        parts += [_masks(rows, figures.get("diffedit_curve_ci"))]
     for name, said in (("text", "s_T, the text's scale"), ("image", "s_I, the picture's scale")):
         if rows := figures.get(f"ip2p_{name}_curve"):
-            parts += [_scale(said, rows)]
+            parts += [_scale(said, rows, figures.get(f"ip2p_{name}_curve_ci"))]
     return f"<h2>Trade-offs</h2><div class=curves>{''.join(parts)}</div>" if parts else ""
 
 
-def _masks(rows: Sequence[Sequence[float]]) -> str:
+Rows = Sequence[Sequence[float]]
+Between = Sequence[Sequence[Sequence[float]]] | None
+"""Of each row the intervals of what is measured in it."""
+
+
+def _masks(rows: Rows, between: Between) -> str:
     """Success against PSNR outside, a curve a threshold, of rows (ratio, threshold, success, kept, PSNR)."""
-    curves = {
-        f"threshold {threshold}": [Point(row[4], row[2], f"r {row[0]}") for row in rows if row[1] == threshold]
-        for threshold in dict.fromkeys(row[1] for row in rows)
-    }
+    curves: dict[str, list[Point]] = {}
+    for row, (done, *_) in zip(rows, between or [((),)] * len(rows), strict=True):
+        curves.setdefault(f"threshold {row[1]}", []).append(Point(row[4], row[2], f"r {row[0]}", done))
     said = "DiffEdit: each point is one encoding ratio r; up is done more often, right is more left alone."
     return chart(curves, "PSNR where nothing should change, dB", "success", said)
 
 
-def _scale(name: str, rows: Sequence[Sequence[float]]) -> str:
+def _scale(name: str, rows: Rows, between: Between) -> str:
     """Success and what is kept against a scale, of rows (scale, success, kept, change)."""
-    curves = {
-        "success": [Point(row[0], row[1], "") for row in rows],
-        "kept": [Point(row[0], row[2], "") for row in rows],
-    }
+    curves: dict[str, list[Point]] = {"success": [], "kept": []}
+    for row, (done, kept, *_) in zip(rows, between or [((), ())] * len(rows), strict=True):
+        curves["success"].append(Point(row[0], row[1], "", done))
+        curves["kept"].append(Point(row[0], row[2], "", kept))
     return chart(curves, name, "share", f"InstructPix2Pix: {name}; what is asked, and what else stands.")
 
 
@@ -82,6 +87,7 @@ def chart(curves: Curves, across: str, upward: str, caption: str) -> str:
         for p in curve:
             lines.append(f'<circle cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="3.5" fill="{colour}"/>')
             lines.append(_text(x(p.x) + 5, y(p.y) - 5, p.said, "start") if p.said else "")
+            lines.append(_whisker(x(p.x), *map(y, p.between), colour) if p.between else "")
     lines.append(_text((LEFT + WIDTH) / 2, HEIGHT - 6, across, "middle"))
     lines.append(f'<g transform="translate(12 {HEIGHT / 2 - 10}) rotate(-90)">{_text(0, 0, upward, "middle")}</g>')
     key = " ".join(f'<span style="color:{c}">■ {escape(name)}</span>' for c, name in zip(COLOURS, curves, strict=False))
@@ -93,6 +99,10 @@ def chart(curves: Curves, across: str, upward: str, caption: str) -> str:
 def _grid(y: float, value: float) -> str:
     line = f'<line x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" opacity=".15"/>'
     return line + _text(LEFT - 6, y + 4, f"{value:.2f}", "end")
+
+
+def _whisker(x: float, low: float, high: float, colour: str) -> str:
+    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke="{colour}" opacity=".6"/>'
 
 
 def _text(x: float, y: float, said: str, anchor: str) -> str:

@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks import toybox_second
 from benchmarks.analogy import psnr
 from benchmarks.measure import middle
 from benchmarks.toybox_report import Row
-from benchmarks.world import Figures, Item, by_kind, figure, held_out, items
+from benchmarks.world import Figures, Item, by_kind, curve, figure, held_out, items, point
 from sessions.values import Picture, Pixels
 from tools.base import EditContext, drain
 from tools.diffusion import latents
 from tools.edits.instruct_pix2pix import ROLE, Args, edited
+from tools.encoders.imagebind import ImageBindEncoder
 from tools.shelf import Shelf
 from toybox import grader
 from toybox.marking import Mark, mark
@@ -58,12 +60,14 @@ def editor(weights: Shelf, **args: float) -> Editor:
     return edit
 
 
-def figures(weights: Shelf, count: int) -> tuple[Figures, list[Row]]:
-    """All figures of so many items, and the rows of the report."""
+def figures(weights: Shelf, count: int, second: ImageBindEncoder | None = None) -> tuple[Figures, list[Row]]:
+    """All figures of so many items, with those of a second grader where there is one, and the rows of the report."""
     some = items(count, SEED)
     results = [editor(weights)(one, i) for i, one in enumerate(some)]
     found, rows = marked(some, results)
     found |= bounds(weights, some)
+    if second:
+        found |= toybox_second.edits(second, some, [one.rgb for one in results])
     swept = some[: max(12, count // SWEPT)]
     return found | trade_off(swept, lambda **args: editor(weights, **args)) | nothing_said(swept, editor(weights)), rows
 
@@ -134,16 +138,15 @@ def trade_off(some: Sequence[Item], make: Callable[..., Editor]) -> Figures:
         ("text", TEXT_SCALES, "text_guidance"),
         ("image", IMAGE_SCALES, "image_guidance"),
     ):
-        changes, curve = [], []
+        changes, rows = [], []
         for scale in scales:
             edit = make(**{arg: scale})
             pictures = [edit(one, i).rgb for i, one in enumerate(some)]
             marks = graded(some, pictures)
             changes.append([change(one, rgb) for one, rgb in zip(some, pictures, strict=True)])
-            success = float(np.mean([mark.done for mark in marks]))
-            kept = float(np.mean([mark.kept for mark in marks]))
-            curve.append([scale, *(round(v, 4) for v in (success, kept, float(np.mean(changes[-1]))))])
-        found[f"ip2p_{name}_curve"] = curve
+            done, kept = [mark.done for mark in marks], [mark.kept for mark in marks]
+            rows.append(point((scale,), done, kept, changes[-1]))
+        found |= curve(f"ip2p_{name}_curve", rows)
         found |= figure(f"ip2p_{name}_spearman", [correlation(scales, row) for row in zip(*changes, strict=True)])
     return found
 

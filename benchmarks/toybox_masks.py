@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmarks.toybox_instructions import graded, untouched
 from benchmarks.toybox_report import Row
-from benchmarks.world import Figures, Item, by_kind, figure, items
+from benchmarks.world import Figures, Item, by_kind, curve, figure, gain, items, median, point
 from sessions.values import Picture, Pixels
 from tools.base import EditContext, drain
 from tools.edits.diffedit import ROLE, Args, Found, Run, begun, decoded, differences, mask_of, redrawn
@@ -115,24 +115,29 @@ def figures(weights: Shelf, count: int) -> tuple[Figures, list[Row]]:
 
 
 def masks(some: Sequence[Asked]) -> Figures:
-    """IoU with the true cells: the mask, what it must beat, one noise instead of ten, other thresholds."""
+    """IoU with the true cells: the mask, what it must beat, one noise instead of ten, other thresholds; and what the
+    mask has more than each of these on the same items."""
     rng = np.random.default_rng((2026, SEED, 1))
     ious: dict[str, list[float]] = {}
     for it in some:
-        found, truth = it.mask().numpy(), it.truth
+        own, truth = it.mask().numpy(), it.truth
         tried = {
-            "": found,
-            "_random": rng.permutation(found.ravel()).reshape(found.shape),
-            "_block": block(rng, found),
-            "_whole": np.ones_like(found),
+            "": own,
+            "_random": rng.permutation(own.ravel()).reshape(own.shape),
+            "_block": block(rng, own),
+            "_whole": np.ones_like(own),
             "_one_map": it.mask(maps=1).numpy(),
             **{f"_at_{threshold}": it.mask(threshold).numpy() for threshold in THRESHOLDS},
         }
         for name, mask in tried.items():
             ious.setdefault(f"diffedit_iou{name}", []).append(grader.overlap(mask, truth))
-    plain = [it.one for it in some]
-    of_all = [part for name, values in ious.items() for part in figure(name, values).items()]
-    return dict(of_all) | by_kind("diffedit_iou", ious["diffedit_iou"], plain)
+    plain, mine = [it.one for it in some], ious["diffedit_iou"]
+    found: Figures = {}
+    for name, values in ious.items():
+        found |= figure(name, values)
+        if name not in ("diffedit_iou", f"diffedit_iou_at_{THRESHOLD}"):
+            found |= gain(name.replace("iou", "iou_gain"), mine, values)
+    return found | median("diffedit_iou", mine) | by_kind("diffedit_iou", mine, plain)
 
 
 def block(rng: Generator, mask: Mask) -> Mask:
@@ -145,13 +150,12 @@ def block(rng: Generator, mask: Mask) -> Mask:
 
 
 def trade_off(weights: Shelf, some: Sequence[Item]) -> Figures:
-    """Rows of encoding ratio, threshold, success, what is kept, and PSNR where nothing should change."""
-    curve = []
+    """Rows of encoding ratio, threshold, success, what is kept, and PSNR where nothing should change; intervals."""
+    rows = []
     for strength, threshold in product(STRENGTHS, THRESHOLDS):
         them = [asked(weights, one, strength) for one in some]
         results = [edited(it, it.mask(threshold)) for it in them]
         marks = graded(some, results)
-        done, kept = (float(np.mean(values)) for values in zip(*((m.done, m.kept) for m in marks), strict=True))
-        row = (strength, threshold, done, kept, float(np.mean(untouched(some, results))))
-        curve.append([round(value, 4) for value in row])
-    return {"diffedit_curve": curve}
+        done, kept = [mark.done for mark in marks], [mark.kept for mark in marks]
+        rows.append(point((strength, threshold), done, kept, untouched(some, results)))
+    return curve("diffedit_curve", rows)

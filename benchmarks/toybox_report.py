@@ -26,6 +26,12 @@ ZOOM, COLUMNS, LINE = 2, 4, 4
 """How much larger than life; items side by side on a sheet; pixels between pictures."""
 ROWS = 72
 """Of a part that are on the page; its sheet has all."""
+HEADS = {
+    "planner": ("head", "said", "picked", "meant", "verdict"),
+    "drift": ("photo", "last asked; after 1 and 5 turns", "after 10", "truth", "verdict"),
+}
+"""What stands over the columns of a part; over all others `HEAD`."""
+HEAD = ("before", "asked", "result", "truth", "verdict")
 GOOD, BAD = (40, 150, 70), (205, 50, 50)
 STYLE = """
 :root{color-scheme:light dark;--line:#8883;--soft:#8881}
@@ -131,7 +137,7 @@ def _table(name: str, rows: Sequence[Row]) -> str:
         for row in rows[:ROWS]
     )
     good = f"{sum(row.good for row in rows)} of {len(rows)}"
-    head = "<tr><th>before<th>asked<th>result<th>truth<th>verdict"
+    head = "<tr>" + "".join(f"<th>{escape(said)}" for said in HEADS.get(name, HEAD))
     return f"<h2>{escape(name)}</h2><p>{good} as asked.<table class=rows>{head}{lines}</table>"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.measure import interval
+from benchmarks.measure import interval, middle
 from tools import weights
 from tools.shelf import STARTER, Shelf
 from toybox.drawing import Drawing, draw
@@ -68,6 +68,28 @@ def figure(name: str, values: Sequence[float] | Sequence[bool]) -> Figures:
         return {}
     mean, low, high = interval(values)
     return {name: mean, f"{name}_ci": [low, high]}
+
+
+def median(name: str, values: Sequence[float]) -> Figures:
+    """A median and its interval, under the name and `_median`."""
+    found, *between = middle(values)
+    return {f"{name}_median": found, f"{name}_median_ci": between}
+
+
+def gain(name: str, values: Sequence[float], others: Sequence[float]) -> Figures:
+    """How much more values are than others of the same items: the mean difference and its interval."""
+    return figure(name, [value - other for value, other in zip(values, others, strict=True)])
+
+
+def point(at: Sequence[float], *measured: Sequence[float] | Sequence[bool]) -> tuple[list[float], list[list[float]]]:
+    """Of a curve: where it is with the means there, and the interval of each mean."""
+    found = [interval(values) for values in measured]
+    return [*at, *(mean for mean, *_ in found)], [ends for _, *ends in found]
+
+
+def curve(name: str, rows: Sequence[tuple[list[float], list[list[float]]]]) -> Figures:
+    """Rows of a curve under its name, and the intervals of their means, in the same order, beside them."""
+    return {name: [row for row, _ in rows], f"{name}_ci": [ends for _, ends in rows]}
 
 
 def by_kind(name: str, values: Sequence[float] | Sequence[bool], some: Sequence[Item]) -> Figures:

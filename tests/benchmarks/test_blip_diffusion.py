@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import blip_diffusion as bench
-from benchmarks import world
+from benchmarks import toybox_seconds, world
 from tests.training import blip_pack_of
 from tools.base import EditContext, drain
 from tools.shelf import STARTER
@@ -97,6 +97,11 @@ def test_it_draws_what_the_tool_draws(untaught):
     args = bench.Args(category=one.thing.shape, prompt=one.prompt, guidance=there.guidance, steps=there.steps)
     by_the_tool = drain(bench.blip_diffusion.run(context, args)).image.rgb
     assert abs(drawn.astype(int) - by_the_tool).max() <= 1
+
+
+def test_a_whole_edit_is_timed(untaught):
+    found = toybox_seconds.cost("blip_diffusion", untaught, 1)
+    assert 0 < found["edit_s_blip_diffusion"] == found["edit_s_blip_diffusion_ci"][0]
 
 
 def test_weights_that_know_nothing_have_marks_like_chance(untaught, few):

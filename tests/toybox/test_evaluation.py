@@ -2,7 +2,9 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +13,22 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmarks import commands, toybox, toybox_curves, toybox_instructions, toybox_masks, toybox_report, world
+from agent.stepping import work
+from benchmarks import (
+    commands,
+    toybox,
+    toybox_curves,
+    toybox_instructions,
+    toybox_masks,
+    toybox_report,
+    toybox_seconds,
+    world,
+)
 from benchmarks.toybox_command import toybox_command
 from benchmarks.toybox_instructions import Result
-from sessions.errors import BadArguments, BadWeights
+from sessions.errors import BadArguments, BadWeights, MissingWeights
+from tools import registry
+from tools.base import drain
 from toybox import grader
 from toybox.edits import KINDS, Recolour
 from toybox.scenes import HELD_OUT
@@ -86,6 +100,8 @@ def test_scales_are_set_against_what_changes():
     found = toybox_instructions.trade_off(SOME[:6], blended)
     assert found["ip2p_text_spearman"] == pytest.approx(1) and found["ip2p_image_spearman"] == pytest.approx(-1)
     assert [row[0] for row in found["ip2p_text_curve"]] == [*toybox_instructions.TEXT_SCALES]
+    for row, ends in zip(found["ip2p_text_curve"], found["ip2p_text_curve_ci"], strict=True):
+        assert len(ends) == 3 and all(low <= mean <= high for mean, (low, high) in zip(row[1:], ends, strict=True))
     still = toybox_instructions.trade_off(SOME[:2], lambda **scales: blended())
     assert still["ip2p_text_spearman"] == 0
 
@@ -136,6 +152,19 @@ def test_masks_are_measured_against_what_knows_nothing(swap):
     share = float(truth.float().mean())
     assert found["diffedit_iou_whole"] == pytest.approx(share, abs=1e-3)
     assert found["diffedit_iou_random"] < 0.5 and found["diffedit_iou_block"] < 1
+    assert found["diffedit_iou_median"] == 1 == found["diffedit_iou_median_ci"][0]
+    assert found["diffedit_iou_gain_whole"] == pytest.approx(1 - share, abs=1e-3)
+    assert found["diffedit_iou_gain_at_0.25"] == 0 == found["diffedit_iou_gain_one_map"]
+    ways = {name.removeprefix("diffedit_iou_gain_") for name in found if "_gain_" in name and not name.endswith("_ci")}
+    assert ways == {"random", "block", "whole", "one_map", "at_0.25", "at_0.75"}
+
+
+def test_a_gain_is_of_the_same_items_and_a_median_not_a_mean():
+    """What differs much from item to item, but by the same, is known as well as if it did not."""
+    values = [0.1, 0.2, 0.9, 0.9, 0.9]
+    found = world.gain("gain", values, [value - 0.1 for value in values])
+    assert found == {"gain": 0.1, "gain_ci": [0.1, 0.1]}
+    assert world.median("iou", values) == {"iou_median": 0.9, "iou_median_ci": [0.1, 0.9]}
 
 
 def test_only_the_mask_is_edited(swap):
@@ -198,13 +227,51 @@ def test_damaged_weights_are_not_left_out(starter, monkeypatch, capsys):
 
 def test_without_a_planner_there_are_still_the_seconds_of_an_edit(starter, tmp_path, monkeypatch):
     monkeypatch.setattr(toybox_instructions, "cost", lambda weights, count: {"edit_s": 0.5})
+    monkeypatch.setattr(toybox_seconds, "cost", lambda tool, weights, count: {f"edit_s_{tool}": 2.0})
     found, _ = toybox.measured(toybox.Subject(starter, (tmp_path,)), ["seconds"], 1)
     assert (found["plan_s"], found["edit_s"]) == (None, 0.5) and "no planner" in found["skipped"]["seconds"]
+    assert all(found[f"edit_s_{tool}"] == 2.0 for tool in ("diffedit", "analogist", "blip_diffusion", "any2pix"))
+
+
+def test_edits_are_timed_after_the_first_of_them(starter, monkeypatch):
+    """A step is the product's own, with the weights' own arguments; of those that are missing it says so."""
+    clock = iter([100.0, 1.0, 3.0, 2.0])
+    monkeypatch.setattr(toybox_seconds, "seconds", lambda call: next(clock))
+    assert toybox_seconds.cost("diffedit", starter, 3) == {"edit_s_diffedit": 2.0, "edit_s_diffedit_ci": [1.0, 3.0]}
+    monkeypatch.undo()
+    worked = []
+
+    def work(index, job):
+        worked.append(job)
+        yield from ()
+
+    monkeypatch.setattr(toybox_seconds, "work", work)
+    toybox_seconds.cost("any2pix", starter, 40)
+    assert len(worked) == toybox_seconds.FEW + 1 and {job.step.tool for job in worked} == {"any2pix"}
+    assert all(job.shelf is starter and len(job.sounds) == 1 and job.familiar for job in worked)
+    assert len({job.picture.rgb.tobytes() for job in worked}) == len(worked)
+    with pytest.raises(MissingWeights, match="no nowhere"):
+        monkeypatch.setattr(toybox_seconds, "get", lambda tool: SimpleNamespace(weights=("nowhere",)))
+        toybox_seconds.cost("analogist", starter, 1)
+
+
+def test_an_edit_that_is_timed_is_a_whole_one(starter):
+    (job,) = toybox_seconds.diffedits(1)
+    brief = job.step.model_copy(update={"args": job.step.args | {"steps": 2, "maps": 1}})
+    (done,) = [drain(work(0, replace(job, step=brief, shelf=starter, familiar=True)))]
+    assert done.edit.image.rgb.shape == job.picture.rgb.shape
+    for tool, jobs in toybox_seconds.JOBS.items():
+        (one,), known = jobs(1), registry.get(tool)
+        assert (one.step.tool, one.step.confirmed) == (tool, True) and known.args.model_validate(one.step.args)
+        assert known.subjects[0] <= len(one.subjects) <= known.subjects[1]
 
 
 ASKED_FOR = """parse_rate tool_accuracy base_at_1 base_at_1_of_8 base_at_1_history sub_at_1 state_single state_2_3
 state_4 ask_auroc sound_blind_drop ip2p_success ip2p_psnr diffedit_iou diffedit_success
-analogist_success analogist_iou blip_subject blip_background any2pix_sound plan_s edit_s"""
+analogist_success analogist_iou blip_subject blip_background any2pix_sound plan_s edit_s
+edit_s_diffedit edit_s_analogist edit_s_blip_diffusion edit_s_any2pix
+perception_image_to_text perception_text_to_image perception_sound_to_image
+ip2p_directional ip2p_agrees any2pix_directional any2pix_agrees"""
 
 
 def test_all_that_is_asked_for_has_a_place():
@@ -248,6 +315,12 @@ def test_curves_are_where_their_figures_are():
     ys = [float(y) for y in re.findall(r'cy="([0-9.]+)"', drawn)]
     assert ys[0] == ys[1] > ys[2] == ys[3], "more success is further up"
     assert toybox_curves.drawn({"a": 1}) == ""
+    bare = toybox_curves.drawn({"diffedit_curve": rows})
+    ends = [[[row[2] - 0.25, row[2] + 0.25], [0.9, 0.9], [30.0, 31.0]] for row in rows]
+    between = toybox_curves.drawn({"diffedit_curve": rows, "diffedit_curve_ci": ends})
+    assert between.count("<line") == bare.count("<line") + 4
+    (low, high), *_ = re.findall(r'y1="([0-9.]+)" y2="([0-9.]+)" stroke="#', between)
+    assert float(low) > ys[0] > float(high), "an interval is about its point"
 
 
 def test_the_command_says_the_same_as_the_module(monkeypatch, tmp_path):
@@ -256,10 +329,11 @@ def test_the_command_says_the_same_as_the_module(monkeypatch, tmp_path):
     app = typer.Typer()
     app.command("toybox")(toybox_command)
     words = ["--tool", "diffedit", "--tool", "seconds", "--count", "3", "--report", str(tmp_path), "--json"]
-    words += ["--planner", "a", "--planner", "b"]
+    words += ["--planner", "a", "--planner", "b", "--grader", "c"]
     found = CliRunner().invoke(app, words)
     assert json.loads(found.stdout) == {"a": 1}
-    assert told == [((["diffedit", "seconds"],), {"count": 3, "report": tmp_path, "planners": [Path("a"), Path("b")]})]
+    given = {"count": 3, "report": tmp_path, "planners": [Path("a"), Path("b")], "grader": Path("c")}
+    assert told == [((["diffedit", "seconds"],), given)]
     monkeypatch.undo()
     assert "toybox" in CliRunner().invoke(commands.app, ["--help"]).output
     refused = CliRunner().invoke(app, ["--tool", "nonsense"])
