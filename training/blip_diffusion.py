@@ -40,7 +40,7 @@ from tools.subjects import REPEATS, padded, phrase, tokens
 from tools.weights import tensors
 from training import blip_pack, making
 from training.data import encoded
-from training.export import saved
+from training.export import completed, saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.making import Rows
 from training.packs import STARTING, base, of_the_toybox
@@ -220,6 +220,7 @@ def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cp
     saved(drawing.unet, out / "unet")
     saved(drawing.text_encoder, out / "text_encoder")
     blip_pack.write(encoder, given.representation / blip_pack.PART / blip_pack.WORDS, out)
+    completed(given.pack, out)
     return done
 
 
