@@ -43,7 +43,9 @@ class Read(Exception):
     """Its words were read."""
 
 
-@pytest.mark.parametrize(("module", "words"), documented(), ids=lambda one: " ".join(one) if one else "alone")
+@pytest.mark.parametrize(
+    ("module", "words"), documented(), ids=lambda one: one if isinstance(one, str) else " ".join(one)
+)
 def test_a_documented_command_is_taken(module, words, monkeypatch):
     recipe = importlib.import_module("training.__main__" if module == "training" else module)
     if not any(word.startswith("--") for word in words):

@@ -1,6 +1,7 @@
 """A subject as a recipe: the tool's own loss, that it goes on exactly, and that a session draws what was learnt."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -112,8 +113,10 @@ def test_what_is_left_is_a_subject_that_a_session_draws(shelf, photos, tmp_path,
         subject.train(out, 0.0, photos, "cat", Schooling(1, 1e-3), shelf)
     store = Store(home)
     Assistant(store, ScriptedPlanner()).new(("base.png", (photos / "0.png").read_bytes()))
-    for words, code in ((("rex", str(out)), 0), (("rex", str(out)), 1), (("max", str(photos)), 1)):
-        done = CliRunner().invoke(app, ["subject", "add", *words])
+    junk = shutil.copytree(out, tmp_path / "junk")
+    (junk / "learnt.safetensors").write_bytes(b"none")
+    for words, code in ((("rex", out), 0), (("rex", out), 1), (("max", photos), 1), (("max", junk), 1)):
+        done = CliRunner().invoke(app, ["subject", "add", *map(str, words)])
         assert done.exit_code == code, done.output
     [asset] = uploads.subjects(store, store.sessions()[-1].id)
     store.close()
