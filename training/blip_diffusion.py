@@ -40,11 +40,11 @@ from tools.subjects import REPEATS, padded, phrase, tokens
 from tools.weights import tensors
 from training import blip_pack, making
 from training.data import encoded
-from training.export import saved
+from training.export import completed, saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.making import Rows
 from training.packs import STARTING, base, of_the_toybox
-from training.subject_photos import Photos, by_words, clipseg
+from training.subject_photos import Photos, by_words, segmenter
 from training.subject_scenes import Scenes
 
 log = logging.getLogger("training")
@@ -185,7 +185,7 @@ def sourced(given: Given, plan: Plan, net: Networks, out: Path, deadline: float)
     """The toybox, or photos, which are cut out first; None where the time is over before all are."""
     if given.photos is None:
         return Scenes(plan.count)
-    segment = by_words if given.segmenter is None else clipseg(given.segmenter)
+    segment = by_words if given.segmenter is None else segmenter(given.segmenter, given.photos)
     room = sharing(net.model.text_encoder).config.positions - net.encoder.config.queries
 
     def fits(said: str) -> bool:
@@ -220,6 +220,7 @@ def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cp
     saved(drawing.unet, out / "unet")
     saved(drawing.text_encoder, out / "text_encoder")
     blip_pack.write(encoder, given.representation / blip_pack.PART / blip_pack.WORDS, out)
+    completed(given.pack, out)
     return done
 
 
@@ -235,7 +236,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/blip_diffusion"))
     parser.add_argument("--representation", type=Path, default=Path("build/blip_representation"))
     parser.add_argument("--photos", type=Path, help="a folder with subjects.json")
-    parser.add_argument("--segmenter", type=Path, help="a CLIPSeg, which finds subjects in photos")
+    parser.add_argument(
+        "--segmenter", type=Path, help="what finds subjects in photos: a CLIPSeg, or a folder of heat maps"
+    )
     for name, usual in asdict(Plan()).items():
         parser.add_argument(f"--{name}", type=type(usual), default=usual)
     args = parser.parse_args()

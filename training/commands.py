@@ -17,6 +17,7 @@ from sessions.errors import PentimentoError
 
 RECIPES = {
     "starter": ("training", "everything in the starter pack, one part after the other, from nothing"),
+    "base": ("training.base", "a base that is there goes on, on photos with captions"),
     "decoder": ("training.decoder", "the decoder of a pack's autoencoder goes on alone"),
     "instruct-pix2pix": (
         "training.instruct_pix2pix",
@@ -25,11 +26,12 @@ RECIPES = {
     "encoder": ("training.encoder", "the toybox's encoder: pictures, captions, sounds"),
     "planner": ("training.starter_planner", "the starter's planner, from nothing"),
     "planner-stages": ("training.planner_stages", "a planner of an existing LLM"),
-    "prior": ("training.prior", "the starter's refinement prior"),
-    "realigning": ("training.realigning", "the starter's IP-Adapter"),
-    "inpainting": ("training.inpainting", "the starter's inpainting network, which analogist asks"),
+    "prior": ("training.prior", "the refinement prior, of the toybox or of photos"),
+    "realigning": ("training.realigning", "the IP-Adapter, of the toybox or of photos"),
+    "inpainting": ("training.inpainting", "the inpainting network that analogist asks, of the toybox or of photos"),
     "blip-representation": ("training.blip_representation", "BLIP-Diffusion, stage 1: what a picture shows"),
     "blip-diffusion": ("training.blip_diffusion", "BLIP-Diffusion, stage 2: a base that draws subjects"),
+    "subject": ("training.subject", "one subject from its photos, stopped and gone on with"),
     "reading": ("training.reading", "the toybox's grader"),
     "mm-inst": ("training.mm_inst_making", "records in MM-Inst's manner, written by a chat model"),
     "pairs": ("training.instruct_pairs", "InstructPix2Pix's own data: drawn pairs with an instruction"),

@@ -1,11 +1,12 @@
 """The autoencoder's decoder goes on learning alone: its latents, and so all that is learnt from them, stay as they are.
 
-    python -m training.decoder --budget MINUTES [--out DIR] [--pack PACK]
+    python -m training.decoder --budget MINUTES [--out DIR] [--pack PACK] [--photos DIR]
 
 Half of the scenes are in any weather and style, whose thin lines it draws last of all. Of four batches one is of grids,
 as `analogist` lays them: their latents are of another kind, for the encoder's normalisation spans a whole picture.
 Latents get a little noise, as those have that a U-Net makes. Goes on where it was stopped, and leaves OUT/vae, which
-`export.autoencoder` puts into a pack.
+`export.autoencoder` puts into a pack. With photos (`training.photos`) there are no grids, and no pixel counts more
+than another; the loss is the toybox's own, without LPIPS, which Stable Diffusion's decoders were taught by besides.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,11 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from sessions.values import Pixels
 from training.export import saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, base, of_the_toybox
+from training.photos import Captioned, Given, ask, given
 from training.tilings import grid_example
 from training.vae import BATCH, distance, pictures
 
@@ -32,12 +36,33 @@ STEPS, SEED, NOISE = 3000, 9, 0.05
 """NOISE: its deviation, that of latents being 1."""
 GRIDS, EVERY = 4, 4
 """Grids of a batch, and one batch of them in so many."""
+ON_PHOTOS = 8, 1e-5
+"""Photos of a step and how far it goes, at full size."""
 FIRST = 10**7
 """Scenes and grids from this number on."""
 
 
-def recipe(coder: AutoencoderKL, seed: int = SEED, steps: int = STEPS) -> Recipe:
-    """Of a normalised autoencoder; its encoder stands still."""
+def drawn(step: int) -> tuple[Tensor, Tensor]:
+    """A step's pictures (B, 3, h, w) in −1…1, and where objects are (B, 1, h, w); in grids that is left open."""
+    if step % EVERY:
+        return pictures(FIRST + step * BATCH, BATCH)
+    return _of([grid_example(FIRST + step * GRIDS + i, 4).rgb for i in range(GRIDS)])
+
+
+def _of(rgb: Sequence[Pixels]) -> tuple[Tensor, Tensor]:
+    """Pictures (H, W, 3), 0…255, as a step takes them where nothing in them counts more."""
+    x = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return x, torch.zeros_like(x[:, :1])
+
+
+def recipe(
+    coder: AutoencoderKL,
+    seed: int = SEED,
+    steps: int = STEPS,
+    rate: float = 1e-3,
+    drawn: Callable[[int], tuple[Tensor, Tensor]] = drawn,
+) -> Recipe:
+    """Of a normalised autoencoder; its encoder stands still. drawn: a step's pictures, and where objects are."""
     coder.requires_grad_(False)
     coder.decoder.requires_grad_(True)
     coder.post_quant_conv.requires_grad_(True)
@@ -51,24 +76,39 @@ def recipe(coder: AutoencoderKL, seed: int = SEED, steps: int = STEPS) -> Recipe
         y = coder.decode(z + NOISE * coder.config.scaling_factor**-1 * noise).sample
         return distance(y, x, covers.to(x))
 
-    return Recipe(NAME, coder, loss, steps, rate=1e-3)
+    return Recipe(NAME, coder, loss, steps, rate=rate)
 
 
-def drawn(step: int) -> tuple[Tensor, Tensor]:
-    """A step's pictures (B, 3, h, w) in −1…1, and where objects are (B, 1, h, w); in grids that is left open."""
-    if step % EVERY:
-        return pictures(FIRST + step * BATCH, BATCH)
-    grids = [grid_example(FIRST + step * GRIDS + i, 4).rgb for i in range(GRIDS)]
-    x = torch.from_numpy(np.stack(grids)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return x, torch.zeros_like(x[:, :1])
+def on_photos(coder: AutoencoderKL, photos: Captioned, asked: Given, steps: int) -> Recipe:
+    """The same of photos, drawn anew at every step."""
+
+    def shown(step: int) -> tuple[Tensor, Tensor]:
+        return _of([one.rgb for one in photos.drawn(np.random.default_rng((SEED, step)), asked.size)])
+
+    return recipe(coder, SEED, steps, asked.rate, shown)
 
 
-def train(out: Path, minutes: float, steps: int = STEPS, pack: Path = STARTING, device: str = "cpu") -> bool:
-    """The decoder of a pack's autoencoder as far as the time goes, then the folder `out/vae`; True at its end."""
+def train(
+    out: Path,
+    minutes: float,
+    steps: int = STEPS,
+    pack: Path = STARTING,
+    device: str = "cpu",
+    asked: Given | None = None,
+) -> bool:
+    """The decoder of a pack's autoencoder as far as the time goes, then the folder `out/vae`; True at its end.
+
+    asked: photos to learn from. `pack`: with them also a model in diffusers' layout.
+    """
     deadline = time.monotonic() + 60 * minutes
-    model = of_the_toybox(base(pack, device))
-    claimed(out, NAME, {"steps": steps, "base": model.digest})
-    trainer = Trainer(recipe(model.vae, steps=steps), out)
+    model, told = base(pack, device), {}
+    if asked is None:
+        made = recipe(of_the_toybox(model).vae, steps=steps)
+    else:
+        photos = Captioned.at(asked.folder, model.side)
+        made, told = on_photos(model.vae, photos, asked, steps), asked.told(photos)
+    claimed(out, NAME, {"steps": steps, "base": model.digest, **told})
+    trainer = Trainer(made, out)
     done = trainer.run(deadline)
     log.info("%s stands at step %d of %d", NAME, trainer.step, steps)
     trainer.settle()
@@ -83,9 +123,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/decoder"))
     parser.add_argument("--pack", type=Path, default=STARTING, help="whose autoencoder it is")
     parser.add_argument("--steps", type=int, default=STEPS)
+    ask(parser, *ON_PHOTOS)
     args = parser.parse_args()
     logged(args.out)
-    train(args.out, args.budget, args.steps, args.pack, "cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train(args.out, args.budget, args.steps, args.pack, device, given(args))
 
 
 if __name__ == "__main__":

@@ -98,6 +98,17 @@ def editor(pack: Path, trained: Path) -> None:
     _copied(pack, "instruct_pix2pix", trained)
 
 
+def completed(model: Path, trained: Path) -> None:
+    """What was trained of a model in diffusers' layout, with all else of that beside it: `models add` takes the folder.
+
+    Nothing is done where the model is a pack's: there the register says what belongs together.
+    """
+    twice = shutil.ignore_patterns("*.bin", "*.fp16.*", "*.non_ema*")
+    for part in (*SHARED, *OWN):
+        if (model / "unet").is_dir() and not (trained / part).exists():
+            shutil.copytree(model / part, trained / part, ignore=twice)
+
+
 def _copied(pack: Path, name: str, trained: Path) -> None:
     for part in OWN:
         shutil.copytree(trained / part, pack / name / part, dirs_exist_ok=True)

@@ -1,6 +1,7 @@
 """The inpainting network that `analogist` asks: the base, shown what is not hidden, on scenes and on grids of four.
 
     python -m training.inpainting --budget MINUTES [--pack FOLDER] [--out DIR] [--pictures N] [--steps N]
+    python -m training.inpainting --budget MINUTES --photos DIR --pack MODEL [--size N] [--rate X]
 
 As Stable Diffusion's inpainting model is made of its base (Rombach et al., arXiv 2112.10752): five more channels into
 the first convolution, a mask and the latent of what is not hidden, that weigh nothing at first, then a short fine-tune,
@@ -9,7 +10,8 @@ out: "" half of the time, else the words that `analogist` wants nothing of, so t
 
 Hidden cells count more than those that are given; the mask is given too, so that the optimum is the same. Pictures are
 drawn and encoded first (`tilings`), then nothing but latents is read. Goes on where it was stopped, and leaves the
-folder OUT/inpainting, which `export.inpainting` installs in a pack.
+folder OUT/inpainting, which `export.inpainting` installs in a pack. With photos it is another recipe over the same
+network, `inpainting_photos`; of a model in diffusers' layout it leaves a whole one, for `pentimento models add`.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ from tools.diffusion.model import LatentDiffusion
 from tools.edits.analogist import NEGATIVE
 from training import tilings
 from training.diffusion import errors
-from training.export import saved
+from training.export import completed, saved
 from training.instruct_pix2pix import widened
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
-from training.packs import STARTING, base, of_the_toybox
+from training.packs import STARTING, base, of_the_toybox, of_words_alone
+from training.photos import Captioned, Given, ask, given
 from training.tilings import HIDINGS, SHARD, Shards
 from training.tokens import ids
 
@@ -41,6 +44,8 @@ NAME = "inpainting"
 CHANNELS, STEPS, SEED = 9, 6000, 9
 SCENES, GRIDS = 16, 8
 """Items of a step, where it is of scenes and where of grids."""
+ON_PHOTOS = 16, 1e-4
+"""Photos of a step and how far it goes, at full size."""
 PICTURES = 5000
 """Scenes and grids to learn from, of each."""
 DROPPED, UNWANTED = 0.1, 0.5
@@ -151,12 +156,31 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
         return False
     data = Data(*(tilings.read(out / kind, plan.shards) for kind in ("scenes", "grids")))
     begun = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder})
-    made = recipe(begun, data, model.tokenizer, steps=plan.steps, prediction=model.prediction)
+    return learnt(out, recipe(begun, data, model.tokenizer, steps=plan.steps, prediction=model.prediction), deadline)
+
+
+def on_photos(
+    out: Path, minutes: float, asked: Given, steps: int = STEPS, pack: Path = STARTING, device: str = "cpu"
+) -> bool:
+    """The same of photos, which are read as they are needed. `pack`: or a text-to-image model in diffusers' layout."""
+    from training import inpainting_photos
+
+    deadline = time.monotonic() + 60 * minutes
+    model = of_words_alone(base(pack, device))
+    photos = Captioned.at(asked.folder, model.side)
+    claimed(out, NAME, {"steps": steps, "base": model.digest, **asked.told(photos)})
+    done = learnt(out, inpainting_photos.recipe(model, photos, asked, NAME, steps), deadline)
+    completed(pack, out / NAME)
+    return done
+
+
+def learnt(out: Path, made: Recipe, deadline: float) -> bool:
+    """A recipe as far as the time goes, then the folder of its networks; True where it is at its end."""
     trainer = Trainer(made, out)
     done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
+    log.info("%s stands at step %d of %d", NAME, trainer.step, made.steps)
     trainer.settle()
-    for part, net in trainer.recipe.net.named_children():
+    for part, net in made.net.named_children():
         saved(net, out / NAME / part)
     return done
 
@@ -165,13 +189,17 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.inpainting", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
-    parser.add_argument("--pack", type=Path, default=STARTING, help="where the base is")
+    parser.add_argument("--pack", type=Path, default=STARTING, help="the base: a pack, or a model as diffusers has it")
     parser.add_argument("--out", type=Path, default=Path("build/inpainting"))
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--steps", type=int, default=STEPS)
+    ask(parser, *ON_PHOTOS)
     args = parser.parse_args()
     logged(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if asked := given(args):
+        on_photos(args.out, args.budget, asked, args.steps, args.pack, device)
+        return
     train(args.out, args.budget, Plan(args.pictures, args.steps), args.pack, device)
 
 

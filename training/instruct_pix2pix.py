@@ -26,7 +26,7 @@ from transformers import CLIPTokenizer
 from training import data
 from training.data import SHARDS, Data
 from training.diffusion import errors
-from training.export import saved
+from training.export import completed, saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.packs import STARTING, base, of_the_toybox
 from training.tokens import ids
@@ -136,6 +136,7 @@ def train(
     trainer.settle()
     for part, net in made.net.named_children():
         saved(net, out / NAME / part)
+    completed(pack, out / NAME)
     return done
 
 

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from sessions.errors import BadWeights, PentimentoError
 from tools.weights import tensors
+from training import plots
 
 log = logging.getLogger("training")
 EMA_DECAY, EMA_HORIZON = 0.9995, 10
@@ -29,6 +30,7 @@ DECAY = 0.01
 LOG_EVERY = 10
 MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
 """What AdamW and Muon keep of a weight."""
+LOG = "training.log"
 ELSEWHERE = "Choose another folder with --out."
 
 
@@ -166,17 +168,25 @@ def averages(path: Path) -> dict[str, Tensor]:
 def logged(folder: Path) -> None:
     """The folder of a training is there, and what is logged stands in its training.log and on the terminal."""
     folder.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(folder / "training.log")]
+    handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(folder / LOG, encoding="utf-8")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
 
 
 @contextmanager
 def in_words() -> Iterator[None]:
-    """Around a command: what we raise on purpose ends it with its sentence, not with a traceback."""
+    """Around a command: what we raise on purpose ends it with its sentence, not with a traceback.
+
+    However it ends, the losses in the log that `logged` has begun are drawn beside it.
+    """
     try:
         yield
     except PentimentoError as error:
         raise SystemExit(str(error)) from error
+    finally:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler) and (path := Path(handler.baseFilename)).name == LOG:
+                with suppress(OSError):  # a full disk is no reason to hide what the command ended with
+                    plots.draw([path.parent])
 
 
 def begun_with(folder: Path) -> dict[str, dict[str, str | int | float]]:
@@ -190,14 +200,15 @@ def claimed(folder: Path, part: str, told: Mapping[str, str | int | float], own:
     """What a part of a folder's training is begun with, kept in its recipe.json. own: names of files of the part.
 
     BadWeights, naming it, where it was begun with something else, or the folder holds weights of another recipe; a
-    folder with nothing but the part's own is one of before claims were kept, and is taken up.
+    folder with nothing but the part's own is one of before claims were kept, and is taken up. Who learns from the
+    toybox says nothing of photos, and so never goes on with what has learnt from them.
     """
     path, known = folder / "recipe.json", begun_with(folder)
     strangers = sorted({there.stem for there in folder.glob("*.safetensors")} - set(own))
     if strangers and not known:
         raise BadWeights(f"{folder} holds another recipe: {strangers[0]}.", ELSEWHERE)
-    for name, value in told.items():
-        if (before := known.get(part, told).get(name)) != value:
+    for name in dict.fromkeys((*told, "photos")):
+        if (before := known.get(part, told).get(name)) != (value := told.get(name)):
             raise BadWeights(f"{folder}: {part} was begun with {name} {before}, not {value}.", ELSEWHERE)
     folder.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")

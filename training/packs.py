@@ -1,6 +1,7 @@
 """The networks of a pack, opened for what learns from them or beside them: its base and its encoder.
 
-A pack is a folder with a register, as `training.export` writes it; where none is named the repository's own is meant.
+An encoder may also be one of the shelf (`pentimento models`), by its name. A pack is a folder with a register, as
+`training.export` writes it; where none is named the repository's own is meant.
 Every file is checked against the register first. Trains nothing and writes nothing.
 """
 
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import torch
 
-from sessions.errors import BadWeights, MissingWeights
-from tools import encoders
+from agent.settings import Settings
+from sessions.errors import BadWeights, MissingWeights, NotFound
+from tools import encoders, shelf
 from tools.diffusion.model import LatentDiffusion
 from tools.diffusion.model import load as load_model
 from tools.encoders import Encoder
@@ -61,15 +63,28 @@ def of_the_toybox(model: LatentDiffusion) -> LatentDiffusion:
     return model
 
 
-def encoder(pack: Path = STARTING, device: torch.device | str = "cpu") -> Encoder:
-    """The encoder of a pack."""
+def of_words_alone(model: LatentDiffusion) -> LatentDiffusion:
+    """The same; BadWeights where it is told more than a text, as SDXL is, or a picture: no recipe trains those."""
+    if model.second is not None or model.channels != 4:
+        raise BadWeights(f"{model.name} is not drawn with by words alone.", "Name a text-to-image model, as SD 1.5 is.")
+    return model
+
+
+def encoder(pack: Path = STARTING, device: torch.device | str = "cpu", name: str = "") -> Encoder:
+    """The encoder of a pack, or the one of that name on the shelf; NotFound where there is none of it."""
+    if name:
+        there = shelf.at(Settings().home)
+        found = [one for one in there.entries() if (one.role, one.name) == (encoders.ROLE, name)]
+        if not found:
+            raise NotFound(f"There is no encoder called {name}.", "pentimento models list")
+        return there.encoder(found[0].digest)
     with opened(pack, encoders.ROLE) as there:
         return encoders.load(there, torch.device(device))
 
 
-def reader(pack: Path = STARTING, device: torch.device | str = "cpu") -> ImageBindEncoder:
-    """The encoder of a pack, which reads captions too; BadWeights where it has another kind."""
-    eyes = encoder(pack, device)
+def reader(pack: Path = STARTING, device: torch.device | str = "cpu", name: str = "") -> ImageBindEncoder:
+    """The encoder of a pack or of that name, which reads captions too; BadWeights where it is of another kind."""
+    eyes = encoder(pack, device, name)
     if not isinstance(eyes, ImageBindEncoder) or eyes.words is None:
-        raise BadWeights(f"The encoder of {pack} reads no words.", "python -m training.encoder makes one.")
+        raise BadWeights(f"The encoder {name or f'of {pack}'} reads no words.", "python -m training.encoder makes one.")
     return eyes

@@ -1,6 +1,7 @@
 """Stage 4 of InstructAny2Pix (Li et al., arXiv 2312.06738): the decoder learns to follow embeddings of pictures.
 
     python -m training.realigning --budget MINUTES [--out DIR] [--pack PACK] [--pairs N] [--steps N] [--whole]
+    python -m training.realigning --budget MINUTES --photos DIR --pack MODEL [--encoder NAME] [--size N] [--rate X]
 
 [gen] is the picture's own embedding with noise, [sub] that of a square cut out of it: a random one or an object's.
 Each is dropped half of the time, and so is the caption. In half of the items that have both, [gen] is the embedding of
@@ -8,6 +9,9 @@ the picture with other things, or none, where the square was: what is to be seen
 target is always the picture. An IP-Adapter learns beside the frozen U-Net, or with it (`--whole`, as in the paper).
 
 Pairs are drawn, encoded and looked at once, and kept in one file. Goes on where it was stopped. Trains no encoder.
+
+With photos (`training.photos`) nobody knows where an object is: all squares are random ones, of the same shares of the
+side, and the other things in a square's place are those of another photo's square, pasted in with its edges.
 """
 
 from __future__ import annotations
@@ -16,9 +20,10 @@ import argparse
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,9 +43,10 @@ from toybox.scenes import SHAPES, SIDE, Scene, Thing, colour_for, pick, random_s
 from toybox.words import some_caption
 from training import making
 from training.data import encoded
-from training.export import saved
+from training.export import completed, saved
 from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
-from training.packs import STARTING, base, encoder, of_the_toybox
+from training.packs import STARTING, base, encoder, of_the_toybox, of_words_alone
+from training.photos import Captioned, Given, ask, given
 from training.tokens import ids
 
 log = logging.getLogger("training")
@@ -55,6 +61,8 @@ NOISE = 0.3
 """The most that is added to [gen], as a share of its length: the planner does not say exactly what it means."""
 SMALLEST, LARGEST, MARGIN = 20, 44, 2
 """Sides of random squares, and what is left around an object, in pixels."""
+ON_PHOTOS = 16, 1e-4
+"""Photos of a step and how far it goes, at full size: IP-Adapter's own rate (Ye et al., arXiv 2308.06721)."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,10 @@ class Example:
     crop: Pixels
     altered: Pixels
     caption: str
+
+
+Examples = Callable[[int], Example]
+"""The example of a number, always the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +127,24 @@ def example(number: int) -> Example:
     return Example(drawing.rgb, square.of(drawing.rgb), altered.rgb, some_caption(rng, scene))
 
 
-def somewhere(rng: Generator) -> Square:
-    """A random square inside the picture."""
-    side = int(rng.integers(SMALLEST, LARGEST + 1))
-    x, y = rng.integers(SIDE - side + 1, size=2).tolist()
+def of_photos(photos: Captioned) -> Examples:
+    """Photos instead, again and again, with another square each time."""
+
+    def example(number: int) -> Example:
+        rng = np.random.default_rng((47, number))
+        one, other = photos[number], photos[number + 1 + int(rng.integers(max(len(photos) - 1, 1)))]
+        square = somewhere(rng, len(one.rgb))
+        altered = one.rgb.copy()
+        square.of(altered)[:] = square.of(other.rgb)
+        return Example(one.rgb, square.of(one.rgb), altered, one.text)
+
+    return example
+
+
+def somewhere(rng: Generator, whole: int = SIDE) -> Square:
+    """A random square inside a picture of so many pixels along a side."""
+    side = int(rng.integers(SMALLEST * whole // SIDE, LARGEST * whole // SIDE + 1))
+    x, y = rng.integers(whole - side + 1, size=2).tolist()
     return Square(x, y, side)
 
 
@@ -152,7 +178,7 @@ def without(rng: Generator, scene: Scene, gone: tuple[int, ...]) -> Scene:
     return replace(scene, things=tuple(others()))
 
 
-def made(numbers: range, model: LatentDiffusion, eyes: Encoder) -> dict[str, Tensor]:
+def made(numbers: range, model: LatentDiffusion, eyes: Encoder, example: Examples = example) -> dict[str, Tensor]:
     """The pairs of these examples, as they are kept."""
     some = [example(number) for number in numbers]
     seen = [[getattr(one, name) for one in some] for name in ("picture", "crop", "altered")]
@@ -166,9 +192,11 @@ def made(numbers: range, model: LatentDiffusion, eyes: Encoder) -> dict[str, Ten
     }
 
 
-def make(folder: Path, model: LatentDiffusion, eyes: Encoder, wanted: int, deadline: float) -> Path:
+def make(
+    folder: Path, model: LatentDiffusion, eyes: Encoder, wanted: int, deadline: float, example: Examples = example
+) -> Path:
     """So many pairs, as far as the time goes but some at least; what is there already is gone on from."""
-    portions = making.by_number(lambda few: made(few, model, eyes), wanted, TOGETHER)
+    portions = making.by_number(lambda few: made(few, model, eyes, example), wanted, TOGETHER)
     making.made(folder / FILE, wanted, "z", deadline, portions)
     return folder / FILE
 
@@ -198,22 +226,31 @@ def errors(model: LatentDiffusion, z: Tensor, ids: Tensor, noise: torch.Generato
 
 
 def recipe(
-    model: LatentDiffusion, adapter: IpAdapter, pairs: Pairs, whole: bool = False, seed: int = SEED, steps: int = STEPS
+    model: LatentDiffusion,
+    adapter: IpAdapter,
+    pairs: Pairs,
+    whole: bool = False,
+    steps: int = STEPS,
+    pace: tuple[int, float] = (BATCH, RATE),
 ) -> Recipe:
-    """The adapter learns beside the model's U-Net, which learns too where `whole`; one recipe to a U-Net."""
+    """The adapter learns beside the model's U-Net, which learns too where `whole`; one recipe to a U-Net.
+
+    pace: pairs of a step, and how far it goes.
+    """
+    size, rate = pace
     attention = install(model.unet, Attention())
     null = ids(model.tokenizer, [""])
     model.unet.requires_grad_(whole)
     adapter.requires_grad_(True)
 
     def loss(step: int) -> Tensor:
-        rng = generator(seed, step)
-        batch = drawn(pairs, null, adapter.config.norm, rng)
+        rng = generator(SEED, step)
+        batch = drawn(pairs, null, adapter.config.norm, rng, size)
         tokens = adapter.tokens(batch.whole.to(model.device), batch.thing[:, None].to(model.device))
         attention.image = adapter.prompt(model.unet, tokens)
         return errors(model, batch.z.to(model.device), batch.ids.to(model.device), rng).mean()
 
-    return Recipe(NAME, nn.ModuleDict({"adapter": adapter, "unet": model.unet}), loss, steps, RATE)
+    return Recipe(NAME, nn.ModuleDict({"adapter": adapter, "unet": model.unet}), loss, steps, rate)
 
 
 def adapter_for(model: LatentDiffusion, eyes: Encoder, seed: int = SEED) -> IpAdapter:
@@ -237,27 +274,52 @@ class Plan:
     whole: bool = False
 
 
-def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: str = "cpu") -> bool:
+def train(
+    out: Path,
+    minutes: float,
+    plan: Plan,
+    pack: Path = STARTING,
+    device: str = "cpu",
+    asked: Given | None = None,
+) -> bool:
     """All pairs, then the adapter until it is done or the time is over, then its folder: `ip_adapter/`, and `unet/`.
 
-    True where it is at its end. BadWeights where the folder has another training.
+    asked: photos to learn from; `pack` may be a model in diffusers' layout then. True where it is at its end.
+    BadWeights where the folder has another training.
     """
     deadline = time.monotonic() + 60 * minutes
-    model, eyes = of_the_toybox(base(pack, device)), encoder(pack, device)
-    claimed(out, NAME, {**asdict(plan), "encoder": eyes.digest, "base": model.digest})
-    pairs = read(make(out, model, eyes, plan.pairs, deadline))
+    model = base(pack, device)
+    shown, told, pace = _source(model, asked)
+    eyes = encoder(pack, device, asked.encoder if asked else "")
+    claimed(out, NAME, {**asdict(plan), "encoder": eyes.digest, "base": model.digest, **told})
+    pairs = read(make(out, model, eyes, plan.pairs, deadline, shown))
     if len(pairs) < plan.pairs:
         return False
     adapter = adapter_for(model, eyes)
-    trainer = Trainer(recipe(model, adapter, pairs, plan.whole, steps=plan.steps), out)
+    trainer = Trainer(recipe(model, adapter, pairs, plan.whole, plan.steps, pace), out)
     done = trainer.run(deadline)
     log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
     trainer.settle()
+    _leave(model, adapter, plan, out)
+    completed(pack, out)
+    return done
+
+
+def _source(model: LatentDiffusion, asked: Given | None) -> tuple[Examples, dict[str, Any], tuple[int, float]]:
+    """Where examples come from, what is kept of that, and the pace. BadWeights for a model that cannot learn so."""
+    if asked is None:
+        of_the_toybox(model)
+        return example, {}, (BATCH, RATE)
+    photos = Captioned.at(asked.folder, of_words_alone(model).side)
+    return of_photos(photos), asked.told(photos), (asked.size, asked.rate)
+
+
+def _leave(model: LatentDiffusion, adapter: IpAdapter, plan: Plan, out: Path) -> None:
+    """What was learnt, as folders."""
     install(model.unet, Attention())  # what has learnt hangs on the last step's tensors, which cannot be copied
     ip_adapter.save(adapter, out / "ip_adapter")
     if plan.whole:
         saved(model.unet, out / "unet")
-    return done
 
 
 @in_words()
@@ -269,10 +331,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--pack", type=Path, default=STARTING, help="where base and encoder are")
     parser.add_argument("--whole", action="store_true", help="the U-Net learns too")
+    ask(parser, *ON_PHOTOS, seen=True)
     args = parser.parse_args()
     logged(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    train(args.out, args.budget, Plan(args.pairs, args.steps, args.whole), args.pack, device)
+    plan = Plan(args.pairs, args.steps, args.whole)
+    train(args.out, args.budget, plan, args.pack, device, given(args))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ What cannot be read, is not found, or has more to say than fits is left out befo
 so.
 
 As in BLIP-Diffusion's second stage (arXiv 2305.14720, section 4.1): a text-driven segmenter finds the category, two
-thresholds make a trimap of its heat, closed-form matting makes it exact. The heat is CLIPSeg's (`--segmenter`), or what
-`tools.regions` finds by words. Mattes are made once and kept. Learns nothing.
+thresholds make a trimap of its heat, closed-form matting makes it exact. The heat is CLIPSeg's (`--segmenter`), or that
+of any other segmenter in a folder of pictures (`heat_maps`), or what `tools.regions` finds by words. Mattes are made
+once and kept. Learns nothing.
 """
 
 from __future__ import annotations
@@ -47,8 +48,11 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """CLIPSeg's, which are ImageNet's."""
 EDGE = 1 / 40
 """How far the heat of a mask that words have found is spread, in sides: its edge is what a matte is for."""
-Segmenter = Callable[[Pixels, str], Floats]
-"""A picture (h, w, 3) and a category → how much each pixel (h, w) is of it, 0…1. NotGrounded where nothing is."""
+Segmenter = Callable[[Pixels, str, str], Floats]
+"""A photo (h, w, 3), its category and its name in its folder → how much each pixel (h, w) is of the category, 0…1.
+NotGrounded where nothing is."""
+PROPORTION = 0.02
+"""By how much a heat map may be of another proportion than its photo."""
 
 
 class Told(BaseModel):
@@ -109,7 +113,7 @@ class Photos:
                     return None
                 made += 1
                 try:
-                    _keep(_matte_of(mattes, name), cut(opened(folder / name, side), told.category, segment))
+                    _keep(_matte_of(mattes, name), cut(opened(folder / name, side), told.category, segment, name))
                     found[name] = told
                 except NotGrounded:
                     log.info("%s: no %s is found, so it is left out", name, told.category)
@@ -182,9 +186,9 @@ def readable(path: Path, side: int) -> bool:
     return True
 
 
-def cut(rgb: Pixels, category: str, segment: Segmenter) -> Cut:
+def cut(rgb: Pixels, category: str, segment: Segmenter, name: str = "") -> Cut:
     """Heat, trimap, matte, foreground."""
-    alpha = matte(rgb, trimap(segment(rgb, category)))
+    alpha = matte(rgb, trimap(segment(rgb, category, name)))
     if not alpha.any():
         raise NotGrounded(f"There is no {category} in this photo.")
     return Cut(foreground(rgb.astype(np.float32), alpha, reach_of((rgb.shape[1], rgb.shape[0]))), alpha)
@@ -201,7 +205,33 @@ def placed(one: Cut, rng: Generator) -> Cut:
     return Cut(np.asarray(fore, np.float32), np.asarray(alpha, np.float32))
 
 
-def by_words(rgb: Pixels, category: str) -> Floats:
+def segmenter(there: Path, photos: Path) -> Segmenter:
+    """What a folder holds: a CLIPSeg, which has a config.json, else the heat maps of another folder's photos."""
+    return clipseg(there) if (there / "config.json").exists() else heat_maps(there, photos)
+
+
+def heat_maps(there: Path, photos: Path) -> Segmenter:
+    """Of each photo a PNG of the same name and proportions, as any segmenter may have left it: white is the category.
+
+    NotGrounded where a photo has none; Damaged where it is no picture of greys like the photo.
+    """
+
+    def heat(rgb: Pixels, category: str, name: str) -> Floats:
+        path = (there / name).with_suffix(".png")
+        if not path.is_file():
+            raise NotGrounded(f"There is no heat map {path}.")
+        with Image.open(path) as image, Image.open(photos / name) as photo:
+            (w, h), (width, height) = image.size, ImageOps.exif_transpose(photo).size
+            if image.mode not in ("L", "1", "P", "RGB", "RGBA", "LA"):
+                raise Damaged(f"The heat map {path} is no picture of 8 bits.", "0 is nothing, 255 is the category.")
+        if abs(w * height / (h * width) - 1) > PROPORTION:
+            raise Damaged(f"The heat map {path} is {w} × {h}, and its photo {width} × {height}.")
+        return np.asarray(opened(path, len(rgb))[..., 0] / np.float32(255), np.float32)
+
+    return heat
+
+
+def by_words(rgb: Pixels, category: str, name: str = "") -> Floats:
     """What `tools.regions` takes for the category, without weights, its edge spread."""
     mask = regions.ground(Picture(rgb), Region(words=f"the {category}")).mask
     return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), EDGE * max(mask.shape)), np.float32)
@@ -216,7 +246,7 @@ def clipseg(folder: Path) -> Segmenter:
     side = int(net.config.vision_config.image_size)
 
     @torch.no_grad()
-    def heat(rgb: Pixels, category: str) -> Floats:
+    def heat(rgb: Pixels, category: str, name: str = "") -> Floats:
         small = np.asarray(Image.fromarray(rgb).resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255
         x = torch.from_numpy((small - np.float32(MEAN)) / np.float32(STD)).permute(2, 0, 1)[None]
         said = torch.tensor([words(f"a {category}").input_ids])

@@ -77,6 +77,6 @@ def _files() -> dict[str, str]:
 
 
 def ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """(B, 77) token numbers, padded with the end token as Stable Diffusion's are."""
-    rows = [tokenizer(text).input_ids for text in texts]
+    """(B, 77) token numbers, padded with the end token as Stable Diffusion's are, cut where they are more."""
+    rows = [tokenizer(text, truncation=True, max_length=LENGTH).input_ids for text in texts]
     return tensor([row + [tokenizer.pad_token_id] * (LENGTH - len(row)) for row in rows])

@@ -1,4 +1,4 @@
-"""The verbs of learnt subjects, `pentimento subject`: learn one from its photos, list those of a session."""
+"""The verbs of learnt subjects, `pentimento subject`: learn one from its photos, add a learnt one, list a session's."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sessions.errors import BadArguments
+from sessions.errors import BadArguments, NotFound
 from ui.shell import JsonOption, SessionOption, app, open_store, session_of, verbs_of
 
 if TYPE_CHECKING:
     from sessions.values import Asset, LearntSubject, Picture
     from tools.base import Progress
 
-subject = typer.Typer(help="Subjects learnt from their photos: learn, list.", no_args_is_help=True)
+subject = typer.Typer(help="Subjects learnt from their photos: learn, add, list.", no_args_is_help=True)
 app.add_typer(subject, name="subject")
 command = verbs_of(subject)
 
@@ -49,6 +49,36 @@ def learn(
     schooling = Schooling(steps, subjects.rate(there) if rate is None else rate, seed)
     learnt = _followed(subjects.learn(there, pictures, category, schooling))
     asset = uploads.learnt(store, where, learnt, name)
+    if json_:
+        terminal.out_json(_told(asset))
+    else:
+        terminal.out(_line(asset))
+
+
+@command
+def add(
+    name: Annotated[str, typer.Argument(help="What the subject shall be called.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `pentimento train subject` has left.")],
+    session: SessionOption = "",
+    json_: JsonOption = False,
+) -> None:
+    """Add a subject that was learnt elsewhere: by pentimento train subject."""
+    from sessions import intake, uploads
+    from sessions.values import LearntSubject
+    from tools import devices
+    from ui import terminal
+
+    devices.require_torch()
+    from tools import weights
+
+    file = folder / "learnt.safetensors"
+    if not file.is_file():
+        raise NotFound(f"There is no {file.name} in {folder}.", "pentimento train subject leaves one.")
+    shown = _picture(intake.admit_file(folder / "learnt.png"), folder / "learnt.png")
+    data = file.read_bytes()
+    weights.unpacked(data)  # says what is wrong with a file that is none, before it is kept
+    store = open_store()
+    asset = uploads.learnt(store, session_of(store, session).id, LearntSubject(shown.pixels, data), name)
     if json_:
         terminal.out_json(_told(asset))
     else:

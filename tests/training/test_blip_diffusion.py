@@ -13,8 +13,8 @@ from sessions.errors import BadWeights
 from sessions.values import Picture
 from tests import tiny
 from tests.training.blip_pack_of import PLAN, K, config, untaught
+from tools import adding, subjects, weights
 from tools import shelf as shelves
-from tools import subjects, weights
 from tools.base import EditContext, drain
 from tools.diffusion import finetuning, learning
 from tools.diffusion import model as models
@@ -307,3 +307,4 @@ def test_a_model_in_diffusers_layout_and_the_released_encoders_layout_do_as_well
     base, released = tiny.stable_diffusion(tmp_path / "sd"), tiny.blip_diffusion(tmp_path / "released")
     stage.train(tmp_path / "out", 0.0, replace(PLAN, steps=1), Given(base, released))
     assert set(weights.header(tmp_path / "out/qformer/model.safetensors")) >= {"query_tokens"}
+    adding.add(shelves.Shelf(tmp_path / "home"), tmp_path / "out", "blip-diffusion")

@@ -1,16 +1,20 @@
 """The loop: continuing equals never having stopped, a budget stops it between steps, and the average is the average."""
 
 import itertools
+import logging
 import math
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from sessions.errors import BadWeights
 from tests.needs import need
-from training.loop import Recipe, Trainer, averages, claimed, ema_decay, generator, in_words
+from training import plots
+from training.loop import Recipe, Trainer, averages, claimed, ema_decay, generator, in_words, logged
 
 
 def matrices(name, weight):
@@ -197,3 +201,53 @@ def test_continuing_is_exact_where_weights_lie_with_their_channels_last(tmp_path
     rest = trainer("parts")
     rest.run(math.inf)
     assert rest.step == 6 and all(torch.equal(p, rest.weights[name]) for name, p in whole.weights.items())
+
+
+# The end of a command
+
+
+@contextmanager
+def alone():
+    """No handler of anybody else's, as in a process of a recipe."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        yield
+    finally:
+        for mine in root.handlers:
+            mine.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+@pytest.mark.parametrize("end", [None, KeyboardInterrupt, BadWeights("It is none.")])
+def test_however_a_command_ends_its_losses_are_drawn(end, tmp_path):
+    @in_words()
+    def command():
+        logged(tmp_path / "out")
+        Trainer(tiny(40), tmp_path / "out").run(math.inf)
+        if end is not None:
+            raise end
+
+    with alone(), nullcontext() if end is None else pytest.raises((KeyboardInterrupt, SystemExit)):
+        command()
+    with Image.open(tmp_path / "out/losses.png") as page:
+        assert page.size == (plots.WIDTH, plots.HEIGHT)
+
+
+def test_a_command_that_has_no_losses_draws_none(tmp_path):
+    with alone(), in_words():
+        logged(tmp_path)
+        logging.getLogger("training").info("shard 1 of 2")
+    assert {path.name for path in tmp_path.iterdir()} == {"training.log"}
+
+
+def test_what_has_learnt_from_photos_does_not_go_on_with_the_toybox_nor_the_other_way(tmp_path):
+    claimed(tmp_path / "one", "prior", {"pairs": 3, "photos": "abc"})
+    with pytest.raises(BadWeights, match="was begun with photos abc, not None"):
+        claimed(tmp_path / "one", "prior", {"pairs": 3})
+    claimed(tmp_path / "other", "prior", {"pairs": 3})
+    with pytest.raises(BadWeights, match="was begun with photos None, not abc"):
+        claimed(tmp_path / "other", "prior", {"pairs": 3, "photos": "abc"})
+    claimed(tmp_path / "other", "prior", {"pairs": 3})

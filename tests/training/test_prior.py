@@ -8,9 +8,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sessions.errors import BadWeights
+from sessions.errors import BadWeights, NotFound
+from tests import tiny_encoders
+from tests.training import photographs
+from tools import adding
+from tools.encoders.imagebind import load as imagebind
 from tools.nets.prior import AUDIO, IMAGE, SCORE, TEXT, Prior, PriorConfig, load
-from tools.sounds import Sound
+from tools.shelf import Shelf
+from tools.sounds import Sound, read
 from toybox.drawing import draw
 from toybox.scenes import seeded
 from toybox.sounds import NAMES, RATE, sound
@@ -18,7 +23,8 @@ from training import packs, prior
 from training.encoder import TAKES
 from training.encoder_scenes import scene_for, true_of
 from training.loop import Trainer, generator
-from training.prior import Pairs, batch, degraded, errors, pairs, recipe, seen
+from training.photos import Captioned, Given
+from training.prior import Pairs, Plan, batch, degraded, errors, pairs, photographed, recipe, seen
 
 UNSEEN = 1_000_000
 """The number from which on no pair is learnt."""
@@ -264,3 +270,64 @@ def test_the_command_leaves_a_folder_that_is_read(eyes, tmp_path, monkeypatch):
     net = load(tmp_path / "out/prior")
     assert net.config == PriorConfig(space=eyes.width, width=prior.WIDTH, encoder=eyes.digest)
     assert net.refined(torch.ones(2, eyes.width)).shape == (2, eyes.width)
+
+
+# Photos
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return imagebind(tiny_encoders.imagebind(tmp_path_factory.mktemp("small")), "cpu", torch.float32, "small")
+
+
+def test_photos_are_pairs_with_their_words_and_sounds(small, tmp_path):
+    folder = photographs.folder(tmp_path, sounds=(1, 3))
+    some = Captioned.at(folder, 56)
+    found = photographed(small, some, range(6))
+    close = {"atol": 1e-5, "rtol": 0}
+    shown = torch.from_numpy(small.pictures([some[n].rgb for n in range(6)]))
+    torch.testing.assert_close(found.image, shown, **close)
+    torch.testing.assert_close(found.text, torch.from_numpy(small.texts([some[n].text for n in range(6)])), **close)
+    assert found.audio.any(1).tolist() == [False, True, False, True, False, True]
+    told = torch.from_numpy(small.sounds([read((folder / "3.wav").read_bytes())]))
+    torch.testing.assert_close(found.audio[3:4], told, **close)
+    assert (found.worse != found.image).any(1).all() and 2 <= float(found.score.min()) < float(found.score.max()) <= 6.5
+    (folder / "1.wav").unlink()
+    with pytest.raises(NotFound, match=r"There is no sound .*1\.wav"):
+        photographed(small, some, range(2))
+
+
+@pytest.mark.parametrize("sounds", [0, 10])
+def test_where_there_is_no_sound_none_is_said_to_be_heard(sounds, monkeypatch):
+    """Words stand for it, and the mean of sounds is that of those there are."""
+    monkeypatch.setattr(prior, "NOISE", 0.0)
+    some = made_up()
+    some.audio[sounds:] = 0
+    b = batch(some, generator(3), 4000)
+    mute = ~some.audio.any(1)[rows_of(b, some)]
+    assert not (b.source[mute] == AUDIO).any() and bool((b.source == AUDIO).any()) == bool(sounds)
+    share = float((b.source[mute] == TEXT).float().mean())
+    assert share == pytest.approx(2 / 3, abs=0.03) and bool(b.e.isfinite().all())
+    torch.testing.assert_close(b.e.norm(dim=1), torch.ones(4000))
+    monkeypatch.setattr(prior, "SWAPPED", 0.0)
+    means = {IMAGE: some.image.mean(0), TEXT: some.text.mean(0)}
+    means[AUDIO] = some.audio[:sounds].mean(0) if sounds else means[TEXT]
+    for seed in range(12):  # what is given is its own embedding and a share of a gap to a mean that there is
+        b = batch(some, generator(seed), 20)
+        for e, row, source in zip(b.e, rows_of(b, some), b.source.tolist(), strict=True):
+            views = {AUDIO: (some.audio[row],), TEXT: (some.text[row],), IMAGE: (some.image[row], some.worse[row])}
+            gaps = [means[kind] - means[source] for kind in means]
+            assert min(shift(e, view, gap)[0] for view in views[source] for gap in gaps) < 1e-4
+
+
+def test_a_prior_of_photos_is_for_the_encoder_that_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PENTIMENTO_HOME", str(tmp_path / "home"))
+    shelf = Shelf(tmp_path / "home")
+    entry = adding.add(shelf, tiny_encoders.imagebind(tmp_path / "mine"), "encoder")
+    folder = photographs.folder(tmp_path / "photos")
+    prior.train(tmp_path / "out", 0.0, Plan(3, 1), asked=Given(folder, 4, 1e-3, entry.name))
+    assert load(tmp_path / "out/prior", torch.device("cpu"), torch.float32).config.encoder == entry.digest
+    with pytest.raises(NotFound, match="no encoder called other"):
+        prior.train(tmp_path / "out", 0.0, Plan(3, 1), asked=Given(folder, 4, 1e-3, "other"))
+    with pytest.raises(BadWeights, match="was begun with photos"):
+        prior.pairs(tmp_path / "out", SimpleNamespace(digest=entry.digest), 3)

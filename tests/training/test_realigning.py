@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from sessions.errors import BadWeights
+from tests import tiny, tiny_encoders
 from tests.tools.diffusion.worlds import finished
+from tests.training import photographs
 from tests.training.packs import small_pack
+from tools import adding
 from tools.diffusion import model as models
 from tools.diffusion.denoiser import Condition, Network
 from tools.diffusion.guidance import classifier_free
@@ -19,13 +22,14 @@ from tools.diffusion.model import LatentDiffusion, optimise
 from tools.diffusion.sampling import ddim
 from tools.diffusion.schedules import ddim_sigmas, scaled_linear
 from tools.nets import ip_adapter
-from tools.shelf import STARTER
+from tools.shelf import STARTER, Shelf
 from tools.weights import read_register, tensors
 from toybox.drawing import draw
 from toybox.scenes import HELD_OUT, random_scene
 from training import export, packs, realigning, tokens
 from training.diffusion import WIDTH, networks
 from training.loop import Trainer, generator
+from training.photos import Captioned, Given
 from training.realigning import KEPT, NOISE, Pairs, Plan, Square, around, drawn, errors, example, recipe, shown, without
 
 D = 12
@@ -233,3 +237,52 @@ def test_an_adapter_and_a_prior_become_an_entry_beside_the_base(tmp_path):
     (base,) = (one for one in shipped if one.role == "text-to-image")
     assert base.files.items() < entry.files.items() and entry.sampling == export.SAMPLING["any2pix"]
     assert (pack / "any2pix/prior/model.safetensors").is_file()
+
+
+# Photos
+
+
+def test_an_example_of_photos_has_another_photos_square_in_its_own(tmp_path):
+    some = Captioned.at(photographs.folder(tmp_path), 128)
+    shown_ = realigning.of_photos(some)
+    for number in range(12):
+        one, again = shown_(number), shown_(number)
+        assert all(np.array_equal(a, b) for a, b in zip(vars(one).values(), vars(again).values(), strict=True))
+        assert np.array_equal(one.picture, some[number].rgb) and one.caption == some[number].text
+        side = len(one.crop)
+        assert 40 <= side <= 88, "of 64 pixels 20 to 44"
+        ys, xs = np.nonzero((one.picture != one.altered).any(-1))
+        assert len(ys) and np.ptp(ys) < side and np.ptp(xs) < side
+        y, x = next(
+            (y, x)
+            for y in range(129 - side)
+            for x in range(129 - side)
+            if np.array_equal(one.picture[y : y + side, x : x + side], one.crop)
+        )
+        there = one.altered[y : y + side, x : x + side]
+        others = [some[number + n].rgb[y : y + side, x : x + side] for n in (1, 2, 3)]
+        assert sum(np.array_equal(there, other) for other in others) == 1
+    assert len({len(shown_(number).crop) for number in range(0, 40, 4)}) > 3, "one photo, many squares"
+
+
+def test_an_adapter_for_a_model_in_diffusers_layout_learns_from_photos(tmp_path, monkeypatch):
+    monkeypatch.setenv("PENTIMENTO_HOME", str(tmp_path / "home"))
+    shelf = Shelf(tmp_path / "home")
+    eyes = adding.add(shelf, tiny_encoders.imagebind(tmp_path / "mine"), "encoder")
+    there, folder = tiny.stable_diffusion(tmp_path / "sd"), photographs.folder(tmp_path / "photos")
+    realigning.train(tmp_path / "out", 0.0, Plan(2, 3), there, asked=Given(folder, 2, 1e-4, eyes.name))
+    adding.add(shelf, tmp_path / "out", "any2pix")
+    assert (
+        ip_adapter.load(tmp_path / "out/ip_adapter", shelf.diffusion("any2pix").unet, 20).adapter.config.encoder
+        == eyes.digest
+    )
+    with pytest.raises(BadWeights, match="was begun with rate"):
+        realigning.train(tmp_path / "out", 0.0, Plan(2, 3), there, asked=Given(folder, 2, 1e-3, eyes.name))
+
+
+def test_so_many_photos_make_a_step_and_it_goes_as_far_as_asked(words, pairs, monkeypatch):
+    seen = []
+    monkeypatch.setattr(realigning, "errors", lambda model, z, ids, rng: seen.append(len(z)) or z)
+    made = learning(model_of(words), pairs, pace=(3, 0.25))
+    made.loss(0)
+    assert seen == [3] and made.rate == 0.25

@@ -12,7 +12,7 @@ from sessions.errors import Damaged, NotFound, NotGrounded
 from tests import tiny
 from toybox.drawing import draw
 from toybox.scenes import Scene, Thing
-from training.subject_photos import Photos, by_words, clipseg, cut, opened, placed
+from training.subject_photos import Photos, by_words, clipseg, cut, heat_maps, opened, placed, segmenter
 
 
 def drawing(seed=0):
@@ -20,7 +20,7 @@ def drawing(seed=0):
     return draw(Scene("plain", "teal", (thing,)))
 
 
-def segment(rgb, category):
+def segment(rgb, category, name=""):
     """Heat of what is red, unsure at its edge."""
     if category != "disc":
         raise NotGrounded("There is none.")
@@ -55,7 +55,10 @@ def test_those_that_are_found_are_kept_and_shown_elsewhere(folder, tmp_path):
         raise AssertionError("cut out again")
 
     again = Photos.cut(
-        folder, 64, tmp_path / "out", lambda rgb, category: segment(rgb, category if category == "cube" else never())
+        folder,
+        64,
+        tmp_path / "out",
+        lambda rgb, category, name: segment(rgb, category if category == "cube" else never()),
     )
     shown = [again.shown(0, np.random.default_rng(seed)).astype(int) for seed in range(4)]
     for rgb in shown:
@@ -141,7 +144,7 @@ def test_without_backgrounds_a_subject_stands_on_another_photo(folder, tmp_path)
 def test_cutting_out_stops_at_the_deadline_and_goes_on(folder, tmp_path):
     asked = []
 
-    def counted(rgb, category):
+    def counted(rgb, category, name):
         asked.append(category)
         return segment(rgb, category)
 
@@ -162,7 +165,53 @@ def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):
     with pytest.raises(NotFound, match=r"subjects\.json"):
         Photos.at(tmp_path / "backgrounds")
     with pytest.raises(NotFound, match="In no photo"):
-        Photos.cut(folder, 64, tmp_path / "out", lambda rgb, category: segment(rgb, "cube"))
+        Photos.cut(folder, 64, tmp_path / "out", lambda rgb, category, name: segment(rgb, "cube"))
     (folder / "subjects.json").write_text('{"a.png": "disc"}')
     with pytest.raises(Damaged, match="no table"):
         Photos.at(folder)
+
+
+# Heat maps of any segmenter
+
+
+@pytest.fixture
+def heats(folder, tmp_path):
+    """Of the second and third photo a map, twice as large; a wide photo stands for the first."""
+    (tmp_path / "heat").mkdir()
+    for seed in (1, 2):
+        heat = np.kron(np.rint(255 * drawing(seed).covers[0]).astype(np.uint8), np.ones((2, 2), np.uint8))
+        Image.fromarray(heat).save(tmp_path / f"heat/{seed}.png")
+    return tmp_path / "heat"
+
+
+def test_heat_maps_find_subjects_in_the_photos_of_their_names(folder, heats, tmp_path):
+    photos = Photos.cut(folder, 64, tmp_path / "out", segmenter(heats, folder))
+    assert len(photos) == 2
+    for seed in (1, 2):
+        heat = heat_maps(heats, folder)(drawing(seed).rgb, "disc", f"{seed}.png")
+        assert heat.shape == (64, 64) and np.abs(heat - drawing(seed).covers[0]).mean() < 0.01
+    shown = photos.shown(0, np.random.default_rng(0)).astype(int)
+    assert 300 < (np.abs(shown - (214, 40, 40)).max(-1) < 25).sum() < 800
+
+
+def test_a_heat_map_is_cut_as_its_photo_is(folder, heats):
+    """Of a wide photo both lose their sides."""
+    rgb = np.pad(drawing(1).rgb, ((0, 0), (16, 48), (0, 0)))
+    Image.fromarray(rgb).save(folder / "1.png")
+    cover = np.pad(drawing(1).covers[0], ((0, 0), (16, 48)))
+    Image.fromarray(np.rint(255 * cover).astype(np.uint8)).save(heats / "1.png")
+    seen = heat_maps(heats, folder)(opened(folder / "1.png", 64), "disc", "1.png")
+    red = opened(folder / "1.png", 64)[..., 0].astype(float) - opened(folder / "1.png", 64)[..., 1] > 87
+    assert ((seen > 0.5) == red).mean() > 0.97 and red.any()
+
+
+def test_a_heat_map_that_is_none_of_its_photo_is_refused(folder, heats):
+    find = heat_maps(heats, folder)
+    with pytest.raises(NotGrounded, match="There is no heat map"):
+        find(drawing().rgb, "disc", "0.png")
+    Image.new("L", (64, 40)).save(heats / "1.png")
+    with pytest.raises(Damaged, match="is 64 × 40, and its photo 64 × 64"):
+        find(drawing().rgb, "disc", "1.png")
+    Image.fromarray(np.zeros((64, 64), np.uint16)).save(heats / "1.png")
+    with pytest.raises(Damaged, match="no picture of 8 bits"):
+        find(drawing().rgb, "disc", "1.png")

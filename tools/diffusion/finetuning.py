@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tools.diffusion.attention import install
 from tools.diffusion.learning import errors
 from tools.diffusion.model import LatentDiffusion
-from tools.nets.context_clip import sharing
+from tools.nets.context_clip import ContextTextEncoder, sharing
 
 BATCH = 3
 DECAY = 0.01
@@ -68,15 +68,27 @@ def learn(
     encoder, caption = sharing(model.text_encoder), torch.tensor([ids], device=model.device)
     optimizer = torch.optim.AdamW(_groups([begun, *unet.parameters()]), lr=schooling.rate, weight_decay=DECAY)
     for step in range(schooling.steps):
-        z = latents[torch.randint(len(latents), (BATCH,), generator=random)]
         with torch.enable_grad():
-            text = encoder(caption, begun[None]).float().expand(BATCH, -1, -1)
-            loss = errors(replace(model, unet=unet), z, text, random).mean()
+            loss = error(replace(model, unet=unet), encoder, latents, (caption, begun), random)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         yield Taught(step + 1, float(loss.detach()))
     return Learnt(begun.detach(), unet.requires_grad_(False))
+
+
+def error(
+    model: LatentDiffusion,
+    encoder: ContextTextEncoder,
+    latents: Tensor,
+    said: tuple[Tensor, Tensor],
+    random: torch.Generator,
+) -> Tensor:
+    """The denoiser's mean error of `BATCH` of the latents. said: the caption's ids (1, L), the vectors in it (K, C)."""
+    z = latents[torch.randint(len(latents), (BATCH,), generator=random)]
+    caption, vectors = said
+    text = encoder(caption, vectors[None]).float().expand(BATCH, -1, -1)
+    return errors(model, z, text, random).mean()
 
 
 def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
