@@ -1,0 +1,174 @@
+"""The toybox's figures as the README's table: what was measured, beside what is required, aimed at, and costs nothing.
+
+    python -m benchmarks.toybox_table FOUND.json…       # what `python -m benchmarks.toybox --json` has printed
+
+Several files are the parts of one measurement, made one by one. Bold is what misses what is required or aimed at; a
+dash, what nobody has measured. Measures nothing, and rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Beside = Mapping[str, str]
+"""A name for people → the key of a figure to compare with."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A figure of the table. `required`, `aim`: bounds, at least, or at most where `low`; None: none is set."""
+
+    said: str
+    key: str
+    required: float | None = None
+    aim: float | None = None
+    beside: Beside = field(default_factory=dict)
+    low: bool = False
+    unit: str = ""
+
+    def holds(self, value: float, bound: float | None) -> bool:
+        """Whether a value keeps to a bound."""
+        compare: Callable[[float, float], bool] = operator.le if self.low else operator.ge
+        return bound is None or compare(value, bound)
+
+
+def _ways(key: str, **said: str) -> Beside:
+    """Figures named after another one: `_ways("x", copy="copying")` → {"copying": "x_copy"}."""
+    return {words: f"{key}_{way}" for way, words in said.items()}
+
+
+LINES: Mapping[str, tuple[Line, ...]] = {
+    "planner": (
+        Line("replies that are plans", "parse_rate", 1.0, beside={"no grammar": "parse_rate_free"}),
+        Line("tools", "tool_accuracy", 0.95, 0.97, _ways("tool_accuracy", rules="rules")),
+        Line(
+            *("which picture, in sessions of eight or more", "base_at_1_of_8", 0.90, 0.95),
+            _ways("base_at_1_of_8", latest="latest", original="original", random="random"),
+        ),
+        Line(
+            *("… where the message names one", "base_at_1_history", None, None),
+            {"latest": "base_at_1_history_latest", "cosine alone": "base_at_1_history_cosine"},
+        ),
+        Line("which other pictures and sounds", "sub_at_1", 0.90, 0.95, _ways("sub_at_1", cosine="cosine alone")),
+        Line("ends in the right picture, one step", "state_single", 0.85, 0.92, _ways("state_single", rules="rules")),
+        Line("… two or three steps", "state_2_3", 0.65, 0.80, _ways("state_2_3", rules="rules")),
+        Line("… four, which it never learnt", "state_4", None, 0.70, _ways("state_4", rules="rules")),
+        Line("lost where nothing is heard", "sound_blind_drop", None, 0.30),
+        Line("knows when to ask (AUROC)", "ask_auroc", None, 0.90),
+    ),
+    "encoder": (
+        Line(
+            *("picture to text, first of 256", "perception_image_to_text", 0.80, 0.90),
+            _ways("perception_image_to_text", random="random"),
+        ),
+        Line(
+            *("sound to picture, first of 256", "perception_sound_to_image", 0.80, 0.90),
+            _ways("perception_sound_to_image", random="random"),
+        ),
+    ),
+    "instruct_pix2pix": (
+        Line(
+            *("done, as the grader reads it", "ip2p_success", 0.60, 0.90),
+            _ways("ip2p_success", copy="the input", autoencoder="the autoencoder's limit"),
+        ),
+        Line(
+            *("elsewhere as before", "ip2p_psnr", None, 30),
+            _ways("ip2p_psnr", autoencoder="the autoencoder's limit"),
+            unit=" dB",
+        ),
+    ),
+    "diffedit": (
+        Line(
+            *("mask, IoU, median", "diffedit_iou_median", 0.40, 0.70),
+            {"mean": "diffedit_iou", "random": "diffedit_iou_random", "whole picture": "diffedit_iou_whole"},
+        ),
+        Line("done", "diffedit_success", None, 0.85, _ways("diffedit_success", copy="the input")),
+    ),
+    "analogist": (
+        Line(
+            *("done", "analogist_success", 0.50, 0.75),
+            _ways("analogist_success", neither="no SAC, no CAM", copy="the input"),
+        ),
+        Line("structure, IoU", "analogist_iou", None, 0.80, _ways("analogist_iou", neither="no SAC, no CAM")),
+    ),
+    "blip_diffusion": (
+        Line("the subject is there", "blip_subject", 0.50, 0.85, _ways("blip_subject", without="no subject")),
+        Line("on the ground asked for", "blip_background", None, 0.85, _ways("blip_background", shuffled="another's")),
+        Line("vectors alike on two grounds", "blip_cosine", None, 0.9, {"of two subjects": "blip_cosine_others"}),
+    ),
+    "any2pix": (
+        Line("shows what the sound means", "any2pix_sound", 0.30, 0.80, _ways("any2pix_sound", shuffled="another's")),
+        Line("gained by the prior", "any2pix_refinement_gain"),
+    ),
+    "ten turns": (
+        Line(
+            *("levels off outside the regions", "drift_outside_ten_turns", 0, 0),
+            {"naive chaining": "drift_outside_chained"},
+            low=True,
+        ),
+    ),
+    "two CPU cores": (
+        Line("a plan", "plan_s", 0.5, 0.5, low=True, unit=" s"),
+        Line("an edit", "edit_s", 2, 2, low=True, unit=" s"),
+    ),
+}
+"""Parts in the order of the table."""
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The whole table in Markdown, from the figures of `benchmarks.toybox`."""
+    head = "| part | | measured | required | aim | beside it |\n|---|---|---|---|---|---|\n"
+    return head + "".join(f"{row}\n" for part, lines in LINES.items() for row in _rows(part, lines, found))
+
+
+def _rows(part: str, lines: tuple[Line, ...], found: Mapping[str, Any]) -> Iterator[str]:
+    for place, line in enumerate(lines):
+        cells = (part if place == 0 else "", line.said, measured(line, found), *bounds(line), beside(line, found))
+        yield f"| {' | '.join(cells)} |"
+
+
+def measured(line: Line, found: Mapping[str, Any]) -> str:
+    """A figure with its interval, bold where it misses something."""
+    value = found.get(line.key)
+    if value is None:
+        return "–"
+    ends = found.get(f"{line.key}_ci")
+    said = rounded(value) + (f" [{rounded(ends[0])}, {rounded(ends[1])}]" if ends else "") + line.unit
+    return said if line.holds(value, line.required) and line.holds(value, line.aim) else f"**{said}**"
+
+
+def bounds(line: Line) -> tuple[str, str]:
+    """What is required and what is aimed at."""
+    sign = "≤" if line.low else "≥"
+    required, aim = ("" if one is None else f"{sign} {one:g}" for one in (line.required, line.aim))
+    return required, aim
+
+
+def beside(line: Line, found: Mapping[str, Any]) -> str:
+    """What the figure is to be compared with."""
+    there = {said: found[key] for said, key in line.beside.items() if found.get(key) is not None}
+    return ", ".join(f"{said} {rounded(value)}" for said, value in there.items())
+
+
+def rounded(value: float) -> str:
+    """Two digits behind the point; of decibels and the like one."""
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.toybox_table", description=__doc__)
+    parser.add_argument("found", type=Path, nargs="+", help="what benchmarks.toybox has printed with --json")
+    found: dict[str, Any] = {}
+    for path in parser.parse_args().found:
+        found |= {key: value for key, value in json.loads(path.read_bytes()).items() if value is not None}
+    print(table(found), end="")
+
+
+if __name__ == "__main__":
+    main()
