@@ -9,12 +9,10 @@ tool with its change of attention switched off (`_neither`, on the same items), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from benchmarks import analogist
 from benchmarks.analogist import MODES, TASKS, Item, Marked, ceiling, items, marks, recommended, results, together
 from benchmarks.toybox_report import Row
-from benchmarks.world import Figures, figure
+from benchmarks.world import Figures, figure, gain
 from sessions.values import Pixels
 from tools.edits.analogist import ROLE, Args
 from tools.shelf import Shelf
@@ -59,16 +57,11 @@ def told(marked: dict[str, Marked]) -> Figures:
         for mark, name in NAMES.items():
             found |= figure(f"analogist_{name}" + (f"_{mode}" if mode != "both" else ""), values[mark])
     for mark, name in NAMES.items():
-        found |= figure(f"analogist_{name}_gain", gained(of_all["both"][mark], of_all["neither"][mark]))
+        found |= gain(f"analogist_{name}_gain", of_all["both"][mark], of_all["neither"][mark])
         for task in TASKS:
             found |= figure(f"analogist_{name}_{task}", marked[task]["both"][mark])
             found |= figure(f"analogist_{name}_{task}_neither", marked[task]["neither"][mark])
     return found
-
-
-def gained(own: Sequence[float], plain: Sequence[float]) -> list[float]:
-    """What each item has more than plain inpainting's."""
-    return [one - other for one, other in zip(own, plain, strict=True)]
 
 
 def row(task: str, one: Item, result: Pixels, good: float) -> Row:
