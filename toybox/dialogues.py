@@ -12,7 +12,7 @@ quarter two or three changes, a third one that names a picture of the session, t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +36,7 @@ __all__ = [
     "four",
     "pair",
     "pixels",
+    "referring",
     "resumed",
     "samples",
     "shaping",
@@ -101,6 +102,18 @@ def resumed(seed: int, held_out: bool = False) -> Dialogue:
         spoken = COMPOSED[kind](session)
         if spoken is not None and bool(voice.unseen) == held_out:
             return _done(session, spoken, kind, seed)
+
+
+def referring(seed: int, held_out: bool = False) -> Dialogue:
+    """A dialogue in which a picture is told of, by what it shows, by what happened in it or after it, numbered apart
+    from all others."""
+    rng = np.random.default_rng((37, seed, held_out))
+    while True:
+        voice = Voice(rng, held_out)
+        session, r = Session(voice), voice.rng.random()
+        spoken = ask(session) if r < 0.1 else history(session, joint.TOLD_OF, repeated=0.1)
+        if spoken is not None and bool(voice.unseen) == held_out:
+            return _done(session, spoken, "ask" if spoken.written.ask else "history", seed)
 
 
 def four(seed: int, held_out: bool = False) -> Dialogue:
@@ -232,11 +245,12 @@ def _after_sound(session: Session) -> Spoken | None:
     return chained(session, session.voice.polite(said), wishes, session.head)
 
 
-def history(session: Session) -> Spoken | None:
-    """A change of a picture that is named, or one in which it is needed."""
-    if session.voice.chance(0.06):
+def history(session: Session, ways: Sequence[str] = joint.CALLED, repeated: float = 0.06) -> Spoken | None:
+    """A change of a picture that is named, or one in which it is needed. `repeated`: how often what was done is done
+    again."""
+    if session.voice.chance(repeated):
         return joint.again(session)
-    meant = joint.named(session)
+    meant = joint.named(session, ways)
     if meant is None:
         return None
     r = session.voice.rng.random()

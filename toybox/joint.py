@@ -19,6 +19,8 @@ from toybox.words import caption
 
 CALLED = ("latest", "ordinal", "ordinal", "original", "previous", "content", "content", "before", "before", "where")
 """The ways of naming a picture, as often as they are used."""
+TOLD_OF = ("original", "content", "content", "content", "content", "before", "before", "before", "where", "where")
+"""Those of them that have to be looked up among all pictures, and so take longest to learn."""
 BOUND = {(meaning.kind, meaning.value): name for name, meaning in sounds.MEANINGS.items()}
 """What of the world → the sound that stands for it."""
 
@@ -72,10 +74,10 @@ def by_name(voice: Voice, called: Called) -> Meant:
     return Meant(called.index, voice.say(called.family, **called.words), called.sort)
 
 
-def named(session: Session) -> Meant | None:
+def named(session: Session, ways: Sequence[str] = CALLED) -> Meant | None:
     """A picture of the session by one of its names; seldom the head."""
     voice = session.voice
-    found = names(session, voice.pick(CALLED))
+    found = names(session, voice.pick(ways))
     others = [called for called in found if called.index != session.head or voice.chance(0.1)]
     return by_name(voice, others[voice.number(len(others))]) if others else None
 

@@ -10,7 +10,7 @@ one, degrees and all (a test holds this). Nothing here is drawn or run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +30,8 @@ LONGEST = 8
 """Results that a session has at most."""
 WAYS = ("ordinal", "ordinal", "original", "previous", "latest", "called", "called", "before")
 """How a version is named, as often as it is."""
+TOLD_OF = ("original", "called", "called", "called", "before", "before")
+"""Those of them that have to be looked up among all versions."""
 
 
 class Album:
@@ -79,14 +81,29 @@ class Album:
         return at
 
 
+Composed = Callable[[Album], Spoken | None]
+
+
 def photographed(seed: int, held_out: bool = False) -> Dialogue:
     """The dialogue of this number; those held out say something that the others never say."""
-    rng = np.random.default_rng((31, seed, held_out))
+    return _drawn(31, seed, held_out, KINDS, COMPOSED)
+
+
+def referring(seed: int, held_out: bool = False) -> Dialogue:
+    """A dialogue in which a version is told of, by what was done, or before what, numbered apart from all others."""
+    told: dict[str, Composed] = {"history": lambda album: history(album, TOLD_OF), "ask": ask}
+    return _drawn(41, seed, held_out, {"history": 0.9, "ask": 0.1}, told)
+
+
+def _drawn(
+    stream: int, seed: int, held_out: bool, kinds: Mapping[str, float], said: Mapping[str, Composed]
+) -> Dialogue:
+    rng = np.random.default_rng((stream, seed, held_out))
     while True:
-        kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+        kind = str(rng.choice(list(kinds), p=list(kinds.values())))
         voice = Voice(rng, held_out)
         album = Album(voice)
-        spoken = COMPOSED[kind](album)
+        spoken = said[kind](album)
         if spoken is not None and bool(voice.unseen) == held_out:
             return Dialogue(
                 items=tuple(album.items),
@@ -178,10 +195,10 @@ def _opened(voice: Voice, said: str) -> str:
     return voice.pick(("{said}", "{said}", "please {said}", "can you {said}", "now {said}")).format(said=said)
 
 
-def history(album: Album) -> Spoken | None:
+def history(album: Album, ways: tuple[str, ...] = WAYS) -> Spoken | None:
     """A change of a version that is named, or with it."""
     voice = album.voice
-    found = list(names(album, voice.pick(WAYS)))
+    found = list(names(album, voice.pick(ways)))
     others = [one for one in found if one[0] != album.head or one[1] == "latest"]
     if not others:
         return None
@@ -274,7 +291,7 @@ def chat(album: Album) -> Spoken | None:
     return Spoken(voice.pick(words.TALK[reply]), Written(chat=reply))
 
 
-COMPOSED: dict[str, Callable[[Album], Spoken | None]] = {
+COMPOSED: dict[str, Composed] = {
     "single": single,
     "steps": steps,
     "history": history,

@@ -67,15 +67,25 @@ def photographed() -> Iterator[Dialogue]:
     return graded(photos.photographed)
 
 
-def graded(numbered: Callable[[int], Dialogue]) -> Iterator[Dialogue]:
-    """Two short dialogues, then a longer one. What is said is learnt on the short ones, at a third of the cost; which
+def referring() -> Iterator[Dialogue]:
+    """Those in which a picture is told of, as they are learnt."""
+    return graded(dialogues.referring, one_long_in=2)
+
+
+def recalled() -> Iterator[Dialogue]:
+    """Those about photos of which a version is told of, as they are learnt."""
+    return graded(photos.referring, one_long_in=2)
+
+
+def graded(numbered: Callable[[int], Dialogue], one_long_in: int = ONE_LONG_IN) -> Iterator[Dialogue]:
+    """Some short dialogues, then a longer one. What is said is learnt on the short ones, at a third of the cost; which
     picture is meant, on the others."""
     short, long = deque[Dialogue](), deque[Dialogue]()
     for number in count():
         one = numbered(number)
         (short if len(one.items) <= SHORT else long).append(one)
-        while len(short) >= ONE_LONG_IN - 1 and long:
-            yield from (short.popleft() for _ in range(ONE_LONG_IN - 1))
+        while len(short) >= one_long_in - 1 and long:
+            yield from (short.popleft() for _ in range(one_long_in - 1))
             yield long.popleft()
 
 

@@ -12,7 +12,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from training.dialogue_turns import items, taught
 from training.examining import Candidate, calibrated
 from training.export import register
 from training.lessons import Lesson
-from training.loop import Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
 from training.mm_inst_turns import Writing
 from training.packs import STARTING, encoder
 from training.planner import Planner, recipe, small
@@ -63,14 +63,20 @@ NAME = "starter@1"
 SWAPPED, SHAPED, RESUMED, PHOTOGRAPHED = "swapped", "shaped", "resumed", "photographed"
 """The folders of the lessons in which only what is seen decides, of those that are any2pix's, of those after it, and of
 those about photos, which are not looked at and so cost nothing to make."""
-SOURCES = {
+EVERYTHING = {
     "": (lessons.chosen, 1),
     SWAPPED: (lessons.swapped, 4),
     SHAPED: (lessons.shaped, 5),
     RESUMED: (lessons.resumed, 10),
     PHOTOGRAPHED: (lessons.photographed, 5),
 }
-"""All folders of lessons, with where their dialogues come from and what share of `LESSONS` they have."""
+"""The lessons' folders, with where their dialogues come from and what share of `LESSONS` they have."""
+TELLING = {"referring": (lessons.referring, 3), "recalled": (lessons.recalled, 5)}
+"""Those of the second half, in which a picture is told of: which one is looked up among all."""
+SOURCES = EVERYTHING | TELLING
+FINDING, FINDING_RATE = "finding", 1.5e-3
+"""The second half of the training, for half as many steps: every other batch tells of pictures. What is looked up is a
+tenth of what people say, and is learnt long after all else."""
 FLOOR = 60.0
 """Seconds that every call learns for at least: to read the lessons takes longer than many a budget."""
 LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
@@ -194,14 +200,35 @@ def looked(out: Path, eyes: Encoder, plan: Plan, deadline: float) -> bool:
     )
 
 
-def learning(out: Path, eyes: Encoder, plan: Plan, device: str = "cpu") -> tuple[Planner, Trainer]:
-    """Of the lessons that were made: the planner, and where its training stands."""
-    learnt = [one for folder, (source, _) in SOURCES.items() for one in lessons.read(out / folder, source)]
-    words_of = tokenizer(out)
+def known(out: Path, sources: Mapping[str, tuple[lessons.Source, int]]) -> list[Lesson]:
+    """The lessons that were made of these."""
+    return [one for folder, (source, _) in sources.items() for one in lessons.read(out / folder, source)]
+
+
+def halves(net: Planner, out: Path, words_of: Vocabulary, plan: Plan) -> Iterator[Recipe]:
+    """Of the lessons that were made: everything, then again with as much of what is told of."""
+    learnt = known(out, EVERYTHING)
     school = School(learnt, words_of, plan.seed + 2, plan.steps)
-    net = network(words_of, eyes.width, plan.seed).to(device)
-    taught_by = recipe(net, mixed(school, learnt, Writing(words_of), plan.seed + 3), plan.steps, rate=RATE)
-    return net, Trainer(replace(taught_by, turned=in_a_layer, halved=True), out)
+    everything = mixed(school, learnt, Writing(words_of), plan.seed + 3)
+    yield recipe(net, everything, plan.steps, PLANNER, RATE)
+    telling = School(known(out, TELLING), words_of, plan.seed + 4)
+
+    def both(step: int) -> Batch:
+        return telling.batch(step) if step % 2 else everything(plan.steps + step // 2)
+
+    yield recipe(net, both, (plan.steps + 1) // 2, FINDING, FINDING_RATE)
+
+
+def learnt(net: Planner, out: Path, words_of: Vocabulary, plan: Plan, deadline: float) -> bool:
+    """One half after the other, as far as the time goes; whether both are at their end. The net has then averages."""
+    for half in halves(net, out, words_of, plan):
+        trainer = Trainer(replace(half, turned=in_a_layer, halved=True), out)
+        done = trainer.run(deadline)
+        log.info("%s stands at step %d of %d", half.name, trainer.step, half.steps)
+        trainer.settle()
+        if not done:
+            return False
+    return True
 
 
 def leave(out: Path, net: Planner, eyes: Encoder) -> None:
@@ -223,14 +250,13 @@ def train(
     """
     deadline = time.monotonic() + 60 * minutes
     eyes = encoder(pack, device)
-    claimed(out, PLANNER, {**asdict(plan), "encoder": eyes.digest}, own=(PLANNER, Path(lessons.FILE).stem))
+    claimed(out, PLANNER, {**asdict(plan), "encoder": eyes.digest}, own=(PLANNER, FINDING, Path(lessons.FILE).stem))
     if not looked(out, eyes, plan, deadline):
         return False
-    net, trainer = learning(out, eyes, plan, device)
-    done = trainer.run(max(deadline, time.monotonic() + FLOOR))
-    log.info("planner stands at step %d of %d", trainer.step, plan.steps)
+    words_of = tokenizer(out)
+    net = network(words_of, eyes.width, plan.seed).to(device)
+    done = learnt(net, out, words_of, plan, max(deadline, time.monotonic() + FLOOR))
     if done or early:
-        trainer.settle()
         leave(out, net, eyes)
     return done
 
