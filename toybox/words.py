@@ -6,6 +6,7 @@ Phrasings marked held-out are made of words that training knows, in an order it 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from numpy.random import Generator
 
@@ -111,6 +112,11 @@ def caption(scene: Scene, behind: bool = True, places: bool = False) -> str:
         state = getattr(scene, name)
         said += f", {state}" if state != usual else ""
     return said
+
+
+def shapes(scene: Scene) -> str:
+    """What a scene has, without a word on how it looks: "a disc and a star"; nothing where there is nothing."""
+    return " and ".join(named(replace(thing, colour="", texture="", radius=SIZES["medium"])) for thing in scene.things)
 
 
 def some_caption(rng: Generator, scene: Scene) -> str:

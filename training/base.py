@@ -10,7 +10,6 @@ Stable Diffusion was trained. Goes on where it was stopped. From nothing it is t
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 from pathlib import Path
 
@@ -23,13 +22,12 @@ from tools.diffusion.model import LatentDiffusion
 from training.data import Data
 from training.diffusion import errors, networks
 from training.export import completed, saved
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, of_words_alone
 from training.packs import base as opened
 from training.photos import Captioned, Given, ask, given, latents
 from training.tokens import ids
 
-log = logging.getLogger("training")
 NAME = "base"
 BATCH, STEPS, DROPPED = 32, 7500, 0.1
 ON_PHOTOS = 16, 1e-5
@@ -82,11 +80,9 @@ def train(
     model = of_words_alone(opened(pack, device))
     photos = Captioned.at(asked.folder, model.side)
     claimed(out, NAME, {"steps": steps, "base": model.digest, **asked.told(photos)})
-    trainer = Trainer(on_photos(model, photos, asked, steps), out)
-    done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d", NAME, trainer.step, steps)
-    trainer.settle()
-    for part, net in trainer.recipe.net.named_children():
+    made = on_photos(model, photos, asked, steps)
+    done = learnt(made, out, deadline)
+    for part, net in made.net.named_children():
         saved(net, out / NAME / part)
     completed(pack, out / NAME)
     return done

@@ -16,7 +16,6 @@ on where it was stopped.
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,13 +40,12 @@ from tools.weights import tensors
 from training import blip_pack, making
 from training.data import encoded
 from training.export import completed, saved
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.making import Rows
 from training.packs import STARTING, base, of_the_toybox
 from training.subject_photos import Photos, by_words, segmenter
 from training.subject_scenes import Scenes
 
-log = logging.getLogger("training")
 NAME = "blip_diffusion"
 BATCH, STEPS, RATE, SEED = 16, 8000, 4e-4, 32
 COUNT, TOGETHER = 20000, 50
@@ -213,10 +211,7 @@ def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cp
     z = latents(out, drawing, source, deadline)
     if len(z) < len(source):
         return False
-    trainer = Trainer(recipe(net, source, z, plan), out)
-    done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
-    trainer.settle()
+    done = learnt(recipe(net, source, z, plan), out, deadline)
     saved(drawing.unet, out / "unet")
     saved(drawing.text_encoder, out / "text_encoder")
     blip_pack.write(encoder, given.representation / blip_pack.PART / blip_pack.WORDS, out)

@@ -32,7 +32,7 @@ from tools.nets.clip_vision import VisionConfig, prepared
 from tools.nets.qformer import SubjectConfig, SubjectEncoder
 from training import blip_begun, blip_pack
 from training.diffusion import WIDTH
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.subject_photos import Photos
 from training.subject_scenes import Scenes
 
@@ -152,10 +152,7 @@ def train(out: Path, minutes: float, plan: Plan, given: Given, device: str = "cp
     encoder, words = begun(out, given, plan)
     pairs: Pairs = Scenes(1) if given.photos is None else Photos.at(given.photos)
     made = recipe(encoder.to(device), pairs, Words(words), plan, frozen=given.vision is not None)
-    trainer = Trainer(made, out)
-    done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
-    trainer.settle()
+    done = learnt(made, out, deadline)
     blip_pack.write(encoder, words, out)
     return done
 

@@ -46,7 +46,7 @@ from training.blip_diffusion import Plan as SubjectsPlan
 from training.blip_representation import Plan as RepresentationPlan
 from training.encoder import Plan as EncoderPlan
 from training.inpainting import Plan as InpaintingPlan
-from training.loop import Recipe, Trainer, claimed
+from training.loop import Recipe, Trainer, claimed, learnt
 from training.prior import Plan as PriorPlan
 from training.realigning import Plan as RealigningPlan
 from training.starter_planner import Plan as PlannerPlan
@@ -210,11 +210,7 @@ class Chain:
 
     def _learnt(self, recipe: Recipe) -> bool:
         """A recipe as far as the time goes, its average in its network."""
-        trainer = Trainer(recipe, self.out)
-        done = trainer.run(self.deadline)
-        log.info("%s stands at step %d of %d", recipe.name, trainer.step, recipe.steps)
-        trainer.settle()
-        return done
+        return learnt(recipe, self.out, self.deadline)
 
     def _settled(self, recipe: Recipe) -> nn.Module:
         """A recipe's network as far as it has come."""

@@ -12,7 +12,6 @@ than another; the loss is the toybox's own, without LPIPS, which Stable Diffusio
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,13 +23,12 @@ from torch import Tensor
 
 from sessions.values import Pixels
 from training.export import saved
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, base, of_the_toybox
 from training.photos import Captioned, Given, ask, given
 from training.tilings import grid_example
 from training.vae import BATCH, distance, pictures
 
-log = logging.getLogger("training")
 NAME = "decoder"
 STEPS, SEED, NOISE = 3000, 9, 0.05
 """NOISE: its deviation, that of latents being 1."""
@@ -108,10 +106,7 @@ def train(
         photos = Captioned.at(asked.folder, model.side)
         made, told = on_photos(model.vae, photos, asked, steps), asked.told(photos)
     claimed(out, NAME, {"steps": steps, "base": model.digest, **told})
-    trainer = Trainer(made, out)
-    done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d", NAME, trainer.step, steps)
-    trainer.settle()
+    done = learnt(made, out, deadline)
     saved(model.vae, out / "vae")
     return done
 

@@ -13,7 +13,6 @@ minutes, every patch is also asked what thing it shows and which part of it; tha
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -35,9 +34,8 @@ from toybox.sounds import NAMES, sound
 from toybox.words import caption
 from training import encoder_pack, tokens
 from training.encoder_scenes import families, scene_for, true_of
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 
-log = logging.getLogger("training")
 BATCH, TEXT_STEPS, SOUND_STEPS, RATE_OF_LEARNING = 64, 5000, 1500, 1.5e-3
 KEPT, WHOLE = 28, 0.9
 """Patches that are looked at of a picture, until so much of the first recipe is done; then all of them."""
@@ -273,17 +271,9 @@ def train(out: Path, minutes: float, plan: Plan = Plan(), device: str = "cpu") -
     tokens.write(out / "tokenizer")
     tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
     net = network(config(len(tokenizer)), plan.seed).to(device)
-    done = _learnt(text_recipe(net, tokenizer, plan.seed + 3, plan.text), out, deadline)
-    done = done and _learnt(sound_recipe(net, plan.seed + 4, plan.sound), out, deadline)
+    done = learnt(text_recipe(net, tokenizer, plan.seed + 3, plan.text), out, deadline)
+    done = done and learnt(sound_recipe(net, plan.seed + 4, plan.sound), out, deadline)
     encoder_pack.write(net, out / "encoder")
-    return done
-
-
-def _learnt(recipe: Recipe, folder: Path, deadline: float) -> bool:
-    trainer = Trainer(recipe, folder)
-    done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d", recipe.name, trainer.step, recipe.steps)
-    trainer.settle()
     return done
 
 

@@ -5,7 +5,7 @@
 
 As Stable Diffusion's inpainting model is made of its base (Rombach et al., arXiv 2112.10752): five more channels into
 the first convolution, a mask and the latent of what is not hidden, that weigh nothing at first, then a short fine-tune,
-here of the text encoder too. Scenes and grids take turns, so that both sizes stay known. One caption in ten is left
+here of the text encoder too. After two steps of grids comes one of scenes, so that both sizes stay known. One caption in ten is left
 out: "" half of the time, else the words that `analogist` wants nothing of, so that it is guided away from nothing.
 
 Hidden cells count more than those that are given; the mask is given too, so that the optimum is the same. Pictures are
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import logging
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,15 +32,14 @@ from training import tilings
 from training.diffusion import errors
 from training.export import completed, saved
 from training.instruct_pix2pix import widened
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, base, of_the_toybox, of_words_alone
 from training.photos import Captioned, Given, ask, given
 from training.tilings import HIDINGS, SHARD, Shards
 from training.tokens import ids
 
-log = logging.getLogger("training")
 NAME = "inpainting"
-CHANNELS, STEPS, SEED = 9, 6000, 9
+CHANNELS, STEPS, SEED = 9, 8000, 9
 SCENES, GRIDS = 16, 8
 """Items of a step, where it is of scenes and where of grids."""
 ON_PHOTOS = 16, 1e-4
@@ -108,20 +106,20 @@ def recipe(
     steps: int = STEPS,
     prediction: str = "v_prediction",
 ) -> Recipe:
-    """Fine-tune a trained base: a step of scenes, then one of grids. `prediction`: what the base predicts."""
+    """Fine-tune a trained base: a step of scenes, then two of grids. `prediction`: what the base predicts."""
     net = network(base, data.grids.z.shape[-1])
     device = next(net.parameters()).device
     nulls = ids(tokenizer, ["", NEGATIVE])
 
     def loss(step: int) -> Tensor:
         rng = generator(seed, step)
-        some, size = (data.grids, GRIDS) if step % 2 else (data.scenes, SCENES)
+        some, size = (data.grids, GRIDS) if step % 3 else (data.scenes, SCENES)
         batch = drawn(some, nulls, rng, size)
         channels = torch.cat([batch.mask, batch.known], 1).to(device)
         wrong = errors(net, batch.z.to(device), batch.ids.to(device), rng, channels, prediction)
         return (weights(batch.mask).to(device) * wrong).mean()
 
-    return Recipe(NAME, net, loss, steps)
+    return Recipe(NAME, net, loss, steps, halved=True)
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def train(out: Path, minutes: float, plan: Plan, pack: Path = STARTING, device: 
         return False
     data = Data(*(tilings.read(out / kind, plan.shards) for kind in ("scenes", "grids")))
     begun = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder})
-    return learnt(out, recipe(begun, data, model.tokenizer, steps=plan.steps, prediction=model.prediction), deadline)
+    return left(out, recipe(begun, data, model.tokenizer, steps=plan.steps, prediction=model.prediction), deadline)
 
 
 def on_photos(
@@ -169,17 +167,14 @@ def on_photos(
     model = of_words_alone(base(pack, device))
     photos = Captioned.at(asked.folder, model.side)
     claimed(out, NAME, {"steps": steps, "base": model.digest, **asked.told(photos)})
-    done = learnt(out, inpainting_photos.recipe(model, photos, asked, NAME, steps), deadline)
+    done = left(out, inpainting_photos.recipe(model, photos, asked, NAME, steps), deadline)
     completed(pack, out / NAME)
     return done
 
 
-def learnt(out: Path, made: Recipe, deadline: float) -> bool:
+def left(out: Path, made: Recipe, deadline: float) -> bool:
     """A recipe as far as the time goes, then the folder of its networks; True where it is at its end."""
-    trainer = Trainer(made, out)
-    done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d", NAME, trainer.step, made.steps)
-    trainer.settle()
+    done = learnt(made, out, deadline)
     for part, net in made.net.named_children():
         saved(net, out / NAME / part)
     return done

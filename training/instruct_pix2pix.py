@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import logging
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,11 +26,10 @@ from training import data
 from training.data import SHARDS, Data
 from training.diffusion import errors
 from training.export import completed, saved
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, base, of_the_toybox
 from training.tokens import ids
 
-log = logging.getLogger("training")
 NAME = "instruct_pix2pix"
 BATCH, STEPS, RATE, UNCONDITIONAL, SEED = 32, 10000, 5e-4, 0.05, 2
 CHANGED, DIFFERENCE = 5.0, 0.2
@@ -126,14 +124,11 @@ def train(
     if plan.shards and not data.make(out / "latents", model.vae, model.tokenizer, deadline, plan.shards):
         return False
     parts = [data.read(out / "latents", plan.shards)] if plan.shards else []
-    learnt = data.joined(*parts, *([data.drawn_pairs(drawn, model.vae)] if drawn else []))
+    pairs = data.joined(*parts, *([data.drawn_pairs(drawn, model.vae)] if drawn else []))
     nets = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder}).requires_grad_(True)
     scale = float(model.vae.config.scaling_factor)
-    made = recipe(nets, learnt, scale, model.tokenizer, plan, model.prediction)
-    trainer = Trainer(made, out)
-    done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d with %d scenes", NAME, trainer.step, plan.steps, len(learnt))
-    trainer.settle()
+    made = recipe(nets, pairs, scale, model.tokenizer, plan, model.prediction)
+    done = learnt(made, out, deadline)
     for part, net in made.net.named_children():
         saved(net, out / NAME / part)
     completed(pack, out / NAME)

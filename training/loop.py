@@ -151,6 +151,15 @@ class Trainer:
             p.data.copy_(self.average[name])
 
 
+def learnt(recipe: Recipe, folder: Path, deadline: float) -> bool:
+    """A recipe as far as the time goes, its state kept in a folder; then its net has the average. True at its end."""
+    trainer = Trainer(recipe, folder)
+    done = trainer.run(deadline)
+    log.info("%s stands at step %d of %d", recipe.name, trainer.step, recipe.steps)
+    trainer.settle()
+    return done
+
+
 def _optimizers(recipe: Recipe, weights: Mapping[str, nn.Parameter]) -> Iterator[torch.optim.Optimizer]:
     turned = {name: p for name, p in weights.items() if recipe.turned(name, p)}
     others = [p for name, p in weights.items() if name not in turned]

@@ -43,7 +43,7 @@ from toybox.words import some_caption
 from training import making
 from training.encoder import TAKES
 from training.encoder_scenes import scene_for
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, reader
 from training.photos import Captioned, Given, ask, given
 
@@ -253,9 +253,7 @@ def train(
     if len(some.score) < plan.pairs:
         return False
     pace = (asked.size, asked.rate) if asked else (BATCH, RATE_OF_LEARNING)
-    trainer = Trainer(recipe(net, some, SEED, plan.steps, pace), out)
-    done = trainer.run(deadline)
-    trainer.settle()
+    done = learnt(recipe(net, some, SEED, plan.steps, pace), out, deadline)
     save(net.half(), out / "prior")
     return done
 

@@ -17,7 +17,6 @@ side, and the other things in a square's place are those of another photo's squa
 from __future__ import annotations
 
 import argparse
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -44,12 +43,11 @@ from toybox.words import some_caption
 from training import making
 from training.data import encoded
 from training.export import completed, saved
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, base, encoder, of_the_toybox, of_words_alone
 from training.photos import Captioned, Given, ask, given
 from training.tokens import ids
 
-log = logging.getLogger("training")
 NAME = "realigning"
 BATCH, STEPS, RATE, SEED = 16, 6000, 1e-3, 8
 PAIRS, TOGETHER = 8000, 64
@@ -296,10 +294,7 @@ def train(
     if len(pairs) < plan.pairs:
         return False
     adapter = adapter_for(model, eyes)
-    trainer = Trainer(recipe(model, adapter, pairs, plan.whole, plan.steps, pace), out)
-    done = trainer.run(deadline)
-    log.info("%s stands at step %d of %d", NAME, trainer.step, plan.steps)
-    trainer.settle()
+    done = learnt(recipe(model, adapter, pairs, plan.whole, plan.steps, pace), out, deadline)
     _leave(model, adapter, plan, out)
     completed(pack, out)
     return done

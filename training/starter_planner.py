@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,13 +37,12 @@ from training.dialogue_turns import items, taught
 from training.examining import Candidate, calibrated
 from training.export import register
 from training.lessons import Lesson
-from training.loop import Recipe, Trainer, claimed, generator, in_words, logged
+from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.mm_inst_turns import Writing
 from training.packs import STARTING, encoder
 from training.planner import Planner, recipe, small
 from training.turns import Batch, Taught, batch
 
-log = logging.getLogger("training")
 WIDTH, LAYERS, INNER = 192, 4, 64
 STEPS, SIZE, RATE = 24000, 32, 2.5e-3
 SHORT_SIZE = 96
@@ -207,9 +205,9 @@ def known(out: Path, sources: Mapping[str, tuple[lessons.Source, int]]) -> list[
 
 def halves(net: Planner, out: Path, words_of: Vocabulary, plan: Plan) -> Iterator[Recipe]:
     """Of the lessons that were made: everything, then again with as much of what is told of."""
-    learnt = known(out, EVERYTHING)
-    school = School(learnt, words_of, plan.seed + 2, plan.steps)
-    everything = mixed(school, learnt, Writing(words_of), plan.seed + 3)
+    some = known(out, EVERYTHING)
+    school = School(some, words_of, plan.seed + 2, plan.steps)
+    everything = mixed(school, some, Writing(words_of), plan.seed + 3)
     yield recipe(net, everything, plan.steps, PLANNER, RATE)
     telling = School(known(out, TELLING), words_of, plan.seed + 4)
 
@@ -219,14 +217,10 @@ def halves(net: Planner, out: Path, words_of: Vocabulary, plan: Plan) -> Iterato
     yield recipe(net, both, (plan.steps + 1) // 2, FINDING, FINDING_RATE)
 
 
-def learnt(net: Planner, out: Path, words_of: Vocabulary, plan: Plan, deadline: float) -> bool:
+def schooled(net: Planner, out: Path, words_of: Vocabulary, plan: Plan, deadline: float) -> bool:
     """One half after the other, as far as the time goes; whether both are at their end. The net has then averages."""
     for half in halves(net, out, words_of, plan):
-        trainer = Trainer(replace(half, turned=in_a_layer, halved=True), out)
-        done = trainer.run(deadline)
-        log.info("%s stands at step %d of %d", half.name, trainer.step, half.steps)
-        trainer.settle()
-        if not done:
+        if not learnt(replace(half, turned=in_a_layer, halved=True), out, deadline):
             return False
     return True
 
@@ -255,7 +249,7 @@ def train(
         return False
     words_of = tokenizer(out)
     net = network(words_of, eyes.width, plan.seed).to(device)
-    done = learnt(net, out, words_of, plan, max(deadline, time.monotonic() + FLOOR))
+    done = schooled(net, out, words_of, plan, max(deadline, time.monotonic() + FLOOR))
     if done or early:
         leave(out, net, eyes)
     return done

@@ -1,8 +1,11 @@
 """What an inpainting network learns from: scenes and grids of four related scenes, with a part hidden, and its words.
 
-A grid is laid as `analogist` lays it, of one scene or two, each tile under edits of its own and in any place: tiles
-look alike, but none is to another what a third is to the fourth, so that an analogy cannot be learnt from them. Now and
-then a tile is blurred or noisy, whatever the others are. Drawn and encoded once, and kept in shards as `data`'s are.
+A grid is laid as `analogist` lays it: two tiles of one scene beside two of another (or above them), in which what both
+have is mostly alike, each tile under edits of its own. So where things stand is seen in a tile's neighbour and what
+they look like wherever there is such a thing, which is what attention between tiles is for; but no tile is to another
+what a third is to the fourth, so that an analogy cannot be learnt from them. Now and then a tile is blurred or noisy,
+whatever the others are. Words say all, some or nothing of how things look. Drawn and encoded once, and kept in shards
+as `data`'s are.
 
 A shard holds `SHARD` pictures: z (n, 4, h, w), the mode of the posterior at unit variance; and of `HIDINGS` ways to
 hide a part of each, mask (n, HIDINGS, h, w), known (n, HIDINGS, 4, h, w), what is encoded where that part is grey, and
@@ -12,7 +15,7 @@ captions (n, HIDINGS, 77). Shard k is the same whenever it is made. Trains nothi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +31,9 @@ from tools import grids
 from tools.edits.analogist import GREY, POSITIVE, tile_of
 from tools.weights import tensors
 from toybox.drawing import Drawing, Pixels, draw
-from toybox.edits import KINDS, propose
-from toybox.scenes import SIDE, Scene, random_scene
-from toybox.words import named, some_caption
+from toybox.edits import KINDS, Background, Light, Recolour, Retexture, Style, Tone, Weather, propose
+from toybox.scenes import SIDE, SIZES, Scene, Thing, random_scene
+from toybox.words import named, shapes, some_caption
 from training.data import encoded, written
 from training.prior import degraded
 from training.tokens import ids
@@ -42,6 +45,17 @@ PRAISED = 0.5
 """How often a caption ends in the words that `analogist` adds to what a person says."""
 NAMED = 0.5
 """How often the words are those of a hidden object alone, where one is hidden."""
+ROWS, COLUMNS = 0.6, 0.85
+"""Up to which share tiles of one scene stand side by side, and up to which one above the other; else all are of one."""
+LIKENED = 0.7
+"""How often a thing looks as the other scene's of its shape."""
+USUAL = 0.6
+"""How often a grid begins in the states that are usual."""
+LOOKS = (*(Recolour, Retexture) * 3, Background, Light, Weather, Style, Tone)
+LOOKED = 0.8
+"""How often an edit is one of looks, which leaves all things in their places."""
+VAGUE, SPARSE = 0.4, 0.6
+"""Up to which share the words of a grid's tile are shapes alone, and up to which some of the rest is said too."""
 
 Mask = NDArray[np.bool_]
 
@@ -104,25 +118,63 @@ def grid_example(number: int, factor: int, g: int = SIDE) -> Example:
     (_, y), t = grids.offsets(g), grids.tile_side(g)
     rgb[y : y + t, y : y + t] = tiles[3]
     side = 2 * g // factor
-    last = Hidden(grids.hidden(side) > 0, praised(rng, some_caption(rng, scenes[3])))
+    last = Hidden(grids.hidden(side) > 0, praised(rng, words(rng, scenes[3])))
     return Example(rgb, (last, elsewhere(rng, scenes, side)))
 
 
 def related(rng: Generator) -> list[Scene]:
-    """Four scenes made of one or of two, by none, one or two edits each, in any order."""
-    begun = [random_scene(rng) for _ in range(int(rng.integers(1, 3)))]
-    made = [edited(rng, begun[i % len(begun)]) for i in range(4)]
-    return [made[i] for i in rng.permutation(4)]
+    """Four scenes, row by row, made of one or of two by none, one or two edits each."""
+    one, r = random_scene(rng), rng.random()
+    one = Scene(one.pattern, one.ground, one.things) if rng.random() < USUAL else one
+    other = companion(rng, one)
+    begun = [one, one, other, other] if r < ROWS else [one, other, one, other] if r < COLUMNS else [one] * 4
+    return [edited(rng, scene) for scene in begun]
+
+
+def companion(rng: Generator, one: Scene) -> Scene:
+    """Another scene in the same states with a thing of the same shape; what both have looks alike, mostly."""
+    looks = {thing.shape: thing for thing in one.things}
+    other = random_scene(rng)
+    while not any(thing.shape in looks for thing in other.things):
+        other = random_scene(rng)
+    things = []
+    for thing in other.things:
+        like = looks.get(thing.shape)
+        alike = like is not None and rng.random() < LIKENED
+        things.append(replace(thing, colour=like.colour, texture=like.texture) if like and alike else thing)
+    return Scene(other.pattern, other.ground, tuple(things), one.tone, one.light, one.weather, one.style)
 
 
 def edited(rng: Generator, scene: Scene) -> Scene:
-    """A scene after none, one or two edits, all kinds equally likely."""
-    wanted, kinds = int(rng.integers(3)), list(KINDS)
+    """A scene after none, one or two edits, most of them of how it looks."""
+    wanted = int(rng.integers(3))
     while wanted:
+        kinds = list(LOOKS if rng.random() < LOOKED else KINDS)
         edit = propose(rng, scene, kinds[int(rng.integers(len(kinds)))])
         if edit is not None:
             scene, wanted = edit.apply(scene), wanted - 1
     return scene
+
+
+def words(rng: Generator, scene: Scene) -> str:
+    """A scene as people describe what they want to see: the shapes alone, some of the rest with them, or a caption."""
+    r = rng.random()
+    if r >= SPARSE or not scene.things:
+        return some_caption(rng, scene)
+    if r < VAGUE:
+        return shapes(scene)
+    return " and ".join(named(sparse(rng, thing)) for thing in scene.things)
+
+
+def sparse(rng: Generator, thing: Thing) -> Thing:
+    """A thing of which each word but its shape stays unsaid half of the time."""
+    size, texture, colour = (bool(rng.random() < 0.5) for _ in range(3))
+    return replace(
+        thing,
+        radius=thing.radius if size else SIZES["medium"],
+        texture=thing.texture if texture else "plain",
+        colour=thing.colour if colour else "",
+    )
 
 
 def tile(rng: Generator, scene: Scene, side: int) -> Pixels:
@@ -136,12 +188,13 @@ def tile(rng: Generator, scene: Scene, side: int) -> Pixels:
 def elsewhere(rng: Generator, scenes: list[Scene], side: int) -> Hidden:
     """Another quadrant of a grid of so many cells, or a part of any one."""
     index = int(rng.integers(4))
+    said = praised(rng, words(rng, scenes[index]))
     if index < 3 and rng.random() < 0.5:
-        return Hidden(quadrant(index, side), praised(rng, some_caption(rng, scenes[index])))
+        return Hidden(quadrant(index, side), said)
     cells = np.zeros((side, side), bool)
     y, x = (side // 2 * n for n in divmod(index, 2))
     cells[y : y + side // 2, x : x + side // 2] = somewhere(rng, side // 2)
-    return Hidden(cells, praised(rng, some_caption(rng, scenes[index])))
+    return Hidden(cells, said)
 
 
 def quadrant(index: int, side: int) -> Mask:
