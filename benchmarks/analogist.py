@@ -6,8 +6,9 @@ Part of `python -m benchmarks.toybox` too.
 
 A task shows A, A' and B: two scenes, of which A and A' have the same things in the same places, B has others. What is
 done to A can be done to B: `recolour`, `texture` and `outline` (filled) change a thing of the same shape that both
-have, `colourise`, `deblur` and `denoise` the whole picture. The words are B''s caption. Figures, each with its 95 %
-bootstrap interval:
+have, `colourise`, `deblur` and `denoise` the whole picture. The words name the things that B' has and not what becomes
+of them, which A and A' tell; where whole pictures change, whose colours nothing else tells, they are B''s caption.
+Figures, each with its 95 % bootstrap interval:
 
 * `right`: share of results in which the grader (`toybox.reading`) reads what B' has, of what the task is about
   (`wanted`): the thing that changes in its new colour or texture; where whole pictures change, all things in their
@@ -57,7 +58,7 @@ from toybox.edits import Edit, Recolour, Retexture
 from toybox.reading import Key, Reading, readings
 from toybox.reading import shown as visible
 from toybox.scenes import STATES, Scene, colour_for, pick, random_scene
-from toybox.words import caption
+from toybox.words import caption, shapes
 
 COUNT, BATCH, SEED = 20, 10, 2026
 """Items of a task; how many are drawn at once; the number that all are drawn from."""
@@ -70,11 +71,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A, A' and B as shown, and what is true of B': its scene, its drawing, and which of its things change."""
+    """A, A' and B as shown, with words of B'; and what is true of it: scene, drawing, which of its things change."""
 
     a: Pixels
     changed: Pixels
     b: Pixels
+    words: str
     scene: Scene
     truth: Drawing
     things: tuple[int, ...] = ()
@@ -105,7 +107,7 @@ def by_edit(scenes: tuple[Scene, Scene], begun: Edit, edit: Recolour | Retexture
     a, b = (begun.apply(scene) for scene in scenes)
     after = edit.apply(b)
     index = [thing.shape for thing in after.things].index(edit.shape)
-    return Item(draw(a).rgb, draw(edit.apply(a)).rgb, draw(b).rgb, after, draw(after), (index,))
+    return Item(draw(a).rgb, draw(edit.apply(a)).rgb, draw(b).rgb, shapes(after), after, draw(after), (index,))
 
 
 def recolour(rng: Generator) -> Item:
@@ -132,7 +134,7 @@ def by_damage(rng: Generator, damaged: Callable[[Scene], Pixels]) -> Item:
     """Whole pictures, from what is left of them."""
     a, b = usual(rng), usual(rng)
     truth = draw(b)
-    return Item(damaged(a), draw(a).rgb, damaged(b), b, truth, tuple(range(len(b.things))))
+    return Item(damaged(a), draw(a).rgb, damaged(b), caption(b), b, truth, tuple(range(len(b.things))))
 
 
 def colourise(rng: Generator) -> Item:
@@ -211,7 +213,7 @@ def denoiser(
     model: LatentDiffusion, some: list[Item], sheets: list[Sheet], args: Args, mode: Mode
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """`analogist.denoiser` of several items at once, each under its own words and grid."""
-    said = text.encode(model, [*(caption(one.scene) + POSITIVE for one in some), NEGATIVE])
+    said = text.encode(model, [*(one.words + POSITIVE for one in some), NEGATIVE])
     both = [
         analogist.conditions(model, sheet.grid, torch.stack([words, said[-1]]))
         for sheet, words in zip(sheets, said[:-1], strict=True)

@@ -16,7 +16,6 @@ from benchmarks.world import Figures, figure, gain
 from sessions.values import Pixels
 from tools.edits.analogist import ROLE, Args
 from tools.shelf import Shelf
-from toybox.words import caption
 
 NAMES = {"right": "success", "structure": "iou", "error": "error"}
 """What the marks of `benchmarks.analogist` are called here."""
@@ -66,7 +65,7 @@ def told(marked: dict[str, Marked]) -> Figures:
 
 def row(task: str, one: Item, result: Pixels, good: float) -> Row:
     """An item for the report: A and A' stand beside the words."""
-    said = f"{task}: {caption(one.scene)}"
+    said = f"{task}: {one.words}"
     near = analogist.grader.inside_error(result, one.b, one.truth.rgb)
     verdict = f"{'right' if good else 'not right'}, {near:.2f} of the way left"
     return Row(said, (one.b, result, one.truth.rgb), bool(good), verdict, (one.a, one.changed))

@@ -5,8 +5,9 @@
 
 As Stable Diffusion's inpainting model is made of its base (Rombach et al., arXiv 2112.10752): five more channels into
 the first convolution, a mask and the latent of what is not hidden, that weigh nothing at first, then a short fine-tune,
-here of the text encoder too. After two steps of grids comes one of scenes, so that both sizes stay known. One caption in ten is left
-out: "" half of the time, else the words that `analogist` wants nothing of, so that it is guided away from nothing.
+here of the text encoder too. After two steps of grids comes one of scenes, so that both sizes stay known. One caption
+in ten is left out: "" half of the time, else the words that `analogist` wants nothing of, so that it is guided away
+from nothing.
 
 Hidden cells count more than those that are given; the mask is given too, so that the optimum is the same. Pictures are
 drawn and encoded first (`tilings`), then nothing but latents is read. Goes on where it was stopped, and leaves the

@@ -76,6 +76,12 @@ def test_what_is_done_to_a_is_what_is_to_be_done_to_b(task):
             assert wanted.texture == "plain" and "outlined" not in caption(replace(one.scene, things=(wanted,)))
 
 
+@pytest.mark.parametrize("task", ["recolour", "texture", "outline"])
+def test_words_name_things_and_leave_to_a_and_its_change_what_becomes_of_them(task):
+    for one in items(task, 12):
+        assert {*one.words.split()} - {"a", "an", "and"} == {thing.shape for thing in one.scene.things}
+
+
 def test_a_silhouette_is_of_the_things():
     for one in items("recolour", 10):
         covers = np.maximum.reduce(one.truth.covers)
@@ -96,7 +102,7 @@ def test_gains_are_item_by_item():
 
 @pytest.fixture(scope="module")
 def some():
-    return items("recolour", 3)
+    return [replace(one, words=few_words(one.scene)) for one in items("recolour", 3)]
 
 
 def few_words(scene):
@@ -122,7 +128,6 @@ def by_the_tool(shelf, one, seed, **args):
 def test_it_draws_what_the_tool_draws(mode, args, some, tiny_shelf, monkeypatch):
     """Several at once, and each to the level as the tool itself."""
     monkeypatch.setattr(bench, "BATCH", 2)
-    monkeypatch.setattr(bench, "caption", few_words)
     found = results(tiny_shelf.diffusion("inpainting"), some, SHORT, MODES[mode])
     for seed, (rgb, one) in enumerate(zip(found, some, strict=True)):
         assert abs(rgb.astype(int) - by_the_tool(tiny_shelf, one, seed, **args)).max() <= 1
@@ -164,7 +169,8 @@ def test_the_table_of_all_families():
 
 
 def test_the_part_draws_every_family_and_spares_what_is_half_switched_off(tiny_shelf, monkeypatch):
-    monkeypatch.setattr(bench, "caption", few_words)
+    for name in ("caption", "shapes"):
+        monkeypatch.setattr(bench, name, few_words)
     monkeypatch.setattr(toybox_analogies, "recommended", lambda weights: SHORT.model_dump() | {"prompt": ""})
     drawn = []
     own = toybox_analogies.results

@@ -12,10 +12,11 @@ import pytest
 from agent.grammar import Written
 from tools.registry import registered
 from toybox import phrases, words
-from toybox.dialogues import KINDS, dialogue, four, pair, pixels, samples
+from toybox.dialogues import KINDS, dialogue, four, pair, pixels, referring, samples
 from toybox.edits import Light, Tone
 from toybox.executing import edit_of
 from toybox.history import Item
+from toybox.joint import TOLD_OF
 from toybox.phrases import NTH, SAID, UNSEEN, spoken, vocabulary
 from toybox.scenes import COLOURS, HELD_OUT, LIGHTS, SHAPES, SIZES, SLOTS, STYLES, TEXTURES, WEATHERS, seeded
 from toybox.sounds import MEANINGS
@@ -264,6 +265,13 @@ def test_it_is_said_how_a_message_names_a_picture(many):
             assert any(item.event and item.event in one.message for item in one.items)
         if one.reference == "head" and len(one.written.steps) == 1 and not one.attachments:
             assert one.written.steps[0].base == one.head
+
+
+def test_pictures_are_told_of_where_dialogues_are_asked_for_that_do():
+    found = [referring(seed) for seed in range(200)]
+    ways = Counter(one.reference for one in found)
+    assert {*ways} == {*TOLD_OF, "again"} and min(ways["before"], ways["content"], ways["where"]) > 25
+    assert {one.kind for one in found} == {"history", "ask"} and found[:3] == [referring(seed) for seed in range(3)]
 
 
 def test_four_changes_are_only_said_when_they_are_asked_for(many):

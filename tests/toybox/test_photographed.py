@@ -15,7 +15,7 @@ from toybox import photo_words
 from toybox.dialogues import Dialogue
 from toybox.executing import executed
 from toybox.photo_works import WORKS
-from toybox.photographed import photographed
+from toybox.photographed import photographed, referring
 
 COUNT = 600
 
@@ -110,3 +110,10 @@ def test_another_version_or_part_is_another_end(many):
     other = next(place for place in range(len(one.items)) if place != step.base)
     assert not executed(Written(steps=(WrittenStep(step.tool, other, step.subjects, step.where, step.args),)), one)
     assert not executed(Written(steps=(WrittenStep("blur", step.base, (), "cat", {}),)), one)
+
+
+def test_versions_are_told_of_where_dialogues_are_asked_for_that_do() -> None:
+    found = [referring(seed) for seed in range(200)]
+    ways = Counter(one.reference for one in found if one.kind == "history")
+    assert {*ways} == {"original", "where", "before"} and min(ways.values()) > 20
+    assert all(one.written.ask for one in found if one.kind == "ask")

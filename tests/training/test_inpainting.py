@@ -23,7 +23,7 @@ from tools.edits.analogist import GREY, NEGATIVE, POSITIVE
 from tools.shelf import Shelf
 from tools.weights import read_register, write
 from toybox.drawing import draw
-from toybox.scenes import HELD_OUT, SIDE, random_scene, seeded
+from toybox.scenes import COLOURS, GROUNDS, HELD_OUT, SIDE, TEXTURES, random_scene, seeded
 from toybox.words import caption
 from training import export, inpainting, tilings, tokens, vae
 from training.diffusion import WIDTH, networks
@@ -173,15 +173,35 @@ def changes(before, after):
 
 
 def test_tiles_are_alike_and_state_no_analogy():
-    stated, alike = 0, 0
+    """Where things stand is mostly a neighbour's, and how they look some other tile's."""
+    stated, placed, alike, in_rows = 0, 0, [], 0
     for number in range(300):
         a, changed, b, wanted = related(np.random.default_rng((31, number)))
         assert all((t.shape, t.colour) not in HELD_OUT for one in (a, changed, b, wanted) for t in one.things)
         step = changes(a, changed)
         stated += any(step) and step == changes(b, wanted)
-        grounds = [one.ground for one in (a, changed, b)]
-        alike += wanted.ground in grounds
-    assert stated < 10 and alike > 240
+        there = [{(t.shape, t.x, t.y) for t in one.things} for one in (a, changed, b, wanted)]
+        placed += there[3] in there[1:3]
+        in_rows += there[3] == there[2] != there[1]
+        others = {(t.shape, t.colour) for one in (a, changed) for t in one.things}
+        shared = {t.shape for t in b.things} & {t.shape for t in a.things}
+        alike += [(t.shape, t.colour) in others for t in b.things if there[0] != there[2] and t.shape in shared]
+    assert stated < 10 and placed > 200 and in_rows > 100
+    assert np.mean(alike) > 0.6
+
+
+def test_words_of_a_grid_say_all_some_or_nothing_of_looks():
+    said = [grid_example(number, F).hidings[0].caption.removesuffix(POSITIVE).split(",")[0] for number in range(120)]
+    looks = {*COLOURS, *TEXTURES, *GROUNDS, "small", "large"}
+    bare = [not looks & {*one.split()} for one in said]
+    assert 30 < sum(bare) < 80 and sum("background" in one for one in said) > 20
+
+
+def test_sparse_words_leave_the_thing_its_shape():
+    rng = np.random.default_rng(4)
+    thing = seeded(3).things[0]
+    kept = [tilings.sparse(rng, thing) for _ in range(40)]
+    assert {one.shape for one in kept} == {thing.shape} and {one.colour for one in kept} == {thing.colour, ""}
 
 
 def test_a_things_box_holds_it_and_every_way_of_hiding_occurs():

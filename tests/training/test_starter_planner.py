@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sessions.errors import BadWeights
+from tools.weights import tensors
 from training import starter_planner
 from training.starter_planner import Plan, train
 
@@ -42,3 +43,18 @@ def test_another_plan_or_encoder_is_refused_and_an_older_folder_taken_up(tmp_pat
     monkeypatch.setattr(Blind, "digest", "another")
     with pytest.raises(BadWeights, match="planner was begun with encoder blind, not another"):
         train(tmp_path, 0.0, Plan(30, 2))
+
+
+def test_the_second_half_tells_of_pictures_in_every_other_step(tmp_path):
+    plan = Plan(60, 4)
+    assert train(tmp_path, 10.0, plan)
+    assert int(tensors(tmp_path / "finding.safetensors")["step"]) == 2
+    words = starter_planner.tokenizer(tmp_path)
+    first, second = starter_planner.halves(starter_planner.network(words, 8, plan.seed), tmp_path, words, plan)
+    assert (first.name, first.steps, second.name, second.steps) == ("planner", 4, "finding", 2)
+    told = starter_planner.known(tmp_path, starter_planner.TELLING)
+    assert len(told) == 60 // 3 + 60 // 5 and {one.dialogue.kind for one in told} <= {"history", "ask"}
+    school = starter_planner.School(told, words, plan.seed + 4)
+    net = second.net
+    assert second.loss(1).item() == pytest.approx(net(school.batch(1)).item())
+    assert second.loss(0).item() == pytest.approx(first.loss(plan.steps).item()) != second.loss(2).item()
