@@ -5,7 +5,7 @@
 
 As Stable Diffusion's inpainting model is made of its base (Rombach et al., arXiv 2112.10752): five more channels into
 the first convolution, a mask and the latent of what is not hidden, that weigh nothing at first, then a short fine-tune,
-here of the text encoder too. After two steps of grids comes one of scenes, so that both sizes stay known. One caption
+here of the text encoder too. After three steps of grids comes one of scenes, so that both sizes stay known. One caption
 in ten is left out: "" half of the time, else the words that `analogist` wants nothing of, so that it is guided away
 from nothing.
 
@@ -27,10 +27,11 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
+from tools.diffusion.learning import Learner, errors
 from tools.diffusion.model import LatentDiffusion
 from tools.edits.analogist import NEGATIVE
 from training import tilings
-from training.diffusion import errors
+from training.diffusion import SCHEDULE
 from training.export import completed, saved
 from training.instruct_pix2pix import widened
 from training.loop import Recipe, claimed, generator, in_words, learnt, logged
@@ -40,12 +41,12 @@ from training.tilings import HIDINGS, SHARD, Shards
 from training.tokens import ids
 
 NAME = "inpainting"
-CHANNELS, STEPS, SEED = 9, 8000, 9
+CHANNELS, STEPS, SEED = 9, 24000, 9
 SCENES, GRIDS = 16, 8
 """Items of a step, where it is of scenes and where of grids."""
 ON_PHOTOS = 16, 1e-4
 """Photos of a step and how far it goes, at full size."""
-PICTURES = 5000
+PICTURES = 10000
 """Scenes and grids to learn from, of each."""
 DROPPED, UNWANTED = 0.1, 0.5
 """How often the caption is left out; how often the words are then those that `analogist` wants nothing of."""
@@ -93,6 +94,12 @@ def drawn(some: Shards, nulls: Tensor, rng: torch.Generator, size: int) -> Batch
     return Batch(some.z[item].float(), captions, mask, some.known[item, way].float())
 
 
+def late(rng: torch.Generator, size: int) -> Tensor:
+    """Steps t (B) of which high ones are drawn more often, as often as they are high: there a picture's layout, which
+    other tiles tell, is not yet to be seen in itself."""
+    return (torch.rand(size, generator=rng).sqrt() * len(SCHEDULE.alphas)).long()
+
+
 def weights(mask: Tensor) -> Tensor:
     """How much each cell counts, (B, 1, h, w), mean 1 in every item; mask (B, 1, h, w)."""
     weight = 1 + (HIDDEN - 1) * mask
@@ -107,17 +114,19 @@ def recipe(
     steps: int = STEPS,
     prediction: str = "v_prediction",
 ) -> Recipe:
-    """Fine-tune a trained base: a step of scenes, then two of grids. `prediction`: what the base predicts."""
+    """Fine-tune a trained base: a step of scenes, then three of grids. `prediction`: what the base predicts."""
     net = network(base, data.grids.z.shape[-1])
     device = next(net.parameters()).device
     nulls = ids(tokenizer, ["", NEGATIVE])
 
     def loss(step: int) -> Tensor:
         rng = generator(seed, step)
-        some, size = (data.grids, GRIDS) if step % 3 else (data.scenes, SCENES)
+        some, size = (data.grids, GRIDS) if step % 4 else (data.scenes, SCENES)
         batch = drawn(some, nulls, rng, size)
         channels = torch.cat([batch.mask, batch.known], 1).to(device)
-        wrong = errors(net, batch.z.to(device), batch.ids.to(device), rng, channels, prediction)
+        text = net["text_encoder"](batch.ids.to(device)).last_hidden_state
+        t = late(rng, size) if some is data.grids else None
+        wrong = errors(Learner(net["unet"], prediction, SCHEDULE), batch.z.to(device), text, rng, channels, t)
         return (weights(batch.mask).to(device) * wrong).mean()
 
     return Recipe(NAME, net, loss, steps, halved=True)

@@ -47,14 +47,18 @@ NAMED = 0.5
 """How often the words are those of a hidden object alone, where one is hidden."""
 ROWS, COLUMNS = 0.6, 0.85
 """Up to which share tiles of one scene stand side by side, and up to which one above the other; else all are of one."""
-LIKENED = 0.7
+LIKENED = 0.9
 """How often a thing looks as the other scene's of its shape."""
+EDITS = (0.55, 0.35, 0.1)
+"""How often a tile is its scene under no edit, under one, or two."""
+WHOLE, TWO = 0.35, 0.7
+"""Up to which share another quadrant is hidden beside the usual one, and up to which two; else a part of one."""
 USUAL = 0.6
 """How often a grid begins in the states that are usual."""
 LOOKS = (*(Recolour, Retexture) * 3, Background, Light, Weather, Style, Tone)
 LOOKED = 0.8
 """How often an edit is one of looks, which leaves all things in their places."""
-VAGUE, SPARSE = 0.4, 0.6
+VAGUE, SPARSE = 0.5, 0.75
 """Up to which share the words of a grid's tile are shapes alone, and up to which some of the rest is said too."""
 
 Mask = NDArray[np.bool_]
@@ -147,7 +151,7 @@ def companion(rng: Generator, one: Scene) -> Scene:
 
 def edited(rng: Generator, scene: Scene) -> Scene:
     """A scene after none, one or two edits, most of them of how it looks."""
-    wanted = int(rng.integers(3))
+    wanted = int(rng.choice(len(EDITS), p=EDITS))
     while wanted:
         kinds = list(LOOKS if rng.random() < LOOKED else KINDS)
         edit = propose(rng, scene, kinds[int(rng.integers(len(kinds)))])
@@ -186,11 +190,13 @@ def tile(rng: Generator, scene: Scene, side: int) -> Pixels:
 
 
 def elsewhere(rng: Generator, scenes: list[Scene], side: int) -> Hidden:
-    """Another quadrant of a grid of so many cells, or a part of any one."""
-    index = int(rng.integers(4))
+    """Another quadrant of a grid of so many cells, any two, or a part of any one; the words are of the first."""
+    index, r = int(rng.integers(4)), rng.random()
     said = praised(rng, words(rng, scenes[index]))
-    if index < 3 and rng.random() < 0.5:
+    if r < WHOLE:
         return Hidden(quadrant(index, side), said)
+    if r < TWO:
+        return Hidden(quadrant(index, side) | quadrant(index ^ int(rng.integers(1, 4)), side), said)
     cells = np.zeros((side, side), bool)
     y, x = (side // 2 * n for n in divmod(index, 2))
     cells[y : y + side // 2, x : x + side // 2] = somewhere(rng, side // 2)

@@ -24,14 +24,20 @@ class Learner:
 
 
 def errors(
-    model: LatentDiffusion | Learner, z: Tensor, text: Tensor, noise: torch.Generator, channels: Tensor | None = None
+    model: LatentDiffusion | Learner,
+    z: Tensor,
+    text: Tensor,
+    noise: torch.Generator,
+    channels: Tensor | None = None,
+    t: Tensor | None = None,
 ) -> Tensor:
-    """(target − prediction)², (B, 4, h, w), t uniform; v = √ᾱ ε − √(1−ᾱ) z.
+    """(target − prediction)², (B, 4, h, w), t uniform or as given (B); v = √ᾱ ε − √(1−ᾱ) z.
 
     z: (B, 4, h, w) of unit variance; text: (B, tokens, C). `noise` draws t, then ε. channels: (B, n, h, w), what stands
     behind the latent in the U-Net's input.
     """
-    t = torch.randint(len(model.schedule.alphas), (len(z),), generator=noise)
+    if t is None:
+        t = torch.randint(len(model.schedule.alphas), (len(z),), generator=noise)
     epsilon = torch.randn(z.shape, generator=noise).to(z)
     alpha = model.schedule.alphas[t].view(-1, 1, 1, 1).to(z)
     signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
