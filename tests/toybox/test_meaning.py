@@ -18,6 +18,8 @@ from benchmarks import (
 from tools.edits.analogist import Args
 from tools.shelf import PLANNER, STARTER
 from tools.subjects import ROLE as SUBJECTS
+from toybox.dialogues import dialogue
+from toybox.edits import Recolour
 from toybox.sounds import MEANINGS
 from training.lessons import looked_at
 from training.packs import encoder
@@ -34,7 +36,7 @@ def done(items, pictures):
 
 def test_an_editor_does_what_its_own_words_say(shelf):
     """Under another item's words next to nothing of what was asked for comes about."""
-    some = world.items(12, seed=79)
+    some = world.items(8, seed=79)
     edit = toybox_instructions.editor(shelf)
     others = [replace(one, said=other.said) for one, other in zip(some, some[1:] + some[:1], strict=True)]
     own, exchanged = ([edit(one, i).rgb for i, one in enumerate(them)] for them in (some, others))
@@ -43,7 +45,7 @@ def test_an_editor_does_what_its_own_words_say(shelf):
 
 def test_an_edit_comes_about_where_the_mask_is(shelf):
     """A mask that is moved by half a picture protects what should change and gives up what should not."""
-    them = [toybox_masks.asked(shelf, one) for one in world.items(6, 80, toybox_masks.SWAPS)]
+    them = [toybox_masks.asked(shelf, one) for one in world.items(6, 80, (Recolour,))]
     plain = [it.one for it in them]
     there = [toybox_masks.edited(it, it.mask()) for it in them]
     elsewhere = [toybox_masks.edited(it, it.mask().roll((8, 8), (0, 1))) for it in them]
@@ -83,8 +85,8 @@ def test_an_example_is_followed_by_cloned_attention(shelf):
 
 def test_a_plan_follows_what_is_heard():
     """Dialogues in which a sound says what is meant; unheard, or with another's in its place."""
-    lessons = looked_at(encoder(), range(dialogues.EXAMINED, dialogues.EXAMINED + 60))
-    heard = [one for one in lessons if toybox_planner.sounds(one.dialogue)][:12]
-    found = toybox_planner.hearing(dialogues.candidate(STARTER.parent / PLANNER), heard)
+    numbers = range(dialogues.EXAMINED, dialogues.EXAMINED + 300)
+    heard = [number for number in numbers if toybox_planner.sounds(dialogue(number))][:14]
+    found = toybox_planner.hearing(dialogues.candidate(STARTER.parent / PLANNER), looked_at(encoder(), heard))
     assert found["state_sounds"] >= 0.6
     assert max(found["state_sounds_unheard"], found["state_sounds_shuffled"]) <= 0.3
