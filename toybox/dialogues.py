@@ -39,6 +39,7 @@ __all__ = [
     "referring",
     "resumed",
     "samples",
+    "several",
     "shaping",
 ]
 
@@ -114,6 +115,18 @@ def referring(seed: int, held_out: bool = False) -> Dialogue:
         spoken = ask(session) if r < 0.1 else history(session, joint.TOLD_OF, repeated=0.1)
         if spoken is not None and bool(voice.unseen) == held_out:
             return _done(session, spoken, "ask" if spoken.written.ask else "history", seed)
+
+
+def several(seed: int, held_out: bool = False) -> Dialogue:
+    """A dialogue of any kind in a session that begins with two to four pictures, numbered apart from all others."""
+    rng = np.random.default_rng((43, seed, held_out))
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    while True:
+        voice = Voice(rng, held_out)
+        session = Session(voice, begun=2 + voice.number(3))
+        spoken = COMPOSED[kind](session)
+        if spoken is not None and bool(voice.unseen) == held_out:
+            return _done(session, spoken, kind, seed)
 
 
 def four(seed: int, held_out: bool = False) -> Dialogue:

@@ -109,15 +109,18 @@ class Called:
 
 
 class Session:
-    """A session that grows, by `longest` results at most. `past`: how many items there were before the message.
-    `spare`: uploads left alone."""
+    """A session that grows, by `longest` results at most, from `begun` uploads. `past`: how many items there were
+    before the message. `spare`: uploads left alone."""
 
-    def __init__(self, voice: Voice, spare: int = 0, longest: int = LONGEST) -> None:
+    def __init__(self, voice: Voice, spare: int = 0, longest: int = LONGEST, begun: int = 1) -> None:
         self.voice, self.head = voice, 0
         self.items: list[Item] = []
         self.attached: list[int] = []
         self.spare: set[int] = set()
-        self.upload()
+        for _ in range(begun):
+            self.upload()
+        if begun > 1:
+            self.head = voice.number(begun)
         teller = Voice(voice.rng, held_out=False)
         places = {voice.number(longest) for _ in range(spare)}
         for place in range(voice.number(longest + 1)):

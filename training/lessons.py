@@ -72,6 +72,11 @@ def referring() -> Iterator[Dialogue]:
     return graded(dialogues.referring, one_long_in=2)
 
 
+def several() -> Iterator[Dialogue]:
+    """Those in sessions that begin with several pictures, as they are learnt."""
+    return graded(dialogues.several, one_long_in=2)
+
+
 def recalled() -> Iterator[Dialogue]:
     """Those about photos of which a version is told of, as they are learnt."""
     return graded(photos.referring, one_long_in=2)

@@ -69,12 +69,15 @@ EVERYTHING = {
     PHOTOGRAPHED: (lessons.photographed, 5),
 }
 """The lessons' folders, with where their dialogues come from and what share of `LESSONS` they have."""
-TELLING = {"referring": (lessons.referring, 3), "recalled": (lessons.recalled, 5)}
-"""Those of the second half, in which a picture is told of: which one is looked up among all."""
+TELLING = {"referring": (lessons.referring, 3), "recalled": (lessons.recalled, 5), "several": (lessons.several, 4)}
+"""Those of the second part, in which a picture is told of, or sessions begin with several: which one is meant is
+looked up among all."""
 SOURCES = EVERYTHING | TELLING
 FINDING, FINDING_RATE = "finding", 1.5e-3
-"""The second half of the training, for half as many steps: every other batch tells of pictures. What is looked up is a
-tenth of what people say, and is learnt long after all else."""
+"""The second part of the training: every other batch is of such. What is looked up is a tenth of what people say, and
+is learnt long after all else."""
+FOUND = 5 / 6
+"""Its steps, in parts of the first part's."""
 FLOOR = 60.0
 """Seconds that every call learns for at least: to read the lessons takes longer than many a budget."""
 LESSONS, CALIBRATING, UNSEEN = 60000, 200, 1_000_000
@@ -203,8 +206,8 @@ def known(out: Path, sources: Mapping[str, tuple[lessons.Source, int]]) -> list[
     return [one for folder, (source, _) in sources.items() for one in lessons.read(out / folder, source)]
 
 
-def halves(net: Planner, out: Path, words_of: Vocabulary, plan: Plan) -> Iterator[Recipe]:
-    """Of the lessons that were made: everything, then again with as much of what is told of."""
+def parts(net: Planner, out: Path, words_of: Vocabulary, plan: Plan) -> Iterator[Recipe]:
+    """Of the lessons that were made: everything, then again with as much of what is looked up."""
     some = known(out, EVERYTHING)
     school = School(some, words_of, plan.seed + 2, plan.steps)
     everything = mixed(school, some, Writing(words_of), plan.seed + 3)
@@ -214,13 +217,13 @@ def halves(net: Planner, out: Path, words_of: Vocabulary, plan: Plan) -> Iterato
     def both(step: int) -> Batch:
         return telling.batch(step) if step % 2 else everything(plan.steps + step // 2)
 
-    yield recipe(net, both, (plan.steps + 1) // 2, FINDING, FINDING_RATE)
+    yield recipe(net, both, round(FOUND * plan.steps), FINDING, FINDING_RATE)
 
 
 def schooled(net: Planner, out: Path, words_of: Vocabulary, plan: Plan, deadline: float) -> bool:
-    """One half after the other, as far as the time goes; whether both are at their end. The net has then averages."""
-    for half in halves(net, out, words_of, plan):
-        if not learnt(replace(half, turned=in_a_layer, halved=True), out, deadline):
+    """One part after the other, as far as the time goes; whether both are at their end. The net has then averages."""
+    for part in parts(net, out, words_of, plan):
+        if not learnt(replace(part, turned=in_a_layer, halved=True), out, deadline):
             return False
     return True
 

@@ -12,7 +12,7 @@ import pytest
 from agent.grammar import Written
 from tools.registry import registered
 from toybox import phrases, words
-from toybox.dialogues import KINDS, dialogue, four, pair, pixels, referring, samples
+from toybox.dialogues import KINDS, dialogue, four, pair, pixels, referring, samples, several
 from toybox.edits import Light, Tone
 from toybox.executing import edit_of
 from toybox.history import Item
@@ -272,6 +272,13 @@ def test_pictures_are_told_of_where_dialogues_are_asked_for_that_do():
     ways = Counter(one.reference for one in found)
     assert {*ways} == {*TOLD_OF, "again"} and min(ways["before"], ways["content"], ways["where"]) > 25
     assert {one.kind for one in found} == {"history", "ask"} and found[:3] == [referring(seed) for seed in range(3)]
+
+
+def test_sessions_begin_with_several_pictures_where_they_are_asked_to():
+    found = [several(seed) for seed in range(200)]
+    begun = Counter(next((i for i, item in enumerate(one.items) if item.parent is not None), 9) for one in found)
+    assert all(all(item.parent is None for item in one.items[:2]) for one in found) and min(begun[2], begun[3]) > 20
+    assert {one.kind for one in found} == {*KINDS} and found[:3] == [several(seed) for seed in range(3)]
 
 
 def test_four_changes_are_only_said_when_they_are_asked_for(many):
