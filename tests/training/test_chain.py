@@ -50,7 +50,7 @@ TINY = Plan(
     blip_diffusion=blip_diffusion.Plan(1, 2, count=2),
     reading=1,
 )
-TRAININGS = 2 + 1 + 2 + 1 + 2 + 1 + 1 + 1 + 1 + 1 + 1 + 1
+TRAININGS = 2 + 1 + 2 + 1 + 2 + 2 + 1 + 1 + 1 + 1 + 1 + 1
 """Steps of all parts."""
 
 
