@@ -237,8 +237,8 @@ def heard(eyes):
 
 
 def test_in_seconds_unseen_sounds_come_to_lie_where_pictures_of_them_do(trained, heard):
-    """Measured here: 0.21 → 0.87; the mean of all pictures, which knows nothing of the sound, has 0.78. In a space where
-    pictures lie closer together there is less to gain: of what the mean lacks, a third at least is found."""
+    """Measured here: 0.21 → 0.87; the mean of all pictures, which knows nothing of the sound, has 0.78. Where pictures
+    lie closer together there is less to gain: of what the mean lacks, a third at least is found."""
     sounds, meant, classes = heard
     refined = trained.refined(sounds, source=AUDIO)
     anything = F.normalize(classes.mean(0), dim=0)
