@@ -68,78 +68,84 @@ class Dialogue:
 def dialogue(seed: int, held_out: bool = False) -> Dialogue:
     """The dialogue of this number; those held out are numbered apart."""
     rng = np.random.default_rng((11, seed, held_out))
-    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
-    while True:
-        voice = Voice(rng, held_out)
-        session = Session(voice)
-        spoken = COMPOSED[kind](session)
-        if spoken is not None and bool(voice.unseen) == held_out:
-            return _done(session, spoken, kind, seed)
+    kind = _kind(rng)
+    return _first(rng, seed, held_out, kind, COMPOSED[kind])
 
 
 def shaping(seed: int, held_out: bool = False) -> Dialogue:
     """A dialogue in which a sound or another picture shapes a picture, numbered apart from all others."""
-    rng = np.random.default_rng((19, seed, held_out))
-    while True:
-        voice = Voice(rng, held_out)
-        session = Session(voice)
-        if voice.chance(0.3):
+
+    def composed(session: Session) -> Spoken | None:
+        if session.voice.chance(0.3):
             shaped.before(session)
-        spoken = shaped.shaped(session)
-        if spoken is not None and bool(voice.unseen) == held_out:
-            return _done(session, spoken, "shaping", seed)
+        return shaped.shaped(session)
+
+    return _first(np.random.default_rng((19, seed, held_out)), seed, held_out, "shaping", composed)
 
 
 def resumed(seed: int, held_out: bool = False) -> Dialogue:
     """A dialogue of any kind in a session that a sound has shaped already, numbered apart from all others: that it has
     says nothing about what is wished next."""
     rng = np.random.default_rng((23, seed, held_out))
-    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
-    while True:
-        voice = Voice(rng, held_out)
-        session = Session(voice)
+    kind = _kind(rng)
+
+    def composed(session: Session) -> Spoken | None:
         for _ in range(2):
             shaped.before(session)
-        spoken = COMPOSED[kind](session)
-        if spoken is not None and bool(voice.unseen) == held_out:
-            return _done(session, spoken, kind, seed)
+        return COMPOSED[kind](session)
+
+    return _first(rng, seed, held_out, kind, composed)
 
 
 def referring(seed: int, held_out: bool = False) -> Dialogue:
     """A dialogue in which a picture is told of, by what it shows, by what happened in it or after it, numbered apart
     from all others."""
-    rng = np.random.default_rng((37, seed, held_out))
-    while True:
-        voice = Voice(rng, held_out)
-        session, r = Session(voice), voice.rng.random()
-        spoken = ask(session) if r < 0.1 else history(session, joint.TOLD_OF, repeated=0.1)
-        if spoken is not None and bool(voice.unseen) == held_out:
-            return _done(session, spoken, "ask" if spoken.written.ask else "history", seed)
+
+    def composed(session: Session) -> Spoken | None:
+        return ask(session) if session.voice.chance(0.1) else history(session, joint.TOLD_OF, repeated=0.1)
+
+    one = _first(np.random.default_rng((37, seed, held_out)), seed, held_out, "history", composed)
+    return replace(one, kind="ask") if one.written.ask else one
 
 
 def several(seed: int, held_out: bool = False) -> Dialogue:
     """A dialogue of any kind in a session that begins with two to four pictures, numbered apart from all others."""
     rng = np.random.default_rng((43, seed, held_out))
-    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
-    while True:
-        voice = Voice(rng, held_out)
-        session = Session(voice, begun=2 + voice.number(3))
-        spoken = COMPOSED[kind](session)
-        if spoken is not None and bool(voice.unseen) == held_out:
-            return _done(session, spoken, kind, seed)
+    kind = _kind(rng)
+    return _first(rng, seed, held_out, kind, COMPOSED[kind], lambda voice: Session(voice, begun=2 + voice.number(3)))
 
 
 def four(seed: int, held_out: bool = False) -> Dialogue:
     """A dialogue of four changes, numbered apart from all others: longer than any that is learnt from. Half of them are
     edits of the scene and nothing else, whose end is a scene."""
-    rng = np.random.default_rng((29, seed, held_out))
+
+    def composed(session: Session) -> Spoken | None:
+        voice = session.voice
+        meant = joint.named(session) if voice.chance(0.3) else Meant(session.head, "")
+        return meant and _several(session, meant, 4, edit_wish if voice.chance(0.5) else any_wish)
+
+    return _first(np.random.default_rng((29, seed, held_out)), seed, held_out, "steps", composed)
+
+
+def _kind(rng: np.random.Generator) -> str:
+    return str(rng.choice(list(KINDS), p=list(KINDS.values())))
+
+
+def _first(
+    rng: np.random.Generator,
+    seed: int,
+    held_out: bool,
+    kind: str,
+    composed: Callable[[Session], Spoken | None],
+    begun: Callable[[Voice], Session] = Session,
+) -> Dialogue:
+    """The first that comes to something and, if `held_out`, says something that is held out, else nothing of it."""
     while True:
         voice = Voice(rng, held_out)
-        session = Session(voice)
-        meant = joint.named(session) if voice.chance(0.3) else Meant(session.head, "")
-        spoken = meant and _several(session, meant, 4, edit_wish if voice.chance(0.5) else any_wish)
+        session = begun(voice)
+        spoken = composed(session)
         if spoken is not None and bool(voice.unseen) == held_out:
-            return _done(session, spoken, "steps", seed)
+            return _done(session, spoken, kind, seed)
 
 
 def _done(session: Session, spoken: Spoken, kind: str, seed: int) -> Dialogue:

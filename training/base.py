@@ -21,7 +21,7 @@ from transformers import CLIPTokenizer
 from tools.diffusion.model import LatentDiffusion
 from training.data import Data
 from training.diffusion import errors, networks
-from training.export import completed, saved
+from training.export import completed, each_saved
 from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, of_words_alone
 from training.packs import base as opened
@@ -82,8 +82,7 @@ def train(
     claimed(out, NAME, {"steps": steps, "base": model.digest, **asked.told(photos)})
     made = on_photos(model, photos, asked, steps)
     done = learnt(made, out, deadline)
-    for part, net in made.net.named_children():
-        saved(net, out / NAME / part)
+    each_saved(made.net, out / NAME)
     completed(pack, out / NAME)
     return done
 

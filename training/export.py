@@ -47,9 +47,14 @@ def pack(where: Path, vae: nn.Module, nets: Mapping[str, nn.ModuleDict], tokeniz
 
 def added(pack: Path, name: str, net: nn.ModuleDict) -> None:
     """One recipe's unet and text_encoder into a pack that has what is shared, and into its register."""
-    for part in OWN:
-        saved(net[part], pack / name / part)
+    each_saved(net, pack / name)
     _put(pack, entry(pack, name))
+
+
+def each_saved(nets: nn.Module, folder: Path) -> None:
+    """Networks that were trained together, each into its own folder."""
+    for part, net in nets.named_children():
+        saved(net, folder / part)
 
 
 def saved(network: nn.Module, folder: Path) -> None:

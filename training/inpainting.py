@@ -32,7 +32,7 @@ from tools.diffusion.model import LatentDiffusion
 from tools.edits.analogist import NEGATIVE
 from training import tilings
 from training.diffusion import SCHEDULE
-from training.export import completed, saved
+from training.export import completed, each_saved
 from training.instruct_pix2pix import widened
 from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, base, of_the_toybox, of_words_alone
@@ -185,8 +185,7 @@ def on_photos(
 def left(out: Path, made: Recipe, deadline: float) -> bool:
     """A recipe as far as the time goes, then the folder of its networks; True where it is at its end."""
     done = learnt(made, out, deadline)
-    for part, net in made.net.named_children():
-        saved(net, out / NAME / part)
+    each_saved(made.net, out / NAME)
     return done
 
 

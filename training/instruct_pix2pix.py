@@ -25,7 +25,7 @@ from transformers import CLIPTokenizer
 from training import data
 from training.data import SHARDS, Data
 from training.diffusion import errors
-from training.export import completed, saved
+from training.export import completed, each_saved
 from training.loop import Recipe, claimed, generator, in_words, learnt, logged
 from training.packs import STARTING, base, of_the_toybox
 from training.tokens import ids
@@ -129,8 +129,7 @@ def train(
     scale = float(model.vae.config.scaling_factor)
     made = recipe(nets, pairs, scale, model.tokenizer, plan, model.prediction)
     done = learnt(made, out, deadline)
-    for part, net in made.net.named_children():
-        saved(net, out / NAME / part)
+    each_saved(made.net, out / NAME)
     completed(pack, out / NAME)
     return done
 
