@@ -1,6 +1,7 @@
 """The toybox's figures as the README's table: what was measured, beside what is required, aimed at, and costs nothing.
 
     python -m benchmarks.toybox_table FOUND.json…       # what `python -m benchmarks.toybox --json` has printed
+    python -m benchmarks.toybox_table docs/toybox.json --into README.md
 
 Several files are the parts of one measurement, made one by one. Bold is what misses what is required or aimed at; a
 dash, what nobody has measured. Measures nothing, and rounds.
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+START, END = "<!-- toybox -->\n", "<!-- /toybox -->"
 Beside = Mapping[str, str]
 """A name for people → the key of a figure to compare with."""
 
@@ -164,10 +166,21 @@ def rounded(value: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.toybox_table", description=__doc__)
     parser.add_argument("found", type=Path, nargs="+", help="what benchmarks.toybox has printed with --json")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="a text with marks, between which the table stands")
+    asked = parser.parse_args()
     found: dict[str, Any] = {}
-    for path in parser.parse_args().found:
+    for path in asked.found:
         found |= {key: value for key, value in json.loads(path.read_bytes()).items() if value is not None}
-    print(table(found), end="")
+    if asked.into is None:
+        print(table(found), end="")
+    else:
+        asked.into.write_text(within(asked.into.read_text(encoding="utf-8"), table(found)), encoding="utf-8")
+
+
+def within(text: str, shown: str) -> str:
+    """A text with a table between its marks, in place of the one there."""
+    before, rest = text.split(START)
+    return before + START + shown + END + rest.split(END)[1]
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from benchmarks import toybox_table
 from benchmarks.toybox import KEYS
-from benchmarks.toybox_table import LINES, Line, beside, measured, table
+from benchmarks.toybox_table import LINES, Line, beside, measured, table, within
 
+ROOT = Path(__file__).parents[2]
 ALL = [line for lines in LINES.values() for line in lines]
 
 
@@ -44,6 +46,13 @@ def test_several_files_are_one_measurement(tmp_path, monkeypatch, capsys):
     toybox_table.main()
     said = capsys.readouterr().out
     assert "| a plan | 0.20 s | ≤ 0.5 | ≤ 0.5 |" in said and "| an edit | 1.50 s |" in said
+
+
+def test_the_readme_shows_what_was_measured():
+    """`python -m benchmarks.toybox_table docs/toybox.json --into README.md` brings it up to date."""
+    found = json.loads((ROOT / "docs/toybox.json").read_bytes())
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert within(text, table(found)) == text
 
 
 @pytest.mark.parametrize("line", ALL, ids=lambda line: line.key)
