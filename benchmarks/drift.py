@@ -26,7 +26,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 from numpy.random import Generator
@@ -39,7 +38,6 @@ from benchmarks.toybox_report import Row
 from sessions.values import Picture, Pixels
 from tools import shelf
 from tools.base import EditResult, drain
-from tools.diffusion import world
 from tools.shelf import Shelf
 from toybox.drawing import draw
 from toybox.edits import Light, Recolour, propose
@@ -114,7 +112,7 @@ def turn(weights: Shelf, before: EditResult, words: str, talk: Talk, seed: int) 
     """One message done as the product does it; `before` may carry a latent."""
     region = None if talk.region is None else {"mask": "drawn"}
     step = PlanStep(tool="instruct_pix2pix", args=ARGS | {"instruction": words}, region=region)
-    return drain(work(0, Job(step, before.image, (), talk.region, seed, weights, before.latent))).edit
+    return drain(work(0, Job(step, before.image, (), talk.region, seed, weights, before.latent, familiar=True))).edit
 
 
 def held(weights: Shelf, talk: Talk, way: str) -> list[EditResult]:
@@ -205,13 +203,12 @@ def measured(weights: Shelf, count: int) -> tuple[dict[str, Any], list[Row]]:
     rng = np.random.default_rng((2026, 11))
     found: dict[str, Any] = {}
     rows: list[Row] = []
-    with patch.object(world, "require"):
-        for name, talk in CONVERSATIONS.items():
-            talks = [talk(rng) for _ in range(count)]
-            made = made_of(weights, talks)
-            of_it = compared(talks, made)
-            found |= {key if key.startswith("outside") else f"{name}_{key}": value for key, value in of_it.items()}
-            rows += strips(weights, name, talks, made)
+    for name, talk in CONVERSATIONS.items():
+        talks = [talk(rng) for _ in range(count)]
+        made = made_of(weights, talks)
+        of_it = compared(talks, made)
+        found |= {key if key.startswith("outside") else f"{name}_{key}": value for key, value in of_it.items()}
+        rows += strips(weights, name, talks, made)
     return found, rows
 
 

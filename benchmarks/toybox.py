@@ -227,7 +227,7 @@ def text(found: Figures) -> str:
             said = "not measured" if value is None else value
             ends = f"  [{between[0]}, {between[1]}]" if between and not name.endswith("_curve") else ""
             lines.append(f"{name:<36} {said}{ends}")
-    return "\n".join([*lines, *(f"{name} was left out: {why}" for name, why in found.get(SKIPPED, {}).items())])
+    return "\n".join([*lines, *(f"{name}, not measured: {why}" for name, why in found.get(SKIPPED, {}).items())])
 
 
 def main() -> None:

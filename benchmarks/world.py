@@ -14,7 +14,6 @@ import numpy as np
 from numpy.random import Generator
 
 from benchmarks.measure import interval, middle
-from tools import weights
 from tools.shelf import STARTER, Shelf
 from toybox.drawing import Drawing, draw
 from toybox.edits import KINDS, Edit, Recolour, propose
@@ -108,9 +107,5 @@ def held_out(name: str, values: Sequence[float] | Sequence[bool], some: Sequence
 
 
 def shelf(home: Path, pack: Path = STARTER.parent) -> Shelf:
-    """A fresh shelf whose best weights are those of a pack's folder."""
-    found = Shelf(home)
-    if pack.resolve() != STARTER.parent.resolve():
-        for entry in weights.read_register(pack.resolve() / "register.json"):
-            found.add(entry.model_copy(update={"pack": "own"}))
-    return found
+    """A fresh shelf of the weights in a pack's folder, and no others."""
+    return Shelf(home, pack=pack / STARTER.name)

@@ -60,12 +60,14 @@ def let_go() -> None:
 
 
 class Shelf:
-    """The weights of a data folder. `budget`: bytes for what is loaded; by default most of what the device has free."""
+    """The weights of a data folder. `budget`: bytes for what is loaded; by default most of what the device has free.
+    `pack`: the register of those that are there without a pull, by default the starter pack's."""
 
-    def __init__(self, home: Path, budget: int | None = None) -> None:
+    def __init__(self, home: Path, budget: int | None = None, pack: Path | None = None) -> None:
         self.folder = home / "weights"
         self._home = home
         self._budget = budget
+        self._pack = pack
         self._seen = weights.Seen(self.folder / "seen.json")
         self._residents = Residents(self._room)
         self._shared: WeakValueDictionary[str, Any] = WeakValueDictionary()
@@ -84,7 +86,7 @@ class Shelf:
 
     def entries(self) -> tuple[Entry, ...]:
         """All that is registered, the best of each role first."""
-        found = reversed(weights.read_register(STARTER) + weights.read_register(self.register))
+        found = reversed(weights.read_register(self._pack or STARTER) + weights.read_register(self.register))
         return tuple(sorted(found, key=lambda entry: (entry.pack == LAST) - (entry.pack == FIRST)))
 
     def add(self, entry: Entry) -> None:

@@ -8,6 +8,7 @@ spread is left out: it is a tenth of the latents', and a mode needs no draw. Pai
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from sessions.errors import BadWeights, NotFound
-from tools.weights import tensors
+from tools.weights import sha256, tensors
 from toybox.drawing import Floats, Pixels, draw
 from toybox.edits import random_edit
 from toybox.scenes import random_scene, seeded
@@ -93,13 +94,14 @@ def written(folder: Path, made: Callable[[int], dict[str, Tensor]], deadline: fl
     Whether all are there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(shards):
-        path = folder / f"{number:03d}.safetensors"
-        if path.exists() or (number and time.monotonic() > deadline):
-            continue
-        beside = path.with_suffix(".new")
+    paths = [folder / f"{number:03d}.safetensors" for number in range(shards)]
+    lacking = [number for number, path in enumerate(paths) if not path.exists()]
+    for number in lacking:
+        if number != lacking[0] and time.monotonic() > deadline:
+            break
+        beside = paths[number].with_suffix(".new")
         save_file(made(number), beside)
-        beside.replace(path)
+        beside.replace(paths[number])
         log.info("shard %d of %d", number + 1, shards)
     return len(list(folder.glob("*.safetensors"))) >= shards
 
@@ -125,6 +127,11 @@ def drawn_pairs(folder: Path, vae: AutoencoderKL) -> Data:
     if not len(kept := read(folder)):
         raise NotFound(f"No pair in {folder} was kept.", "Draw more attempts, or say lower thresholds.")
     return kept
+
+
+def digest(folder: Path) -> str:
+    """What says whether pairs are the ones there were."""
+    return hashlib.sha256("".join(sha256(path) for path in sorted(folder.glob("*.safetensors"))).encode()).hexdigest()
 
 
 def joined(*parts: Data) -> Data:

@@ -36,7 +36,7 @@ SCHEDULE = scaled_linear()
 
 
 def unet(channels: int = 4, widths: tuple[int, ...] = WIDTHS) -> UNet2DConditionModel:
-    """10.7 million parameters: three levels, cross-attention at the two lower ones."""
+    """10.8 million parameters: three levels, cross-attention at the two lower ones."""
     low = len(widths) - 1
     return UNet2DConditionModel(
         sample_size=16,

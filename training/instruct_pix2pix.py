@@ -120,7 +120,7 @@ def train(
     model = base(pack, device)
     if plan.shards:
         of_the_toybox(model)
-    claimed(out, NAME, {**asdict(plan), "base": model.digest, "pairs": str(drawn or "")})
+    claimed(out, NAME, {**asdict(plan), "base": model.digest, "pairs": data.digest(drawn) if drawn else ""})
     if plan.shards and not data.make(out / "latents", model.vae, model.tokenizer, deadline, plan.shards):
         return False
     parts = [data.read(out / "latents", plan.shards)] if plan.shards else []

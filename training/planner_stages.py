@@ -205,6 +205,7 @@ def _finished(task: Task, net: Planner, writing: Writing, eyes: Encoder | None, 
         sure=sure,
         like=like,
         encoder=entry.digest if entry else "",
+        world="toybox" if eyes else "photos",
         tools=(task.tool,) if eyes is None else (),
     )
     export(net, task.out / "tokenizer.json", task.out / "planner", card)

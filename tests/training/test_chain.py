@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -109,6 +111,15 @@ def test_all_parts_make_a_whole_pack_once(whole, tmp_path, monkeypatch):
     assert Chain(whole, plan=TINY).records() == records
     one = model.load(weights.laid_out(entries["text-to-image"], tmp_path / "base").folder, "cpu", torch.float32)
     assert one.side == 64
+
+
+def test_a_part_is_made_with_what_it_is_made_of_and_nothing_behind_it(tmp_path):
+    """By the command; then a part that there is not."""
+    some = Chain(tmp_path, plan=TINY)
+    assert some.run(math.inf, until="decoder") and list(some.records()) == ["vae", "decoder"]
+    told = [sys.executable, "-m", "training", "--budget", "0", "--out", str(tmp_path / "none"), "--until", "nothing"]
+    done = subprocess.run(told, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("There is no part called nothing. There are: vae, ")
 
 
 class Killed(BaseException):

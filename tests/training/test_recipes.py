@@ -143,10 +143,11 @@ def test_a_shard_holds_scenes_edits_and_their_words(words, coder, pairs):
 
 def test_shards_are_written_until_time_is_up_and_never_twice(tmp_path, words, coder, monkeypatch):
     monkeypatch.setattr(data, "shard", lambda number, *_: {k: torch.full((2, 1), float(number)) for k in KEYS})
-    data.make(tmp_path, coder, words, deadline=-math.inf, shards=3)
-    assert len(list(tmp_path.iterdir())) == 1
-    data.make(tmp_path, coder, words, deadline=math.inf, shards=3)
-    assert data.read(tmp_path).z[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
+    for there in (1, 2):
+        assert not data.make(tmp_path, coder, words, deadline=-math.inf, shards=4)
+        assert len(list(tmp_path.iterdir())) == there
+    assert data.make(tmp_path, coder, words, deadline=math.inf, shards=4)
+    assert data.read(tmp_path).z[:, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 KEYS = ("z", "captions", "instructions")
