@@ -128,14 +128,14 @@ def _seconds(subject: Subject, count: int) -> Found:
     found: Figures = {}
     for cost in (
         lambda: toybox_planner.cost(subject.planners[0], subject.weights, count),
-        lambda: toybox_instructions.cost(subject.weights, count),
         *(partial(toybox_seconds.cost, tool, subject.weights, count) for tool in toybox_seconds.JOBS),
     ):
         try:
             found |= cost()
         except MissingWeights as lack:
             found[SKIPPED] = f"{found.get(SKIPPED, '')} {lack}".strip()
-    return found, ()
+    usual = {"edit_s": found["edit_s_instruct_pix2pix"]} if "edit_s_instruct_pix2pix" in found else {}
+    return found | usual, ()
 
 
 def flat(found: Mapping[str, Any]) -> Figures:

@@ -6,7 +6,6 @@ read by the grader (`toybox.reading`), how near they are to the exact result is 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,6 @@ from scipy.stats import spearmanr
 
 from benchmarks import toybox_second
 from benchmarks.analogy import psnr
-from benchmarks.measure import middle
 from benchmarks.toybox_report import Row
 from benchmarks.world import Figures, Item, by_kind, curve, figure, held_out, items, point
 from sessions.values import Picture, Pixels
@@ -69,7 +67,19 @@ def figures(weights: Shelf, count: int, second: ImageBindEncoder | None = None) 
     if second:
         found |= toybox_second.edits(second, some, [one.rgb for one in results])
     swept = some[: max(12, count // SWEPT)]
+    found |= above("ip2p_kinds_above_copy", found, "ip2p_success", "ip2p_success_copy", kinds(some))
     return found | trade_off(swept, lambda **args: editor(weights, **args)) | nothing_said(swept, editor(weights)), rows
+
+
+def kinds(some: Sequence[Item]) -> list[str]:
+    """The kinds of edit there are, as figures name them."""
+    return list(dict.fromkeys(one.kind for one in some))
+
+
+def above(name: str, found: Figures, key: str, other: str, kinds: Sequence[str]) -> Figures:
+    """The share of kinds whose figure is above another, their intervals apart."""
+    apart = [found[f"{key}_{kind}_ci"][0] > found[f"{other}_{kind}_ci"][1] for kind in kinds]
+    return {name: round(float(np.mean(apart)), 4)}
 
 
 def marked(some: Sequence[Item], results: Sequence[Result]) -> tuple[Figures, list[Row]]:
@@ -134,9 +144,9 @@ def untouched(some: Sequence[Item], pictures: Sequence[Pixels]) -> list[float]:
 def trade_off(some: Sequence[Item], make: Callable[..., Editor]) -> Figures:
     """More s_T changes more of the picture, more s_I less: the scales' curves, and Spearman's ρ of scale and change."""
     found: Figures = {}
-    for name, scales, arg in (
-        ("text", TEXT_SCALES, "text_guidance"),
-        ("image", IMAGE_SCALES, "image_guidance"),
+    for name, scales, arg, way in (
+        ("text", TEXT_SCALES, "text_guidance", 1),
+        ("image", IMAGE_SCALES, "image_guidance", -1),
     ):
         changes, rows = [], []
         for scale in scales:
@@ -147,8 +157,14 @@ def trade_off(some: Sequence[Item], make: Callable[..., Editor]) -> Figures:
             done, kept = [mark.done for mark in marks], [mark.kept for mark in marks]
             rows.append(point((scale,), done, kept, changes[-1]))
         found |= curve(f"ip2p_{name}_curve", rows)
+        found[f"ip2p_{name}_monotone"] = monotone([way * float(np.mean(row)) for row in changes])
         found |= figure(f"ip2p_{name}_spearman", [correlation(scales, row) for row in zip(*changes, strict=True)])
     return found
+
+
+def monotone(values: Sequence[float]) -> float:
+    """1 where each is more than the one before, else 0."""
+    return float(np.all(np.diff(values) > 0))
 
 
 def change(one: Item, rgb: Pixels) -> float:
@@ -169,20 +185,3 @@ def nothing_said(some: Sequence[Item], edit: Editor) -> Figures:
         **figure("ip2p_null_psnr", [psnr(rgb, one.before.rgb) for one, rgb in zip(some, pictures, strict=True)]),
         **figure("ip2p_null_kept", [float(np.mean(one)) for one in agreed]),
     }
-
-
-def cost(weights: Shelf, count: int) -> Figures:
-    """Median seconds of one edit of a picture that was not seen before, on the clock and of the processor."""
-    edit = editor(weights)
-    clocks = {"edit_s": time.perf_counter, "edit_cpu_s": time.process_time}
-    taken: dict[str, list[float]] = {name: [] for name in clocks}
-    for i, one in enumerate(items(count + 1, SEED + 1)):
-        began = {name: clock() for name, clock in clocks.items()}
-        edit(one, i)
-        for name, clock in clocks.items():
-            taken[name].append(clock() - began[name])
-    found: Figures = {}
-    for name, values in taken.items():
-        median, *between = middle(values[1:])
-        found |= {name: median, f"{name}_ci": between}
-    return found

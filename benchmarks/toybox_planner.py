@@ -41,7 +41,7 @@ from benchmarks.any2pix import auc
 from benchmarks.dialogues import EXAMINED, blind, ended, exchanged, hits, unheard
 from benchmarks.measure import middle, seconds
 from benchmarks.toybox_rules import ruled
-from benchmarks.world import Figures, figure
+from benchmarks.world import Figures, figure, gain
 from sessions.errors import BadArguments, MissingWeights, PlanError
 from tools.encoders import Encoder
 from tools.shelf import Shelf
@@ -144,10 +144,18 @@ def planned(who: Candidate, sure: float, said: Said, suffix: str) -> Figures:
     return {
         **figure(f"parse_rate{suffix}", [one.written != Written() for one in whole]),
         **told(whole, suffix),
+        **over_latest(clear, suffix),
         **figure(f"state_4{suffix}", [ended(one) for one in longer]),
         **doubt(clear, unclear, sure, suffix),
         **doubt([one for one in clear if names(one.lesson.dialogue)], unclear, sure, f"_named{suffix}"),
     }
+
+
+def over_latest(answers: Sequence[Answer], suffix: str) -> Figures:
+    """`base_at_1_history_gain`: how much oftener the picture that is named is found than by taking the latest."""
+    history = [one for one in answers if one.truth.steps and one.lesson.dialogue.kind == "history"]
+    always = [latest(one.lesson.dialogue) == one.truth.steps[0].base for one in history]
+    return gain(f"base_at_1_history_gain{suffix}", hits(history)["base"], always)
 
 
 def ending(who: Candidate, said: Said, suffix: str, seen: Seen = lambda one: None) -> Figures:

@@ -1,6 +1,6 @@
 """What a whole edit takes, tool by tool: median seconds of the product's own step, as the weights want it.
 
-Part of `python -m benchmarks.toybox`, beside a plan's seconds and InstructPix2Pix's. Every picture is a new one, since
+Part of `python -m benchmarks.toybox`, beside a plan's seconds. Every picture is a new one, since
 a step that was worked before is only looked up; the first edit, which loads the weights, does not count. What comes of
 the edits is not looked at.
 """
@@ -24,6 +24,14 @@ from toybox.words import caption
 
 FEW, SEED = 5, 9
 """Edits of a tool that are timed, at most; and what they are drawn from."""
+
+
+def instructions(count: int) -> list[Job]:
+    """Any edit that words tell of."""
+    return [
+        Job(step("instruct_pix2pix", instruction=one.said), Picture(one.before.rgb.copy()))
+        for one in world.items(count, SEED)
+    ]
 
 
 def diffedits(count: int) -> list[Job]:
@@ -63,6 +71,7 @@ def sounds(count: int) -> list[Job]:
 
 
 JOBS: Mapping[str, Callable[[int], list[Job]]] = {
+    "instruct_pix2pix": instructions,
     "diffedit": diffedits,
     "analogist": analogies,
     "blip_diffusion": subjects,

@@ -8,17 +8,32 @@ import pytest
 
 from benchmarks import toybox_table
 from benchmarks.toybox import KEYS
-from benchmarks.toybox_table import LINES, Line, beside, measured, table, within
+from benchmarks.toybox_table import LINES, Line, beside, bounds, measured, table, within
 
 ROOT = Path(__file__).parents[2]
 ALL = [line for lines in LINES.values() for line in lines]
 
 
-def test_what_is_reached_is_plain_and_what_is_missed_is_bold():
+def test_what_is_reached_is_plain_what_is_required_bold_and_what_is_aimed_at_in_italics():
     line = Line("x", "x", 0.6, 0.9)
     assert measured(line, {"x": 0.91, "x_ci": [0.88, 0.94]}) == "0.91 [0.88, 0.94]"
-    assert measured(line, {"x": 0.7}) == "**0.70**" and measured(line, {"x": 0.3}) == "**0.30**"
+    assert measured(line, {"x": 0.7}) == "*0.70*" and measured(line, {"x": 0.3}) == "**0.30**"
     assert measured(line, {"x": None}) == measured(line, {}) == "–"
+
+
+def test_what_is_to_be_beaten_is_beaten_with_intervals_apart():
+    line = Line("x", "x", beats={"chance": "y"})
+    found = {"x": 0.5, "x_ci": [0.4, 0.6], "y": 0.2}
+    assert measured(line, found | {"y_ci": [0.1, 0.3]}) == "0.50 [0.40, 0.60]"
+    assert measured(line, found | {"y_ci": [0.1, 0.4]}) == "**0.50 [0.40, 0.60]**"
+    assert measured(line, {"x": 0.5, "y": 0.5}) == "**0.50**" and measured(line, {"x": 0.5}) == "0.50"
+    assert bounds(line) == ("> chance", "") and beside(line, found) == "chance 0.20"
+
+
+def test_a_gain_is_one_where_its_whole_interval_is_above_nothing():
+    line = Line("x", "x", 0, apart=True)
+    assert measured(line, {"x": 0.1, "x_ci": [0.01, 0.2]}) == "0.10 [0.01, 0.20]" and bounds(line) == ("> 0", "")
+    assert measured(line, {"x": 0.1, "x_ci": [-0.01, 0.2]}) == "**0.10 [-0.01, 0.20]**"
 
 
 def test_of_seconds_less_is_better():
@@ -32,9 +47,12 @@ def test_beside_a_figure_stands_what_was_measured():
 
 
 def test_every_line_of_the_table_is_a_figure_that_the_benchmark_has():
-    """Or one that it names after such a one."""
-    own = {"parse_rate", "blip_cosine", "any2pix_refinement_gain", "drift_outside_ten_turns", "diffedit_iou_median"}
-    assert {line.key for line in ALL} <= set(KEYS) | own
+    """Or one that it names after such a one, or beside it."""
+    own = """parse_rate blip_cosine any2pix_refinement_gain drift_outside_ten_turns diffedit_iou_median
+    ip2p_kinds_above_copy ip2p_text_monotone ip2p_image_monotone diffedit_iou_gain_one_map diffedit_iou_gain_at_0.25
+    diffedit_iou_gain_at_0.75
+        diffedit_outside_exact diffedit_psnr analogist_success_gain base_at_1_history_gain state_sounds""".split()
+    assert {line.key for line in ALL} <= {*KEYS, *own}
     rows = table({line.key: 0.5 for line in ALL}).splitlines()
     assert len(rows) == len(ALL) + 2 and {row.count("|") for row in rows} == {7}
 
@@ -45,7 +63,7 @@ def test_several_files_are_one_measurement(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["toybox_table", str(tmp_path / "a"), str(tmp_path / "b")])
     toybox_table.main()
     said = capsys.readouterr().out
-    assert "| a plan | 0.20 s | ≤ 0.5 | ≤ 0.5 |" in said and "| an edit | 1.50 s |" in said
+    assert "| a plan | 0.20 s | ≤ 0.5 | ≤ 0.5 |" in said and "| an edit: instruct_pix2pix | 1.50 s |" in said
 
 
 def test_the_readme_shows_what_was_measured():

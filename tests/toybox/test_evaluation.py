@@ -29,6 +29,8 @@ from benchmarks.toybox_instructions import Result
 from sessions.errors import BadArguments, BadWeights, MissingWeights
 from tools import registry
 from tools.base import drain
+from tools.shelf import STARTER
+from tools.weights import read_register, write_register
 from toybox import grader
 from toybox.edits import KINDS, Recolour
 from toybox.scenes import HELD_OUT
@@ -99,11 +101,12 @@ def blended(text_guidance=3.0, image_guidance=1.5):
 def test_scales_are_set_against_what_changes():
     found = toybox_instructions.trade_off(SOME[:6], blended)
     assert found["ip2p_text_spearman"] == pytest.approx(1) and found["ip2p_image_spearman"] == pytest.approx(-1)
+    assert found["ip2p_text_monotone"] == found["ip2p_image_monotone"] == 1
     assert [row[0] for row in found["ip2p_text_curve"]] == [*toybox_instructions.TEXT_SCALES]
     for row, ends in zip(found["ip2p_text_curve"], found["ip2p_text_curve_ci"], strict=True):
         assert len(ends) == 3 and all(low <= mean <= high for mean, (low, high) in zip(row[1:], ends, strict=True))
     still = toybox_instructions.trade_off(SOME[:2], lambda **scales: blended())
-    assert still["ip2p_text_spearman"] == 0
+    assert still["ip2p_text_spearman"] == still["ip2p_text_monotone"] == 0
 
 
 def test_nothing_said_is_the_picture_itself():
@@ -207,9 +210,25 @@ def test_a_part_without_weights_is_left_out(starter, monkeypatch):
     found, _ = toybox.measured(toybox.Subject(starter))
     assert (found["one_key"], found["two_key"]) == (1.0, None) and "no such role" in found["skipped"]["two"]
     said = toybox.text(found)
-    assert "not measured" in said and said.splitlines()[-1].startswith("two was left out: ")
+    assert "not measured" in said and said.splitlines()[-1].startswith("two, not measured: ")
     assert json.loads(json.dumps(found))["two_key"] is None
     assert "no such role" in toybox_report.html(found, {})
+
+
+def test_a_pack_is_measured_by_its_own_weights_alone(tmp_path):
+    """What a pack under training lacks is not the starter's."""
+    base = [one for one in read_register(STARTER) if one.role == "text-to-image"]
+    write_register(tmp_path / "pack/register.json", base)
+    found = world.shelf(tmp_path / "home", tmp_path / "pack")
+    assert [one.role for one in found.entries()] == ["text-to-image"]
+    with pytest.raises(MissingWeights):
+        found.entry("instruct-pix2pix")
+
+
+def test_the_kinds_that_beat_the_input_are_those_whose_intervals_are_apart():
+    found = {"s_a_ci": [0.5, 0.9], "c_a_ci": [0.0, 0.4], "s_b_ci": [0.3, 0.9], "c_b_ci": [0.0, 0.4]}
+    assert toybox_instructions.above("x", found, "s", "c", ["a", "b"]) == {"x": 0.5}
+    assert [toybox_instructions.monotone(v) for v in ([1, 2, 3], [1, 2, 2], [3, 2, 1])] == [1, 0, 0]
 
 
 def test_damaged_weights_are_not_left_out(starter, monkeypatch, capsys):
@@ -226,10 +245,9 @@ def test_damaged_weights_are_not_left_out(starter, monkeypatch, capsys):
 
 
 def test_without_a_planner_there_are_still_the_seconds_of_an_edit(starter, tmp_path, monkeypatch):
-    monkeypatch.setattr(toybox_instructions, "cost", lambda weights, count: {"edit_s": 0.5})
     monkeypatch.setattr(toybox_seconds, "cost", lambda tool, weights, count: {f"edit_s_{tool}": 2.0})
     found, _ = toybox.measured(toybox.Subject(starter, (tmp_path,)), ["seconds"], 1)
-    assert (found["plan_s"], found["edit_s"]) == (None, 0.5) and "no planner" in found["skipped"]["seconds"]
+    assert (found["plan_s"], found["edit_s"]) == (None, 2.0) and "no planner" in found["skipped"]["seconds"]
     assert all(found[f"edit_s_{tool}"] == 2.0 for tool in ("diffedit", "analogist", "blip_diffusion", "any2pix"))
 
 
@@ -269,7 +287,7 @@ def test_an_edit_that_is_timed_is_a_whole_one(starter):
 ASKED_FOR = """parse_rate tool_accuracy base_at_1 base_at_1_of_8 base_at_1_history sub_at_1 state_single state_2_3
 state_4 ask_auroc sound_blind_drop ip2p_success ip2p_psnr diffedit_iou diffedit_success
 analogist_success analogist_iou blip_subject blip_background any2pix_sound plan_s edit_s
-edit_s_diffedit edit_s_analogist edit_s_blip_diffusion edit_s_any2pix
+edit_s_instruct_pix2pix edit_s_diffedit edit_s_analogist edit_s_blip_diffusion edit_s_any2pix
 perception_image_to_text perception_text_to_image perception_sound_to_image
 ip2p_directional ip2p_agrees any2pix_directional any2pix_agrees"""
 
