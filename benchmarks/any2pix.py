@@ -49,8 +49,7 @@ from tools.sounds import Sound
 from toybox.drawing import draw
 from toybox.reading import readings
 from toybox.scenes import Scene, random_scene
-from toybox.sounds import MEANINGS, NAMES, RATE, sound
-from training.encoder_figures import FIRST_TAKE
+from toybox.sounds import FIRST_TAKE, MEANINGS, NAMES, RATE, sound
 from training.encoder_scenes import scene_for, true_of
 
 Floats = NDArray[np.float64]

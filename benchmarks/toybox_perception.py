@@ -1,10 +1,10 @@
 """What the pack's encoder finds again: captions by pictures, pictures by captions and by sounds, attributes.
 
-Part of `python -m benchmarks.toybox`, by the functions of `training.encoder_figures`, on scenes and sounds that nothing
-has learnt from. A scene's caption is found where it is the first of all captions, and the other way round; of
-two scenes with equal captions either will do. A sound is right where the first of as many pictures shows what it stands
-for (of each sound's meaning there is one picture at least), so that chance is the share of pictures that do. An
-attribute is right where the true caption comes before all that name another value of it, all else equal.
+Part of `python -m benchmarks.toybox`, on scenes and sounds that nothing has learnt from. A scene's caption is found
+where it is the first of all captions, and the other way round; of two scenes with equal captions either will do. A
+sound is right where the first of as many pictures shows what it stands for (of each sound's meaning there is one
+picture at least), so that chance is the share of pictures that do. An attribute is right where the true caption comes
+before all that name another value of it, all else equal.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.random import Generator
+from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
@@ -23,13 +24,13 @@ from benchmarks.world import Figures, figure
 from sessions.errors import MissingWeights
 from tools.encoders import IMAGEBIND, ROLE
 from tools.encoders.imagebind import TOKENIZER, ImageBindEncoder
+from tools.nets.imagebind import ImageBind
 from tools.nets.imagebind_keys import config_of, load
 from tools.shelf import Shelf
 from toybox.scenes import HELD_OUT, Scene, random_scene
-from toybox.sounds import NAMES
+from toybox.sounds import FIRST_TAKE, NAMES
 from toybox.words import caption
-from training.encoder import heard
-from training.encoder_figures import FIRST_TAKE, attribute, read, seen
+from training.encoder import heard, ids, pixels
 from training.encoder_scenes import ATTRIBUTES, Values, scene_for, true_of
 
 SEED, GALLERIES, TAKES = 21, 8, 2
@@ -107,10 +108,29 @@ def attributes(encoder: ImageBindEncoder, rng: Generator, count: int) -> Figures
     new = [alone(scene, *pairs[i % len(pairs)]) for i, scene in enumerate(plain)]
     asked = {name: (plain, values) for name, values in ATTRIBUTES.items()}
     for name, (scenes, values) in (asked | {"colour_held_out_pair": (new, ATTRIBUTES["colour"])}).items():
-        right = [attribute(encoder.network, encoder.words, [scene], values) for scene in scenes]
-        found |= figure(f"perception_{name}", right)
+        found |= figure(f"perception_{name}", attribute(encoder.network, encoder.words, scenes, values))
         found |= figure(f"perception_{name}_random", [1 / choices(scene, values) for scene in scenes])
     return found
+
+
+def attribute(net: ImageBind, tokenizer: CLIPTokenizer, scenes: Sequence[Scene], values: Values) -> list[bool]:
+    """Whether the true caption of each is the nearest of those that differ from it in this."""
+    right = []
+    for scene, v in zip(scenes, seen(net, scenes), strict=True):
+        told = [caption(other) for other in values(scene, 0)]
+        best = int((read(net, tokenizer, told) @ v).argmax())
+        right.append(told[best] == caption(scene))
+    return right
+
+
+def seen(net: ImageBind, scenes: Sequence[Scene]) -> Tensor:
+    """(n, D) of pictures."""
+    return net.vision(pixels(scenes))
+
+
+def read(net: ImageBind, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
+    """(n, D) of captions, norm 1."""
+    return F.normalize(net.text(ids(tokenizer, texts)), dim=-1)
 
 
 def choices(scene: Scene, values: Values) -> int:

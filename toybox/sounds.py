@@ -29,6 +29,8 @@ RATE, SECONDS = 16_000, 2.0
 LENGTH = int(RATE * SECONDS)
 SEMITONES, TEMPO, SNR = 3.0, 0.15, (5.0, 30.0)
 PEAK = 0.9
+FIRST_TAKE = 10**6
+"""Takes of sounds from here on nothing learns from."""
 
 
 @dataclass(frozen=True)

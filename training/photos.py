@@ -17,21 +17,18 @@ from pathlib import Path
 
 import torch
 from numpy.random import Generator
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
-from sessions.errors import Damaged, NotFound, PentimentoError
+from sessions.errors import Damaged, NotFound
 from sessions.values import Pixels
 from tools.diffusion.model import LatentDiffusion
 from tools.weights import sha256
 from training.data import encoded
-from training.subject_photos import opened
+from training.subject_photos import UNREADABLE, opened
 
 log = logging.getLogger("training")
 INDEX = "metadata.jsonl"
-UNREADABLE = (OSError, ValueError, SyntaxError, PentimentoError, Image.DecompressionBombError)
-"""What Pillow and we raise of a file that is no picture."""
 
 
 class Line(BaseModel):

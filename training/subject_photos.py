@@ -42,6 +42,8 @@ from training.matting import composite, matte, trimap
 log = logging.getLogger("training")
 INDEX, BACKGROUNDS, MATTES, MISSED = "subjects.json", "backgrounds", "mattes", "missed.json"
 SIDE = 512
+UNREADABLE = (OSError, ValueError, SyntaxError, PentimentoError, Image.DecompressionBombError)
+"""What Pillow and we raise of a file that is no picture."""
 LARGEST, SMALLEST = 1.0, 0.7
 """How large a subject is where it is shown, as a share of what it is in its photo."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -180,7 +182,7 @@ def readable(path: Path, side: int) -> bool:
     """Whether a file is a picture; where it is none, the log says why."""
     try:
         opened(path, side)
-    except (OSError, ValueError, SyntaxError, PentimentoError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         log.info("%s cannot be read, so it is left out: %s", path, error)
         return False
     return True

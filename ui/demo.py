@@ -54,7 +54,7 @@ def main() -> None:
 def typed(out: Path, *words: str) -> None:
     """A command as a person types it, and what it answers; its data folder is in `out`."""
     print(f"\n$ pentimento {' '.join(map(_quoted, words))}", flush=True)
-    subprocess.run([sys.executable, "-m", "ui.cli", *words], env=_home(out), check=False)
+    subprocess.run([sys.executable, "-m", "ui.cli", *words], env=_home(out), check=True)
 
 
 def told(out: Path, *words: str) -> dict[str, Any]:

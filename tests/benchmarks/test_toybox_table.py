@@ -51,7 +51,7 @@ def test_every_line_of_the_table_is_a_figure_that_the_benchmark_has():
     own = """parse_rate blip_cosine any2pix_refinement_gain drift_outside_ten_turns diffedit_iou_median
     ip2p_kinds_above_copy ip2p_text_monotone ip2p_image_monotone diffedit_iou_gain_one_map diffedit_iou_gain_at_0.25
     diffedit_iou_gain_at_0.75
-        diffedit_outside_exact diffedit_psnr analogist_success_gain base_at_1_history_gain state_sounds""".split()
+    diffedit_outside_exact diffedit_psnr analogist_success_gain base_at_1_history_gain state_sounds""".split()
     assert {line.key for line in ALL} <= {*KEYS, *own}
     rows = table({line.key: 0.5 for line in ALL}).splitlines()
     assert len(rows) == len(ALL) + 2 and {row.count("|") for row in rows} == {7}

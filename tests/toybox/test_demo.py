@@ -52,6 +52,16 @@ def test_what_needs_no_network_must_have_none(conversation):
     assert conversation(undone, SCENE) and not conversation(undone, SCENE, True)
 
 
+@pytest.mark.reliability
+def test_the_networks_that_come_along_do_all_that_it_asks(tmp_path, monkeypatch, capfd):
+    """The conversation itself, by the program: every change is found, and the pictures lie there."""
+    monkeypatch.chdir(tmp_path)
+    demo.main()
+    said = capfd.readouterr().out
+    assert all(f'pentimento say "{message.said}"' in said for message in demo.TALK if " " in message.said)
+    assert len(list((tmp_path / demo.OUT).glob("[0-9]*.png"))) >= len(demo.TALK)
+
+
 def test_one_message_missed_ends_with_an_error(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name, said in {"typed": None, "told": {"revisions": []}}.items():

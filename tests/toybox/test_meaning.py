@@ -18,9 +18,10 @@ from benchmarks import (
 from tools.edits.analogist import Args
 from tools.shelf import PLANNER, STARTER
 from tools.subjects import ROLE as SUBJECTS
-from toybox.dialogues import dialogue
+from toybox.dialogues import dialogue, pair
 from toybox.edits import Recolour
 from toybox.sounds import MEANINGS
+from training.examining import answer
 from training.lessons import looked_at
 from training.packs import encoder
 
@@ -81,6 +82,19 @@ def test_an_example_is_followed_by_cloned_attention(shelf):
         for way in ("both", "neither")
     )
     assert both >= 0.5 and both >= neither + 0.2
+
+
+def test_which_picture_is_meant_is_seen():
+    """One message in two sessions that are told alike, in which two pictures have changed places."""
+    numbers = [2 * dialogues.EXAMINED + place for place in range(24)]
+    lessons = looked_at(encoder(), numbers, numbered=lambda n, held_out: pair(n // 2, held_out, longest=3)[n % 2])
+    who = dialogues.candidate(STARTER.parent / PLANNER)
+
+    def both(shown):
+        right = [dialogues.hits([answer(who, one, shown(one))])["base"] == [True] for one in lessons]
+        return np.mean([a and b for a, b in zip(right[::2], right[1::2], strict=True)])
+
+    assert both(lambda one: one.seen) >= 0.5 and both(dialogues.blind) == 0
 
 
 def test_a_plan_follows_what_is_heard():

@@ -5,19 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transformers import CLIPTokenizer
 
-from benchmarks import toybox_instructions, toybox_masks, world
+from benchmarks import toybox_instructions, toybox_masks, toybox_perception, world
 from tools import weights
 from tools.diffusion import latents
 from tools.diffusion.world import in_world
-from tools.nets.imagebind_keys import config_of, load
 from tools.shelf import STARTER
 from toybox.drawing import draw
 from toybox.edits import KINDS, Light
 from toybox.scenes import Scene, random_scene
-from toybox.words import caption
-from training import encoder_figures
 from training.encoder_scenes import ATTRIBUTES
 
 COUNT, FEW = len(KINDS), 4
@@ -110,13 +106,11 @@ def test_the_text_moves_the_picture_and_the_picture_holds_it(shelf, items):
 
 def test_the_encoder_binds_words_and_sounds_to_pictures():
     """Figures on scenes and sounds that were not trained on, coarser than the card's."""
-    tokenizer = CLIPTokenizer.from_pretrained(PACK / "tokenizer", local_files_only=True)
-    folder = PACK / "encoder"
-    net = load(folder / "model.safetensors", config_of(folder / "config.json"))
+    encoder = toybox_perception.opened(PACK / "encoder", PACK / "tokenizer")
     rng = np.random.default_rng(77)
     scenes = [random_scene(rng) for _ in range(64)]
-    found = encoder_figures.seen(net, scenes) @ encoder_figures.read(net, tokenizer, [caption(s) for s in scenes]).T
-    assert (found.argmax(1).numpy() == np.arange(64)).mean() > 0.9
+    found = toybox_perception.by_words(encoder, scenes)
+    assert min(found["perception_image_to_text"], found["perception_text_to_image"]) > 0.9
     plain = [scene for scene in scenes if scene.tone == "colour"]
-    assert encoder_figures.attribute(net, tokenizer, plain, ATTRIBUTES["shape"]) > 0.5
-    assert encoder_figures.sounds(net, tokenizer, rng)["sound to meaning, by words"] > 0.6
+    assert np.mean(toybox_perception.attribute(encoder.network, encoder.words, plain, ATTRIBUTES["shape"])) > 0.5
+    assert toybox_perception.by_sounds(encoder, rng, 64)["perception_sound_to_image"] > 0.6

@@ -19,7 +19,7 @@ from toybox.drawing import draw
 from toybox.scenes import ALONE, HELD_OUT, RADII, SHAPES, SIZES, TEXTURES, Scene, Thing, seeded
 from toybox.sounds import NAMES, sound
 from toybox.words import caption
-from training import encoder, encoder_figures, encoder_pack, tokens
+from training import encoder, encoder_pack, tokens
 from training.encoder import (
     Learning,
     contrast,
@@ -248,15 +248,6 @@ def test_a_pack_names_it_and_keeps_its_other_lines(words, tmp_path):
 
 def close(ours, theirs):
     assert F.cosine_similarity(torch.from_numpy(ours), theirs).min() > 0.999
-
-
-def test_figures_of_an_untrained_encoder_are_chance(words, monkeypatch):
-    monkeypatch.setattr(encoder_figures, "ITEMS", 16)
-    monkeypatch.setattr(encoder_figures, "GROUPS", 1)
-    monkeypatch.setattr(encoder_figures, "PLAYED", 1)
-    found = encoder_figures.figures(tiny(words).eval(), words)
-    assert found["text to picture"] < 0.15 and found["colour"] < 0.6 and found["sound to meaning, by pictures"] < 0.6
-    assert all(0 <= share <= 1 for share in found.values())
 
 
 def test_a_folder_keeps_its_plan(tmp_path):
