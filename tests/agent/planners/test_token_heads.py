@@ -151,11 +151,11 @@ TALK = (
     ),
     Said("make it like the sound", (("instruct_pix2pix", {"instruction": "make it night"}, "#5"),), (CRICKETS,)),
     Said("give it the colours of the attached picture", (("match_colors", {}, "#6"),), (SHOWN,)),
-    Said("go back to the original and make it sepia", (("monochrome", {"tone": "sepia"}, "#1"),)),
+    Said("take the original and make it sepia", (("monochrome", {"tone": "sepia"}, "#1"),)),
     Said("go back to the picture with the yellow star and sharpen it", (("sharpen", {}, "star"),)),
     Said(
-        "make it darker, then soften it and flip it",
-        (("adjust", {"exposure": -0.3}, "#10"), ("blur", {}, "prev"), ("flip", {"axis": "horizontal"}, "prev")),
+        "make it darker, then soften it, then flip it",
+        (("adjust", {"exposure": -0.3}, "#9"), ("blur", {}, "prev"), ("flip", {"axis": "horizontal"}, "prev")),
     ),
 )
 """Several steps, a sound, a picture, what came first, and what a picture shows.
