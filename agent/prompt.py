@@ -2,7 +2,7 @@
 
     SYSTEM USER:
     #1 photo <video><r_0>
-    #2 adjust <r_0> make it darker <video><r_1>
+    #2 adjust make it darker <r_0><video><r_1>
     at <r_1> on main: MESSAGE ASSISTANT:
 
 Items come in order of commit and only the last line says where the session stands, so the next turn's prompt begins as
@@ -93,12 +93,16 @@ class _Page:
         self.name(slot)
 
     def line(self, item: Item, slots: dict[str, int], brief: bool = False) -> None:
-        """`#2 adjust <r_0> make it darker <video><r_1>`"""
+        """`#2 adjust make it darker <r_0><video><r_1>`
+
+        What it was made from comes after what was said: so its name has read the words, and "the one from before it got
+        darker" is found as directly as the one where it did.
+        """
         self.say(f"\n#{item.number} {item.done} " if item.number else f"\n{item.role} ")
-        if item.parent in slots:
-            self.name(slots[item.parent])
         if item.words and item.role == "result" and not brief:
             self.say(f" {item.words} ")
+        if item.parent in slots:
+            self.name(slots[item.parent])
         self.show(slots[item.name])
 
 
