@@ -98,9 +98,8 @@ class _Page:
         What it was made from comes after what was said: so its name has read the words, and "the one from before it got
         darker" is found as directly as the one where it did.
         """
-        self.say(f"\n#{item.number} {item.done} " if item.number else f"\n{item.role} ")
-        if item.words and item.role == "result" and not brief:
-            self.say(f" {item.words} ")
+        words = f"{item.words} " if item.words and item.role == "result" and not brief else ""
+        self.say(f"\n#{item.number} {item.done} {words}" if item.number else f"\n{item.role} ")
         if item.parent in slots:
             self.name(slots[item.parent])
         self.show(slots[item.name])

@@ -41,7 +41,7 @@ def made(
 def test_a_session_as_it_is_written(vocabulary):
     page = made(vocabulary, [photo(), edit(2, 1), ATTACHED, SOUND])
     assert vocabulary.decode(page.ids) == (
-        "<s> USER:\n#1 photo <video><r_0>\n#2 adjust <r_0> make it darker <video><r_1>"
+        "<s> USER:\n#1 photo <video><r_0>\n#2 adjust make it darker <r_0><video><r_1>"
         "\nattached <video><r_2>\nsound <video><r_3>\nat <r_1> on main: blur it ASSISTANT:"
     )
 
