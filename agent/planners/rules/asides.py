@@ -14,7 +14,7 @@ from itertools import pairwise
 from agent.planners.rules.clause import REGIONAL, Clause, Draft
 from agent.planners.rules.english import could_be_english
 from agent.planners.rules.lexicon import Head, lexicon
-from agent.planners.rules.nounphrases import noun_phrase
+from agent.planners.rules.nounphrases import PERSONS, noun_phrase
 from agent.planners.rules.patterns import match, matches
 from agent.planners.rules.places import place_at
 from agent.planners.rules.segments import Segment
@@ -88,9 +88,10 @@ def _restricted(what: str) -> Ban | None:
     """What must not change: a part, the rest, or a property."""
     if what in {"the midtones", "midtones"}:
         return Ban(tools=frozenset({"adjust"}), arguments=frozenset({("midtones", 1)}))
+    what = {"she": "her", "he": "him"}.get(what, what)
     if what in THOSE | {"her", "him"}:
         return Ban(what)
-    if what in {"it", "everything", "the picture", "the photo", "the image", "this", "all"}:
+    if what.removeprefix("the ") in {"it", "everything", "picture", "photo", "image", "this", "all"}:
         return Ban()
     region = _region(re.sub(r" (?:behind|there|here|around it|behind it|next to it|beside it)$", "", what))
     if region is not None:
@@ -362,4 +363,4 @@ def _is_banned(draft: Draft, ban: Ban) -> bool:
 def _spared(draft: Draft, region: str) -> Draft:
     if draft.tool not in REGIONAL or draft.region not in {None, REST}:
         return draft
-    return replace(draft, region=f"everything but the {region}")
+    return replace(draft, region=f"everything but {region if region in PERSONS else f'the {region}'}")

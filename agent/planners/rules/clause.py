@@ -15,6 +15,7 @@ from agent.planners.rules.items import Item, scan
 from agent.planners.rules.lexicon import Head
 from agent.planners.rules.nounphrases import PERSONS, Thing
 from agent.planners.rules.numbers import Quantity
+from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 from sessions.values import Json
 
@@ -65,6 +66,7 @@ _WITHIN = {
 _BESIDE = {"under", "underneath", "beneath", "below", "behind", "above", "around", "near", "beside", "between"}
 REGIONAL = {"adjust", "monochrome", "blur", "sharpen", "denoise", "auto"}
 """Tools that may be limited to a part of the picture, and are when a part of it must stay as it is."""
+_RAISING = frozenset(listed("raises a degree"))
 _ARTICLES = {"both", "your", "the", "a", "an", "this", "that", "these", "those", "some", "any", "all", "its"}
 
 
@@ -271,8 +273,20 @@ class Clause:
         return None
 
     def degree(self) -> str | None:
-        """How much in words: tiny, small, medium, big or huge; the smallest of several, as "not too much" limits."""
-        said = self.take_all("degree")
+        """How much in words: tiny, small, medium, big or huge; the smallest of several, as "not too much" limits.
+
+        "Quite heavily", "very strongly": one degree that the other raises.
+        """
+        said: list[str] = []
+        last: Item | None = None
+        for item in [item for item in self.items if item.kind == "degree"]:
+            raised = last is not None and last.stop == item.start and self.words[last.start].text in _RAISING
+            if raised and item.value in {"big", "huge"}:
+                said[-1] = max(said[-1], item.value, key=DEGREES.index)
+            else:
+                said.append(item.value)
+            last = item
+        self.take_all("degree")
         return min(said, key=DEGREES.index) if said else None
 
     def direction(self) -> int:

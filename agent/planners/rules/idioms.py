@@ -116,7 +116,7 @@ def _on_top(clause: Clause) -> None:
 
 
 def _also(clause: Clause) -> None:
-    """ "Blur it too", "a strong one"; "0.3 EV", "put it on white"."""
+    """ "Blur it too nicely", "a strong one"; "0.3 EV", "put it on white"."""
     for item, following in zip(list(clause.items), [*clause.items[1:], None], strict=True):
         if item.kind == "too" and item.value == "too" and (following is None or following.kind == "fill"):
             clause.swap(item, "fill", "too")

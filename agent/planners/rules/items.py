@@ -13,6 +13,7 @@ from agent.planners.rules.lexicon import Entry, Head, lexicon, nouns
 from agent.planners.rules.nounphrases import EATERS, Thing, noun_phrase
 from agent.planners.rules.numbers import quantity_at
 from agent.planners.rules.places import place_at
+from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
 
@@ -62,7 +63,31 @@ def scan(words: Sequence[Word]) -> list[Item]:
         item = _next(words, at, items)
         items.append(item)
         at = item.stop
+    items = [_also(item, after, words) for item, after in zip(items, [*items[1:], None], strict=False)]
     return [part for item, after in zip(items, [*items[1:], None], strict=False) for part in _more(item, after, words)]
+
+
+_OUT_OF_ALL = {"way", "much", "far"}
+"""Before "too" they say that it is in excess wherever it stands."""
+
+
+def _also(item: Item, after: Item | None, words: Sequence[Word]) -> Item:
+    """ "Brighten it a touch too", "the sky too, by 10 %": with nothing to measure behind it, "too" is "also", and what
+    stands before it says how much."""
+    texts = [word.text for word in words[item.start : item.stop]]
+    if item.kind != "too" or texts[-1] != "too" or not item.start or texts[0] in _OUT_OF_ALL or _measures(after, words):
+        return item
+    entry = lexicon().longest(texts[:-1])
+    said = entry is not None and entry.kind == "degree"
+    return replace(item, kind="degree", value=entry.value) if entry and said else replace(item, kind="fill")
+
+
+_ALSO_BEFORE = frozenset(listed("after too that means also"))
+
+
+def _measures(after: Item | None, words: Sequence[Word]) -> bool:
+    """Whether what follows "too" can be in excess: "too dark", "too nice", but not "too, please" or "too a bit"."""
+    return after is not None and words[after.start].text not in _ALSO_BEFORE and after.kind != "quantity"
 
 
 def _more(item: Item, after: Item | None, words: Sequence[Word]) -> list[Item]:

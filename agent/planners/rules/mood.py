@@ -45,7 +45,7 @@ class Mood:
             clause.direction(),
             too,
             lacks,
-            states=clause.has("be") or clause.says("is", "are", *_FLAWS) or _too_much(clause) or implied or stated,
+            states=_says_is(clause) or clause.says(*_FLAWS) or _too_much(clause) or implied or stated,
             asks=asks,
             wants=clause.has("add", "should") or clause.says("want", "like", "give", "need", "get", "have", "use"),
             measured=measured,
@@ -101,9 +101,18 @@ def _excess(clause: Clause) -> tuple[bool, bool]:
     return too and not little, little
 
 
+def _says_is(clause: Clause) -> bool:
+    """ "Is" or "are", but not in "whatever is behind her", which only says where."""
+    where = {at for item in clause.items if item.kind in {"except", "rest"} for at in range(item.start, item.stop)}
+    return clause.has("be") or any(
+        word.text in {"is", "are"} for at, word in enumerate(clause.words) if at not in where
+    )
+
+
 def _too_much(clause: Clause) -> bool:
     """ "Too orange", but not "darker, too"."""
-    return re.search(r"\btoo (?!please)\w", clause.text) is not None
+    also = "|".join(listed("after too that means also"))
+    return re.search(rf"\btoo (?!(?:{also})\b|\d)\w", clause.text) is not None
 
 
 def _is_look(clause: Clause) -> bool:

@@ -238,6 +238,7 @@ def text(clause: Clause) -> list[Draft] | None:
     """Words on the picture, at a place, in a colour."""
     quotes = clause.take_all("quote")
     _on_top(clause)
+    _below(clause) if quotes else None
     if clause.tools() - {"text"} or clause.has("not", "too") or len(quotes) > 1:
         return None
     named = [
@@ -284,6 +285,18 @@ def _on_top(clause: Clause) -> None:
     for item in list(clause.items):
         if item.kind == "fill" and item.value == "on top" and not clause.has("place"):
             clause.swap(item, "place", "top")
+
+
+_HEIGHTS = {"below": "bottom", "underneath": "bottom", "beneath": "bottom", "above": "top"}
+
+
+def _below(clause: Clause) -> None:
+    """ "Below in white", "below in the picture": of nothing that is named, so at the bottom of the picture."""
+    for item, after in zip(list(clause.items), [*clause.items[1:], None], strict=False):
+        alone = after is None or after.kind in {"color", "prep", "fill", "quote", "det", "head"}
+        alone |= after is not None and isinstance(after.value, Thing) and after.value.whole and after.value.prep == "in"
+        if item.kind == "prep" and item.value in _HEIGHTS and alone and not clause.has("place"):
+            clause.swap(item, "place", _HEIGHTS[item.value])
 
 
 def _corner(clause: Clause) -> Item | None:

@@ -14,7 +14,9 @@ from agent.planners.rules.amounts import LIGHTS, SCALES
 from agent.planners.rules.clause import REGIONAL, Clause, Draft
 from agent.planners.rules.lexicon import lexicon
 from agent.planners.rules.mending import says_there
-from agent.planners.rules.statements import states
+from agent.planners.rules.nounphrases import PERSONS
+from agent.planners.rules.patterns import matches
+from agent.planners.rules.statements import recounts, states
 from agent.planners.rules.units import Unit
 
 _RECALLS = {
@@ -134,8 +136,9 @@ def settled(units: Sequence[Unit]) -> list[Draft]:
     for i, (unit, draft) in enumerate(pairs):
         meant.append((unit, draft))
         if _is_only_a_reason(i, pairs):
+            meant[i] = (unit, replace(draft, region=None)) if recounts(unit.words) else meant[i]
             continue
-        referred = _referred(unit, _cornered(draft, pairs[:i]), meant[:i])
+        referred = _referred(unit, _around_it(unit, _cornered(draft, pairs[:i]), meant[:i]), meant[:i])
         meant[i] = (unit, referred)
         if not out or not _joins_the_last(unit, referred, out):
             out.append(_all_that_is_left(referred, out))
@@ -147,6 +150,8 @@ def _is_only_a_reason(i: int, pairs: Sequence[tuple[Unit, Draft]]) -> bool:
     (unit, draft), later = pairs[i], pairs[i + 1 :]
     if draft.complaint and any(_answers(other, draft) for _, other in pairs if other is not draft):
         return True
+    if draft.complaint and draft.tool == "adjust" and recounts(unit.words):
+        return any(not other.complaint for _, other in pairs)
     if (draft.complaint or _pops(unit, draft)) and any(_remedies(other, draft) for _, other in later):
         return True
     if _only_states(unit, draft, later) or _gives_reason(unit, draft, pairs[:i]):
@@ -189,6 +194,20 @@ def _cornered(draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:
     return draft
 
 
+def _around_it(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> Draft:
+    """ "(Sharpen the cat and) blur whatever is around it": all but what was just worked on."""
+    told = " ".join(word.text for word in unit.words)
+    inner = before[-1][1].region if before else None
+    if (
+        draft.region != "rest"
+        or not inner
+        or inner.startswith(("rest", "everything"))
+        or not matches("around it", told)
+    ):
+        return draft
+    return replace(draft, region=f"everything but {inner if inner in PERSONS else f'the {inner}'}")
+
+
 def _pops(unit: Unit, draft: Draft) -> bool:
     """ "The eyes should pop more, so sharpen the eyes": so broad a wish is met by what is named after it."""
     return Clause.of(unit.words).has("should") and draft.args.keys() == {"contrast", "saturation"}
@@ -219,10 +238,12 @@ def _same_matter(one: Draft, other: Draft) -> bool:
 
 
 def _gives_reason(unit: Unit, draft: Draft, before: Sequence[tuple[Unit, Draft]]) -> bool:
-    """ "Lighten the window, it is too dull there": the remedy has been named."""
+    """ "Lighten the window, it is too dull there": the remedy has been named; "denoise the top, it is dark there"."""
     if not draft.complaint or not before or unit.joint == "sentence" or not says_there(unit.words):
         return False
     asked = before[-1][1]
+    if unit.joint in {"comma", "reason"} and not asked.complaint and not Clause.of(unit.words).has("too", "enough"):
+        return draft.tool == "adjust"
     return asked.tool == draft.tool == "adjust" and not asked.complaint and draft.region in {None, asked.region}
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from agent.plan import Candidate, Command, Context
 from agent.planners.rules import states
@@ -357,8 +358,10 @@ _UNFINISHED = {"the", "a", "and", "my", "an", "or", "but", "with", "to", "of", "
 
 
 def _unfinished(text: str) -> bool:
-    """ "Black and white and", "black and white and lift": something else begins in it."""
+    """ "Black and white and", "black and white and lift": something else begins in it; "flip this one" is an order."""
     items = _clause(text).items
+    if any(one.kind == "head" and one.value.form == "verb" and two.value == "it" for one, two in pairwise(items)):
+        return True
     verb = len(items) > 1 and items[-1].kind in {"direction", "make", "add", "head"} and items[-2].kind == "conj"
     return text.split()[-1] in _UNFINISHED or verb
 

@@ -23,7 +23,7 @@ _FURTHEST = 5
 
 def without_lead(words: Sequence[Word]) -> list[Word]:
     """The words without a lead at their start or after a full stop; "little more" is a little more."""
-    words, out = _in_full(words), list[Word]()
+    words, out = _in_full(_preferred(words)), list[Word]()
     at = 0
     while at < len(words):
         fresh = not out or out[-1].kind == "mark" or words[at].kind == "mark" or out[-1].text in {"also", "and", "so"}
@@ -35,6 +35,25 @@ def without_lead(words: Sequence[Word]) -> list[Word]:
             out.append(words[at])
         at += skipped or 1
     return out
+
+
+_BEFORE_RATHER = {"please", "but", "and", "or", "no", "would", "then", "ok", "okay", "well", "hmm"}
+
+
+def _preferred(words: Sequence[Word]) -> list[Word]:
+    """ "Rather sepia than black and white" → "sepia rather than black and white"."""
+    for at, word in enumerate(words):
+        before = words[at - 1] if at else None
+        if word.text != "rather" or not (before is None or before.kind == "mark" or before.text in _BEFORE_RATHER):
+            continue
+        for than in range(at + 2, len(words)):
+            if words[than].kind == "mark":
+                break
+            if words[than].text == "than" and words[than - 1].text not in {"rather", "more", "less"}:
+                kept = [word] if before is not None and before.text == "would" else []
+                other = renamed(words[than], "rather than")
+                return [*words[:at], *kept, *words[at + 1 : than], *other, *words[than + 1 :]]
+    return list(words)
 
 
 def _in_full(words: Sequence[Word]) -> list[Word]:

@@ -16,6 +16,7 @@ from agent.planners.rules.afterthoughts import (
 from agent.planners.rules.clause import REGIONAL, Clause, Draft, complete
 from agent.planners.rules.limits import note_instead
 from agent.planners.rules.mending import placed, says_there
+from agent.planners.rules.patterns import matches
 from agent.planners.rules.reader import Reader
 from agent.planners.rules.segments import Segment
 from agent.planners.rules.statements import states
@@ -27,6 +28,8 @@ def edit(reader: Reader, at: int) -> int:
     segment, reading = reader.segments[at], reader.reading
     found = _coordinated(reader, segment) or unit(reader.segments, at, reader.canvas) or _recolored(reader, segment)
     if found is None or _belongs_to_removal(reader, segment, found) or _only_describes(reader, segment, found):
+        return 0
+    if matches("keeps a share", segment.text):
         return 0
     if len(reader.segments) == 1 and all(word.kind == "quote" for word in segment.words):
         return 0
@@ -46,8 +49,9 @@ def edit(reader: Reader, at: int) -> int:
         return 0
     found = _in_a_mood(reader, at, found)
     there = says_there(found.words) or _possessed(found.words)
-    where = (_where_was(reader) or reading.named) if there and not found.complaint else None
-    if says_there(found.words) and where is None and not found.complaint and _everywhere(found.drafts):
+    where = (_where_was(reader) or reading.named) if there else None
+    gone = reading.said is not None and reading.said.command.name in _GOING
+    if says_there(found.words) and where is None and not (found.complaint or gone) and _everywhere(found.drafts):
         reading.vague.append(segment)
         return len(found.segments)
     note_instead(reader, found.segments)
@@ -57,6 +61,10 @@ def edit(reader: Reader, at: int) -> int:
 
 _SWALLOWING = frozenset("swallow swallows swallowed eat eats ate hide hides hid drown drowns devour devours".split())
 """Said of shadows and light: what they do to the detail is not wanted."""
+
+
+_GOING = {"switch", "undo", "redo", "reset", "branch"}
+"""After these "there" is the version that they lead to: "go back to the original and brighten it there"."""
 
 
 def _everywhere(drafts: Sequence[Draft]) -> bool:

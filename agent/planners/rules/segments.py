@@ -113,6 +113,11 @@ def split(words: Sequence[Word]) -> list[Segment]:
             at += 1
             continue
         kind, length = found
+        if segments and run and not place and kind == "before previous" and _ends_here(run, words, at, length):
+            place = "before previous"
+            close()
+            joint, at = "comma", at + length
+            continue
         if run or kind == "sentence":
             close()
             joint = "comma"
@@ -125,6 +130,19 @@ def split(words: Sequence[Word]) -> list[Segment]:
     close()
     whole = [trimmed for i, segment in enumerate(segments) if (trimmed := _trimmed(segment, i)).words]
     return [part for segment in whole for part in _parted(segment)]
+
+
+def _ends_here(run: Sequence[Word], words: Sequence[Word], at: int, length: int) -> bool:
+    """Whether "before that" belongs to what was said right before it: "(write …,) mirror it before that, so that …".
+
+    Else something of its own must follow: "crop it, but before that straighten it".
+    """
+    if words[at].text in {"but", "and", "only", "though"} or _courtesy([word.text for word in run]) == len(run):
+        return False
+    rest = [word.text for word in words[at + length :]]
+    polite = _courtesy(rest) if rest[:1] in (["please"], ["thanks"], ["thank"]) else 0
+    stop = at + length + polite
+    return stop == len(words) or words[stop].kind == "mark" or _joint(words, stop, True) is not None
 
 
 def _parted(segment: Segment) -> list[Segment]:
@@ -197,6 +215,8 @@ def _joint(words: Sequence[Word], at: int, running: bool) -> tuple[str, int] | N
         return "then", 1
     if word.text == "so" and running and _starts_request(words[at + 1 :]):
         return "and", 1
+    if word.text == "so" and running and _tells_result(words[at + 1 :]):
+        return "reason", 1
     if word.text in _KEPT:
         return ("but", 1) if running and words[at + 1 : at + 2] else None
     if word.text == "by" and running and _spells_out(words[at + 1 :]):
@@ -212,6 +232,21 @@ def _spells_out(words: Sequence[Word]) -> bool:
     """ "(Make the sky bluer by) cooling it"."""
     entry = lexicon().longest([word.text for word in words])
     return entry is not None and entry.words[0].endswith("ing") and entry.kind in {"make", "head", "add", "direction"}
+
+
+_RESULTING = frozenset(tables.listed("comes of it"))
+_NAME_AT_MOST = 3
+
+
+def _tells_result(words: Sequence[Word]) -> bool:
+    """ "(Blur the background so) Rex stands out", "so kitty can be seen": a name, and what becomes of it."""
+    for at, word in enumerate(words[: _NAME_AT_MOST + 1]):
+        if at and word.text in _RESULTING:
+            return True
+        entry = lexicon().single(word.text)
+        if word.kind != "word" or (entry is not None and entry.kind not in {"noun", "adjective"}):
+            return False
+    return False
 
 
 def _starts_request(words: Sequence[Word]) -> bool:

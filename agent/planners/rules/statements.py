@@ -14,6 +14,7 @@ from agent.planners.rules.clause import Clause
 from agent.planners.rules.english import could_be_english, is_english
 from agent.planners.rules.lexicon import inflected, lexicon, nouns
 from agent.planners.rules.nounphrases import ARTICLES
+from agent.planners.rules.patterns import matches
 from agent.planners.rules.tables import listed
 from agent.planners.rules.words import Word
 
@@ -50,6 +51,12 @@ def states(words: Sequence[Word]) -> bool:
         return True
     first = 2 if texts[0] in ARTICLES and texts[0] not in _PRONOUNS else 1
     return _is_subject(texts[0]) and any(text in _verbs() for text in texts[first:])
+
+
+def recounts(words: Sequence[Word]) -> bool:
+    """ "It was dark in there": how it was where the photo was taken; "it was too dark" is said of the photo."""
+    text = " ".join(word.text for word in words if word.kind != "mark")
+    return matches("how it was then", text) and not Clause.of(words).has("too", "enough", "not")
 
 
 _COPULAS = frozenset("is are was were has have had looks look seems seem feels does did will".split())
