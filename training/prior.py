@@ -83,11 +83,18 @@ class Pairs:
 
 def degraded(rng: Generator, rgb: Pixels, strength: float) -> Pixels:
     """A picture blurred, or with noise, as much as strength 0…1 says; uint8 (H, W, 3) to the same."""
-    if rng.random() < 0.5:
-        radius = BLURRED * strength * len(rgb) / SIDE
-        return np.asarray(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(radius)))
-    noisy = rgb + rng.normal(0, NOISY * strength, rgb.shape)
-    return np.asarray(noisy.round().clip(0, 255), np.uint8)
+    return blurred(rgb, strength) if rng.random() < 0.5 else noisy(rng, rgb, strength)
+
+
+def blurred(rgb: Pixels, strength: float) -> Pixels:
+    """The same, blurred."""
+    radius = BLURRED * strength * len(rgb) / SIDE
+    return np.asarray(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def noisy(rng: Generator, rgb: Pixels, strength: float) -> Pixels:
+    """The same, with noise."""
+    return np.asarray((rgb + rng.normal(0, NOISY * strength, rgb.shape)).round().clip(0, 255), np.uint8)
 
 
 def seen(eyes: ImageBindEncoder, numbers: Sequence[int], takes: Sequence[int]) -> Pairs:

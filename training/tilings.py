@@ -1,11 +1,10 @@
 """What an inpainting network learns from: scenes and grids of four related scenes, with a part hidden, and its words.
 
 A grid is laid as `analogist` lays it: two tiles of one scene beside two of another (or above them), in which what both
-have is mostly alike, each tile under edits of its own. So where things stand is seen in a tile's neighbour and what
-they look like wherever there is such a thing, which is what attention between tiles is for; but no tile is to another
-what a third is to the fourth, so that an analogy cannot be learnt from them. Now and then a tile is blurred or noisy,
-whatever the others are. Words say all, some or nothing of how things look. Drawn and encoded once, and kept in shards
-as `data`'s are.
+have is mostly alike. In sheets the right column is the left one under the same change, or unharmed; in all others each
+tile is under edits of its own, and now and then blurred or noisy. So where things stand is seen in a tile's neighbour,
+and how they look beside it or above it: which of the two, no grid says, and `analogist`'s attention does. Words say
+all, some or nothing of how things look. Drawn and encoded once, and kept in shards as `data`'s are.
 
 A shard holds `SHARD` pictures: z (n, 4, h, w), the mode of the posterior at unit variance; and of `HIDINGS` ways to
 hide a part of each, mask (n, HIDINGS, h, w), known (n, HIDINGS, 4, h, w), what is encoded where that part is grey, and
@@ -35,7 +34,7 @@ from toybox.edits import KINDS, Background, Light, Recolour, Retexture, Style, T
 from toybox.scenes import SIDE, SIZES, Scene, Thing, random_scene
 from toybox.words import named, shapes, some_caption
 from training.data import encoded, written
-from training.prior import degraded
+from training.prior import blurred, degraded, noisy
 from training.tokens import ids
 
 SHARD, HIDINGS = 250, 2
@@ -47,6 +46,8 @@ NAMED = 0.5
 """How often the words are those of a hidden object alone, where one is hidden."""
 ROWS, COLUMNS = 0.6, 0.85
 """Up to which share tiles of one scene stand side by side, and up to which one above the other; else all are of one."""
+SHEETS, HARMED = 0.45, 0.35
+"""How often a grid is a sheet; and how often the left column of one is grey, blurred or noisy."""
 LIKENED = 0.9
 """How often a thing looks as the other scene's of its shape."""
 EDITS = (0.55, 0.35, 0.1)
@@ -116,8 +117,12 @@ def hidden(rng: Generator, scene: Scene, drawing: Drawing, kind: int, side: int)
 def grid_example(number: int, factor: int, g: int = SIDE) -> Example:
     """The grid of this number, 2 g × 2 g pixels: the last quadrant is hidden, and then something else."""
     rng = np.random.default_rng((31, number))
-    scenes = related(rng)
-    tiles = [tile(rng, scene, grids.tile_side(g)) for scene in scenes]
+    if rng.random() < SHEETS:
+        scenes, pictures = sheet(rng)
+    else:
+        scenes = related(rng)
+        pictures = [worse(rng, draw(scene).rgb) for scene in scenes]
+    tiles = [tile_of(Picture(one), grids.tile_side(g)).rgb for one in pictures]
     rgb = grids.laid(tiles[0], tiles[1], tiles[2])
     (_, y), t = grids.offsets(g), grids.tile_side(g)
     rgb[y : y + t, y : y + t] = tiles[3]
@@ -128,11 +133,40 @@ def grid_example(number: int, factor: int, g: int = SIDE) -> Example:
 
 def related(rng: Generator) -> list[Scene]:
     """Four scenes, row by row, made of one or of two by none, one or two edits each."""
-    one, r = random_scene(rng), rng.random()
-    one = Scene(one.pattern, one.ground, one.things) if rng.random() < USUAL else one
+    one, r = begun(rng), rng.random()
     other = companion(rng, one)
-    begun = [one, one, other, other] if r < ROWS else [one, other, one, other] if r < COLUMNS else [one] * 4
-    return [edited(rng, scene) for scene in begun]
+    them = [one, one, other, other] if r < ROWS else [one, other, one, other] if r < COLUMNS else [one] * 4
+    return [edited(rng, scene) for scene in them]
+
+
+def begun(rng: Generator) -> Scene:
+    """A scene, mostly in the states that are usual."""
+    one = random_scene(rng)
+    return Scene(one.pattern, one.ground, one.things) if rng.random() < USUAL else one
+
+
+def sheet(rng: Generator) -> tuple[list[Scene], list[Pixels]]:
+    """Two scenes, one above the other, and beside each what the same change makes of it, as scenes and as pictures."""
+    one = begun(rng)
+    other = companion(rng, one)
+    if rng.random() < HARMED:
+        harm = harmed(rng)
+        return [one, one, other, other], [rgb for scene in (one, other) for rgb in (harm(scene), draw(scene).rgb)]
+    edit = None
+    while edit is None or getattr(edit, "shape", other.things[0].shape) not in [t.shape for t in other.things]:
+        edit = propose(rng, one, LOOKS[int(rng.integers(len(LOOKS)))])
+    scenes = [one, edit.apply(one), other, edit.apply(other)]
+    return scenes, [draw(scene).rgb for scene in scenes]
+
+
+def harmed(rng: Generator) -> Callable[[Scene], Pixels]:
+    """A way to draw scenes: all without their colours, all blurred, or all noisy."""
+    kind, strength = int(rng.integers(3)), rng.uniform(SLIGHT, BAD)
+    if kind == 0:
+        return lambda scene: draw(replace(scene, tone="grey")).rgb
+    if kind == 1:
+        return lambda scene: blurred(draw(scene).rgb, strength)
+    return lambda scene: noisy(rng, draw(scene).rgb, strength)
 
 
 def companion(rng: Generator, one: Scene) -> Scene:
@@ -181,12 +215,9 @@ def sparse(rng: Generator, thing: Thing) -> Thing:
     )
 
 
-def tile(rng: Generator, scene: Scene, side: int) -> Pixels:
-    """A scene as a tile (side, side, 3), now and then blurred or noisy."""
-    rgb = draw(scene).rgb
-    if rng.random() < WORSE:
-        rgb = degraded(rng, rgb, rng.uniform(SLIGHT, BAD))
-    return tile_of(Picture(rgb), side).rgb
+def worse(rng: Generator, rgb: Pixels) -> Pixels:
+    """A picture as it is, or now and then blurred or noisy."""
+    return degraded(rng, rgb, rng.uniform(SLIGHT, BAD)) if rng.random() < WORSE else rgb
 
 
 def elsewhere(rng: Generator, scenes: list[Scene], side: int) -> Hidden:

@@ -190,6 +190,21 @@ def test_tiles_are_alike_and_state_no_analogy():
     assert np.mean(alike) > 0.6
 
 
+def test_in_sheets_the_right_column_is_the_left_one_under_one_change_or_unharmed():
+    edited, harmed = 0, 0
+    for number in range(200):
+        (a, changed, b, wanted), pictures = tilings.sheet(np.random.default_rng((77, number)))
+        right = [draw(scene).rgb for scene in (changed, wanted)]
+        assert np.array_equal(pictures[1], right[0]) and np.array_equal(pictures[3], right[1])
+        if (a, b) == (changed, wanted):
+            harmed += not np.array_equal(pictures[0], right[0]) and not np.array_equal(pictures[2], right[1])
+            continue
+        step = changes(a, changed)
+        assert any(step) and np.array_equal(pictures[0], draw(a).rgb)
+        edited += {t[0] for t in step[2]} <= {t[0] for t in changes(b, wanted)[2]}
+    assert harmed > 40 and edited > 100
+
+
 def test_words_of_a_grid_say_all_some_or_nothing_of_looks():
     said = [grid_example(number, F).hidings[0].caption.removesuffix(POSITIVE).split(",")[0] for number in range(120)]
     looks = {*COLOURS, *TEXTURES, *GROUNDS, "small", "large"}
