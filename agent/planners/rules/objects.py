@@ -238,7 +238,8 @@ def text(clause: Clause) -> list[Draft] | None:
     """Words on the picture, at a place, in a colour."""
     quotes = clause.take_all("quote")
     _on_top(clause)
-    _below(clause) if quotes else None
+    if quotes:
+        _below(clause)
     if clause.tools() - {"text"} or clause.has("not", "too") or len(quotes) > 1:
         return None
     named = [
