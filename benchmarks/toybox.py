@@ -134,8 +134,7 @@ def _seconds(subject: Subject, count: int) -> Found:
             found |= cost()
         except MissingWeights as lack:
             found[SKIPPED] = f"{found.get(SKIPPED, '')} {lack}".strip()
-    usual = {"edit_s": found["edit_s_instruct_pix2pix"]} if "edit_s_instruct_pix2pix" in found else {}
-    return found | usual, ()
+    return found | {"edit_s": found.get("edit_s_instruct_pix2pix")}, ()
 
 
 def flat(found: Mapping[str, Any]) -> Figures:

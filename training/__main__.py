@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--budget", type=float, required=True, help="minutes")
     parser.add_argument("--out", type=Path, default=Path("build/training"))
-    parser.add_argument("--until", metavar="PART", help="the last part to make; OUT/parts.json names them")
+    parser.add_argument("--until", metavar="PART", help="the last part to make: vae, decoder, latents, base …")
     args = parser.parse_args()
     logged(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
